@@ -1,0 +1,42 @@
+# The one place that says how things are run; CI and the README call these targets.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml
+
+.PHONY: demo check test lint format clean
+
+demo: $(VENV)/.installed
+	$(BIN)/forbear decide --counts 35,7,11,47
+
+# Fast inner loop: before every commit, under a minute.
+check: lint
+	$(BIN)/pytest -q -n auto -m "not slow and not statistical"
+
+# Everything that CI runs; ends with pytest's summary line.
+test: lint
+	$(BIN)/pytest -q -n auto
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"forbear needs Python 3.11 or newer, got {sys.version.split()[0]}. Name another: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,30 @@
+"""Know when not to intervene: an honest verdict on a critic from a small paired pilot.
+
+The public names are listed once, in `_HOME`, and imported when first used (PEP 562), so that `import forbear` stays
+under 0.2 s.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ForbearError": "errors",
+    "InvalidInput": "errors",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module 'forbear' has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(f"forbear.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,44 @@
+"""Everything that forbear raises on purpose.
+
+    ForbearError
+    ├── InvalidInput      what the user brought is not usable (also a ValueError)
+    ├── MissingExtra      an optional package is needed (also an ImportError)
+    ├── PlanChanged       the journal belongs to another plan
+    ├── JournalLocked     another process writes this journal
+    ├── AgentError        the agent failed: the episode is a failure, it counts
+    └── ProviderError     the outside world failed: the episode has no outcome
+
+Messages say what was got, what was expected and what to do.
+"""
+
+
+class ForbearError(Exception):
+    """Root of the tree; the command line prints it as one line and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class InvalidInput(ForbearError, ValueError):
+    """An argument, a file or a configuration that cannot be used as it is."""
+
+
+class MissingExtra(ForbearError, ImportError):
+    """An optional package is not installed; the message holds the pip command that fixes it."""
+
+
+class PlanChanged(ForbearError):
+    """A journal was started under another plan; the message shows what differs."""
+
+
+class JournalLocked(ForbearError):
+    """A second process tried to write a journal that has a writer."""
+
+
+class AgentError(ForbearError):
+    """The agent itself failed. Raised by agents; the runner records a failed episode."""
+
+
+class ProviderError(ForbearError):
+    """The outside world failed (provider, environment). The runner retries, then records no outcome."""
+
+    exit_code = 3
