@@ -5,12 +5,19 @@ under 0.2 s.
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear.errors import ForbearError as ForbearError
+    from forbear.errors import InvalidInput as InvalidInput
+    from forbear.stats.paired import PairedOutcomes as PairedOutcomes
 
 __version__ = "0.1.0"
 
 _HOME = {
     "ForbearError": "errors",
     "InvalidInput": "errors",
+    "PairedOutcomes": "stats.paired",
 }
 
 __all__ = ["__version__", *_HOME]
