@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.errors import ForbearError as ForbearError
     from forbear.errors import InvalidInput as InvalidInput
+    from forbear.stats.decision import decide as decide
+    from forbear.stats.decision import decide_arms as decide_arms
     from forbear.stats.paired import PairedOutcomes as PairedOutcomes
+    from forbear.stats.verdict import DecisionRule as DecisionRule
+    from forbear.stats.verdict import Recommendation as Recommendation
+    from forbear.stats.verdict import Remark as Remark
+    from forbear.stats.verdict import Verdict as Verdict
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "DecisionRule": "stats.verdict",
     "ForbearError": "errors",
     "InvalidInput": "errors",
     "PairedOutcomes": "stats.paired",
+    "Recommendation": "stats.verdict",
+    "Remark": "stats.verdict",
+    "Verdict": "stats.verdict",
+    "decide": "stats.decision",
+    "decide_arms": "stats.decision",
 }
 
 __all__ = ["__version__", *_HOME]
