@@ -76,7 +76,7 @@ def _first_extreme(extreme: Callable[[Counts, Counts], NDArray[np.bool_]], guess
     return found
 
 
-# --- E: the estimated p-value ----------------------------------------------------------------------------------------
+# --- E: the estimated p-value -------------------------------------------------------------------------------
 
 _ROW = 1 << 44
 _ZERO = 1 << 43
@@ -152,7 +152,7 @@ def _log_factorial(n: int) -> Floats:
     return logs
 
 
-# --- M: the worst case over the discordance --------------------------------------------------------------------------
+# --- M: the worst case over the discordance -----------------------------------------------------------------
 
 
 def worst_case(critical: Counts, margin: float) -> tuple[float, float]:

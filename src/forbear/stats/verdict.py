@@ -126,10 +126,10 @@ class Verdict:
     """Tasks left out, by arm."""
 
     def __str__(self) -> str:
-        gain = self.success_gain
+        gain, noun = self.success_gain, "pair" if self.pairs == 1 else "pairs"
         numbers = (
             f"gain {points(gain.value)} ({100 * gain.confidence:.4g}% CI {points(gain.low)} to {points(gain.high)}; "
-            f"{self.pairs} {'pair' if self.pairs == 1 else 'pairs'}: {self.recovered} recovered, {self.disrupted} disrupted)"
+            f"{self.pairs} {noun}: {self.recovered} recovered, {self.disrupted} disrupted)"
         )
         return f"{self.recommendation.value}: {numbers}. {' '.join(reason.text for reason in self.reasons)}"
 
