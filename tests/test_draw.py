@@ -57,7 +57,11 @@ def test_uniforms_are_uniform_and_strictly_inside():
         assert stats.binomtest(ones, len(u)).pvalue > 1e-6
     assert abs(np.corrcoef(u[:-1], u[1:])[0, 1]) < 4 / math.sqrt(len(u))
     assert np.array_equal(BASE.uniforms(10), u[:10])
-    assert BASE.uniform() == u[0]
+
+
+def test_one_uniform_is_the_first_of_many():
+    draws = [Draw(task_id="t", seed=n, role="agent") for n in range(500)]
+    assert [draw.uniform() for draw in draws] == [draw.uniforms(2)[0] for draw in draws]
 
 
 @pytest.mark.parametrize("moved", ["task_id", "seed", "role", "step_index", "attempt"])
