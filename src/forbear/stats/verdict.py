@@ -50,7 +50,7 @@ class DecisionRule:
                 raise InvalidInput(f"{f.name} must be a number, got {shown(number)}.")
             object.__setattr__(self, f.name, float(number))
         for name in ("alpha", "harm_alpha"):
-            if not 0 < getattr(self, name) < 0.5:
+            if not 1e-12 <= getattr(self, name) < 0.5:  # below, 1 − 2·alpha is 1 in double precision
                 raise InvalidInput(
                     f"{name} must be between 0 and 0.5 (exclusive), got {getattr(self, name)!r}. It is the probability "
                     "of a false verdict; 0.05 is usual."
