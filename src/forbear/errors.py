@@ -9,7 +9,7 @@
     └── ProviderError     the outside world failed: the episode has no outcome
 
 Messages say what was got, what was expected and what to do. What they quote came from agents and files, so it is
-bounded and inert: `shown` for one text, `listed` for several.
+bounded and inert: `shown` for one text, `listed` for several, `described` for any object.
 """
 
 from collections.abc import Iterable
@@ -62,3 +62,12 @@ def listed(names: Iterable[str], *, limit: int = 5) -> str:
     first = list(islice(names, limit + 1))
     text = ", ".join(f"'{shown(name, limit=30)}'" for name in first[:limit])
     return f"{text}, ..." if len(first) > limit else text
+
+
+def described(value: object, *, limit: int = 80) -> str:
+    """Any object for a message: its repr, bounded and inert; never raises."""
+    try:
+        text = repr(value)
+    except Exception:  # a hostile __repr__ must not replace the message
+        text = f"a {type(value).__name__}"
+    return shown(text, limit=limit)
