@@ -5,6 +5,8 @@
     ├── MissingExtra      an optional package is needed (also an ImportError)
     ├── PlanChanged       the journal belongs to another plan
     ├── JournalLocked     another process writes this journal
+    ├── JournalUnwritable the disk is full or failed; what was written is kept
+    ├── NotReproducible   an agent or a world did not repeat what it did under the same draws
     ├── AgentError        the agent failed: the episode is a failure, it counts
     └── ProviderError     the outside world failed: the episode has no outcome
 
@@ -36,6 +38,16 @@ class PlanChanged(ForbearError):
 
 class JournalLocked(ForbearError):
     """A second process tried to write a journal that has a writer."""
+
+
+class JournalUnwritable(ForbearError):
+    """The disk is full or failed while a journal was written; what was written before is kept."""
+
+    exit_code = 3
+
+
+class NotReproducible(ForbearError):
+    """An agent or an environment did not repeat what it did under the same draws; coupling would be a fiction."""
 
 
 class AgentError(ForbearError):
