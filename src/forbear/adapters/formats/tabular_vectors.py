@@ -26,6 +26,8 @@ _LONGEST = 128
 """Longer names go to the careful reader. At most PAD, so that a read never leaves the buffer."""
 _FEW = 16
 _ROUNDS = 30
+_BLOCK = 1 << 16
+"""Bytes or rows worked on at a time: intermediate results stay in the cache instead of claiming fresh memory."""
 _TAIL = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
 """Which bits of a word belong to a name that ends after n of its bytes."""
 
@@ -132,7 +134,7 @@ def _split(source: Source, columns: Columns, *, needs_arm: bool) -> _Plain | Non
 
     def field(column: int | None) -> _Field:
         if column is None:
-            none = np.zeros(len(line_starts), dtype=np.int64)
+            none = np.zeros(len(line_starts), dtype=np.int32)
             return _Field(data=data, starts=none, lengths=none)
         starts = line_starts if column == 0 else separators[1:, column - 1] + 1
         stops = line_ends if column == len(names) - 1 else separators[1:, column]
@@ -149,20 +151,24 @@ def _split(source: Source, columns: Columns, *, needs_arm: bool) -> _Plain | Non
 
 def _separators(
     buffer: NDArray[np.uint8], *, start: int, end: int, delimiter: str, columns: int
-) -> NDArray[np.int64] | None:
+) -> NDArray[np.int32] | None:
     """(lines, columns): where each field ends; None unless every line has the same number of them."""
-    text = buffer[start : end + 1]
-    found = text == ord(delimiter)
-    found |= text == ord("\n")
-    found[-1] = True  # the last line ends here, with or without a line break
-    at = np.flatnonzero(found)
-    if at.size % columns or at.size <= columns:
+    found, count = [], 0
+    last_of_line = np.resize(np.arange(columns) == columns - 1, _BLOCK + columns)
+    for low in range(start, end + 1, _BLOCK):
+        text = buffer[low : min(low + _BLOCK, end + 1)]
+        breaks = text == ord("\n")
+        if low + len(text) > end:
+            breaks[-1] = True  # the last line ends here, with or without a line break
+        at = np.flatnonzero(breaks | (text == ord(delimiter)))
+        first = count % columns
+        if not np.array_equal(breaks[at], last_of_line[first : first + len(at)]):
+            return None
+        found.append((at + low).astype(np.int32))
+        count += len(at)
+    if count % columns or count <= columns:
         return None
-    grid = at.reshape(-1, columns)
-    if np.any(text[grid[:, :-1]] != ord(delimiter)) or np.any(text[grid[:-1, -1]] != ord("\n")):
-        return None
-    grid += start
-    return grid
+    return np.concatenate(found).reshape(-1, columns)
 
 
 def _empty(field: _Field) -> bool:
@@ -248,26 +254,30 @@ def _many(words: Words) -> tuple[IntArray, IntArray] | None:
     None where that takes too many rounds (names made to collide).
     """
     total = len(words[0])
-    leader = np.empty(total, dtype=np.int64)
-    open_rows = np.arange(total)
-    open_words = words
+    leader = np.empty(total, dtype=np.int32)
+    open_rows, open_words = np.arange(total, dtype=np.int32), words
     for salt in range(1, _ROUNDS + 1):
         bits = max(4, (2 * len(open_rows) - 1).bit_length())
-        slot = (_mixed(open_words, salt=salt) >> np.uint64(64 - bits)).astype(np.int64)
-        table = np.empty(1 << bits, dtype=np.int64)
-        table[slot] = open_rows
-        candidate = table[slot]
-        same = words[0][candidate] == open_words[0]
-        for word, own in zip(words[1:], open_words[1:], strict=True):
-            same &= word[candidate] == own
-        leader[open_rows[same]] = candidate[same]
-        differs = np.flatnonzero(~same)
-        if not differs.size:
-            leads = leader == np.arange(total)
-            rank = np.cumsum(leads) - 1
+        table = np.empty(1 << bits, dtype=np.int32)
+        slots = np.empty(len(open_rows), dtype=np.int32)
+        blocks = [slice(low, low + _BLOCK) for low in range(0, len(open_rows), _BLOCK)]
+        for block in blocks:
+            slots[block] = _mixed([word[block] for word in open_words], salt=salt) >> np.uint64(64 - bits)
+            table[slots[block]] = open_rows[block]
+        differs = []
+        for block in blocks:
+            rows, candidate = open_rows[block], table[slots[block]]
+            same = words[0][candidate] == open_words[0][block]
+            for word, own in zip(words[1:], open_words[1:], strict=True):
+                same &= word[candidate] == own[block]
+            leader[rows[same]] = candidate[same]
+            differs.append(rows[~same])
+        open_rows = np.concatenate(differs)
+        open_words = [word[open_rows] for word in words]
+        if not open_rows.size:
+            leads = leader == np.arange(total, dtype=np.int32)
+            rank = np.cumsum(leads, dtype=np.int32) - np.int32(1)
             return rank[leader], np.flatnonzero(leads)
-        open_rows = open_rows[differs]
-        open_words = [word[differs] for word in open_words]
     return None
 
 
