@@ -8,8 +8,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear.adapters.formats.tabular import Columns as Columns
+    from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
     from forbear.errors import ForbearError as ForbearError
     from forbear.errors import InvalidInput as InvalidInput
+    from forbear.pairing import OutcomeTable as OutcomeTable
+    from forbear.pairing import Pairing as Pairing
+    from forbear.pairing import compare as compare
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
     from forbear.stats.paired import PairedOutcomes as PairedOutcomes
@@ -21,15 +26,20 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
 __version__ = "0.1.0"
 
 _HOME = {
+    "Columns": "adapters.formats.tabular",
     "DecisionRule": "stats.verdict",
     "ForbearError": "errors",
     "InvalidInput": "errors",
+    "OutcomeTable": "pairing",
     "PairedOutcomes": "stats.paired",
+    "Pairing": "pairing",
     "Recommendation": "stats.verdict",
     "Remark": "stats.verdict",
     "Verdict": "stats.verdict",
+    "compare": "pairing",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
+    "read_outcomes": "adapters.formats.tabular",
 }
 
 __all__ = ["__version__", *_HOME]

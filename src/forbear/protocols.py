@@ -15,7 +15,10 @@ from forbear.draw import Draw
 from forbear.records.model import JSON, Action, Task, Trajectory
 
 Snapshot: TypeAlias = object
-"""A state, opaque to forbear: any instance from the same factory restores it, for the same task, as often as asked."""
+"""A state, opaque to forbear: any instance from the same factory restores it, for the same task, as often as asked.
+
+Never written to disk.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ class Restorable(Protocol):
         ...
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Returns to that state, also in another instance from the same factory."""
+        """Returns to that state; an environment from the same factory has been reset to the same task before."""
         ...
 
 
@@ -158,6 +161,11 @@ class Intervention(Protocol):
     @property
     def name(self) -> str:
         """One word, as reports call it, e.g. "rollback"."""
+        ...
+
+    @property
+    def undoes_steps(self) -> bool:
+        """Whether it may undo executed steps, which needs a world that can be restored or replayed."""
         ...
 
     def apply(self, trajectory: Trajectory, proposed: Action, *, p_fail: float) -> Effect:

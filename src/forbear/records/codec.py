@@ -4,6 +4,7 @@ An episode that shares a prefix with an earlier one names it in `from` and holds
 default are left out.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ EpisodeKey = tuple[str, int, str]
 """Task id, seed, arm: what names an episode, and the canonical order of a journal."""
 
 _T = TypeVar("_T")
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def episode_key(episode: Episode) -> EpisodeKey:
@@ -37,6 +40,11 @@ def canonical_json(value: JSON) -> str:
         raise InvalidInput(f"expected only JSON values (finite numbers, texts, lists, objects): {error}.") from None
 
 
+def config_digest(config: JSON) -> str:
+    """Returns the sha256, in hexadecimal, of a config's canonical JSON."""
+    return hashlib.sha256(canonical_json(config).encode("ascii")).hexdigest()
+
+
 def encode_episode(episode: Episode) -> str:
     """Returns the episode's line, without the line's end.
 
@@ -46,7 +54,7 @@ def encode_episode(episode: Episode) -> str:
     shared = 0
     if episode.origin is not None:
         shared = len(episode.steps) if episode.origin.step is None else episode.origin.step
-    return json.dumps(
+    return _COMPACT.encode(
         {
             "format": EPISODE_FORMAT,
             "task": _task_json(episode.task) if episode.origin is None else episode.task.id,
@@ -59,9 +67,7 @@ def encode_episode(episode: Episode) -> str:
             "final_observation": episode.final_observation,
             "usage": _usage_json(episode.usage),
             **({"cause": episode.cause} if episode.cause is not None else {}),
-        },
-        separators=(",", ":"),
-        allow_nan=False,
+        }
     )
 
 

@@ -20,6 +20,9 @@ PROCEED = "proceed"
 REFUSED = "refused"
 """`Proposal.decision` where an intervention was due but could not be applied; the proposal ran."""
 
+FAILED = "failed"
+"""`Proposal.decision` where the agent broke instead of proposing; the action's text is empty."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -68,7 +71,12 @@ class Proposal:
     faults: Mapping[str, str] = field(default_factory=dict)
     """By critic, why it could not answer: `error`, `timeout` or `invalid`."""
     decision: str = PROCEED
-    """`PROCEED`, `REFUSED` or the name of the intervention that was applied."""
+    """`PROCEED`, `REFUSED`, `FAILED` or the name of the intervention that was applied."""
+
+    @property
+    def intervened(self) -> bool:
+        """Whether an intervention was applied."""
+        return self.decision not in (PROCEED, REFUSED, FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +170,7 @@ class Episode:
     success: bool | None
     """None exactly when the termination has no outcome."""
     final_observation: str | None = None
-    """What the environment said after the last executed action; None where nothing was executed."""
+    """What the environment said after the last step's action; None where that did not run."""
     usage: Usage = field(default_factory=Usage)
     origin: Origin | None = None
     cause: str | None = None
@@ -174,6 +182,29 @@ class Episode:
                 f"an episode that ended with {self.termination.value!r} cannot have success={self.success!r}; "
                 "success is null exactly for provider_error and environment_error."
             )
+
+    @property
+    def interventions(self) -> int:
+        """How many interventions were applied."""
+        return sum(proposal.intervened for step in self.steps for proposal in step.proposals)
+
+    @property
+    def first_intervention(self) -> int | None:
+        """Index of the step at which the first intervention was applied."""
+        return next((s.index for s in self.steps for proposal in s.proposals if proposal.intervened), None)
+
+    @property
+    def rollback_noops(self) -> int:
+        """How many retries proposed the very action that had just been dropped or undone at their index."""
+        count, last, dropped_at = 0, dict[int, Action](), -1
+        for step in self.steps:
+            for proposal in step.proposals:
+                retried = step.index <= dropped_at
+                count += retried and last.get(step.index) == proposal.action
+                last[step.index] = proposal.action
+                # Dropped, unless it ran: then the next proposal comes at a higher index.
+                dropped_at = step.index if proposal.intervened else -1
+        return count
 
     @property
     def trajectory(self) -> Trajectory:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from forbear.errors import InvalidInput
+from forbear.errors import InvalidInput, described
 from forbear.stats.exact import MAX_EXACT_PAIRS, GainTest, OneSided, exact_unconditional, score_test
 from forbear.stats.intervals import Estimate, Interval, Rate, break_even_interval, paired_gain_interval
-from forbear.stats.paired import PairedOutcomes, shown
+from forbear.stats.paired import PairedOutcomes
 from forbear.stats.power import tasks_needed
 from forbear.stats.verdict import DecisionRule, Recommendation, Remark, Verdict, points
 
@@ -63,7 +63,7 @@ def decide_arms(
         InvalidInput: No arms, an arm without pairs, or an argument of another type.
     """
     if not isinstance(arms, Mapping) or not arms:
-        raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {shown(arms)}.")
+        raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {described(arms)}.")
     for outcomes in arms.values():
         _check(outcomes, rule)
     adjusted = holm({name: _test(outcomes, rule.margin, "greater").pvalue for name, outcomes in arms.items()})
@@ -102,11 +102,11 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
 def _check(outcomes: PairedOutcomes, rule: DecisionRule) -> None:
     if not isinstance(outcomes, PairedOutcomes):
         raise InvalidInput(
-            f"decide expects PairedOutcomes, got {shown(outcomes)}. From two lists of outcomes: "
+            f"decide expects PairedOutcomes, got {described(outcomes)}. From two lists of outcomes: "
             "PairedOutcomes.from_outcomes(baseline=..., treated=...)."
         )
     if not isinstance(rule, DecisionRule):
-        raise InvalidInput(f"rule must be a DecisionRule, got {shown(rule)}.")
+        raise InvalidInput(f"rule must be a DecisionRule, got {described(rule)}.")
     if not outcomes.pairs:
         raise InvalidInput("there is nothing to decide on: no task has an outcome under both arms.")
 

@@ -8,9 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from forbear.errors import InvalidInput
+from forbear.errors import InvalidInput, described
 from forbear.stats.intervals import Estimate
-from forbear.stats.paired import shown
 
 _FORMAT = "forbear-verdict-1"
 
@@ -47,7 +46,7 @@ class DecisionRule:
         for f in fields(self):
             number = getattr(self, f.name)
             if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not math.isfinite(number):
-                raise InvalidInput(f"{f.name} must be a number, got {shown(number)}.")
+                raise InvalidInput(f"{f.name} must be a number, got {described(number)}.")
             object.__setattr__(self, f.name, float(number))
         for name in ("alpha", "harm_alpha"):
             if not 1e-12 <= getattr(self, name) < 0.5:  # below, 1 − 2·alpha is 1 in double precision
@@ -175,7 +174,7 @@ class Verdict:
             InvalidInput: Another format, or a key that is missing or unusable.
         """
         if not isinstance(data, Mapping) or data.get("format") != _FORMAT:
-            raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {shown(data)}.')
+            raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {described(data)}.')
 
         try:
             values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
@@ -186,10 +185,11 @@ class Verdict:
             for key in ("failure_rate", "recovery_rate", "disruption_rate", "break_even_failure_rate", "success_gain"):
                 values[key] = None if values[key] is None else Estimate(**values[key])
         except (KeyError, TypeError, ValueError) as error:
-            raise InvalidInput(f"not a usable {_FORMAT} object: {shown(error)}.") from error
+            raise InvalidInput(f"not a usable {_FORMAT} object: {described(error)}.") from error
         return cls(**values)
 
 
 def points(fraction: float | None) -> str:
     """A gain as signed percentage points, for sentences."""
-    return "undefined" if fraction is None else f"{100 * fraction:+.1f} pp"
+    # Minus zero is zero: a gain that rounds to nothing has no sign.
+    return "undefined" if fraction is None else f"{round(100 * fraction, 1) + 0.0:+.1f} pp"
