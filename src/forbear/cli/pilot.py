@@ -32,6 +32,11 @@ forbear pilot plan pilot.toml     says what it will cost at most
 forbear pilot run pilot.toml      runs it, or goes on where it was stopped
 forbear pilot status pilot.toml   says how far it is
 
+\b
+Examples:
+    forbear pilot init && forbear pilot run pilot.toml
+    forbear pilot run mine.toml --journal runs/second --json
+
 Exit codes: 0 done, 1 a bug, 2 bad input, changed plan or locked journal,
 3 could not complete (an outage, a full disk), 130 Ctrl-C.
 """
