@@ -5,12 +5,41 @@ under 0.2 s.
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear.adapters.formats.tabular import Columns as Columns
+    from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
+    from forbear.errors import ForbearError as ForbearError
+    from forbear.errors import InvalidInput as InvalidInput
+    from forbear.pairing import OutcomeTable as OutcomeTable
+    from forbear.pairing import Pairing as Pairing
+    from forbear.pairing import compare as compare
+    from forbear.stats.decision import decide as decide
+    from forbear.stats.decision import decide_arms as decide_arms
+    from forbear.stats.paired import PairedOutcomes as PairedOutcomes
+    from forbear.stats.verdict import DecisionRule as DecisionRule
+    from forbear.stats.verdict import Recommendation as Recommendation
+    from forbear.stats.verdict import Remark as Remark
+    from forbear.stats.verdict import Verdict as Verdict
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Columns": "adapters.formats.tabular",
+    "DecisionRule": "stats.verdict",
     "ForbearError": "errors",
     "InvalidInput": "errors",
+    "OutcomeTable": "pairing",
+    "PairedOutcomes": "stats.paired",
+    "Pairing": "pairing",
+    "Recommendation": "stats.verdict",
+    "Remark": "stats.verdict",
+    "Verdict": "stats.verdict",
+    "compare": "pairing",
+    "decide": "stats.decision",
+    "decide_arms": "stats.decision",
+    "read_outcomes": "adapters.formats.tabular",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -1,0 +1,213 @@
+"""Rejection regions of the unconditional tests, and the worst case of a region over the unknown discordance.
+
+A region is an array `critical` of length N + 1: of n discordant pairs, the smallest number of recovered ones that is at
+least as extreme as what was observed; n + 1 where no table is. That every region has this form was checked by
+enumeration (the ordering never falls when a disrupted pair becomes a recovered one).
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc, gammaln, xlog1py, xlogy
+
+from forbear.stats.intervals import restricted_discordance, tango_statistic
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+# Tables whose statistics differ by less are ties; rounding must not decide on which side of a region they fall.
+_TIE = 1e-9
+
+
+def at_least(count: Counts, trials: Counts, p: Floats | float) -> Floats:
+    """P(X ≥ count) for X ~ Bin(trials, p), elementwise; a count may lie outside 0..trials."""
+    inside = np.clip(count, 1, np.maximum(trials, 1))
+    tail: Floats = np.where(count > trials, 0.0, betainc(inside, np.maximum(trials - inside + 1, 1), p))
+    return np.where(count <= 0, 1.0, tail)
+
+
+def binomial(count: Counts, trials: Counts, p: Floats | float) -> Floats:
+    """P(X = count) for X ~ Bin(trials, p), elementwise; 0 where the count lies outside 0..trials."""
+    inside = np.clip(count, 0, trials)
+    rest = trials - inside
+    log_choose = gammaln(trials + 1) - gammaln(inside + 1) - gammaln(rest + 1)
+    mass: Floats = np.exp(log_choose + xlogy(inside, p) + xlog1py(rest, -np.asarray(p)))
+    return np.where(count == inside, mass, 0.0)
+
+
+def midp_region(*, recovered: int, disrupted: int, n_pairs: int) -> Counts:
+    """Tables whose conditional mid-p at margin 0 is at most that of the observed one."""
+
+    def midp(count: Counts, trials: Counts) -> Floats:
+        return (at_least(count, trials, 0.5) + at_least(count + 1, trials, 0.5)) / 2
+
+    n = np.arange(n_pairs + 1)
+    discordant = recovered + disrupted
+    limit = float(midp(np.array(recovered), np.array(discordant))) * (1 + _TIE)
+    # Every row is met near the same standardised split; the exact mid-p then says where.
+    z = (recovered - disrupted) / math.sqrt(max(discordant, 1))
+    guess = np.ceil((n + z * np.sqrt(n)) / 2).astype(np.int64)
+    return _first_extreme(lambda count, trials: midp(count, trials) <= limit, guess)
+
+
+def em_region(*, recovered: int, disrupted: int, n_pairs: int, margin: float) -> Counts:
+    """Tables whose estimated p-value (Tango's statistic at the restricted nuisance) is at most the observed one's."""
+    lattice = _score_lattice(n_pairs, margin)
+    observed = np.array([recovered]), np.array([recovered + disrupted])
+    limit = float(_estimated_pvalues(lattice, margin, *observed)[0]) * (1 + _TIE)
+    n = np.arange(n_pairs + 1)
+    guess = _critical_scores(lattice, np.repeat(_scores(lattice, *observed), n_pairs + 1), n)
+    return _first_extreme(lambda count, trials: _estimated_pvalues(lattice, margin, count, trials) <= limit, guess)
+
+
+def _first_extreme(extreme: Callable[[Counts, Counts], NDArray[np.bool_]], guess: Counts) -> Counts:
+    """For each n the smallest count in 0..n with extreme(count, n), else n + 1, by steps from a guess."""
+    n = np.arange(len(guess))
+    below, found = np.full(len(guess), -1), n + 1
+    trial = np.clip(guess, 0, n)
+    while (active := np.flatnonzero(found - below > 1)).size:
+        inside = extreme(trial[active], n[active])
+        found[active[inside]] = trial[active[inside]]
+        below[active[~inside]] = trial[active[~inside]]
+        trial[active] += np.where(inside, -1, 1)
+    return found
+
+
+# --- E: the estimated p-value -------------------------------------------------------------------------------
+
+_ROW = 1 << 44
+_ZERO = 1 << 43
+
+
+@lru_cache(maxsize=4)
+def _score_lattice(n_pairs: int, margin: float) -> Counts:
+    """Tango's statistic of every table, row n at n(n+1)/2 .. +n, ascending in the recovered count.
+
+    Statistics are rounded to `_TIE` and shifted by their row, so that one sorted array serves a search in any row.
+    """
+    n = np.repeat(np.arange(n_pairs + 1), np.arange(1, n_pairs + 2))
+    recovered = np.arange(len(n)) - n * (n + 1) // 2
+    score = tango_statistic(recovered.astype(float), (n - recovered).astype(float), n=n_pairs, gain=margin)
+    keys: Counts = n * _ROW + _ZERO + np.round(np.clip(score, -8000, 8000) / _TIE).astype(np.int64)
+    return keys
+
+
+def _scores(lattice: Counts, recovered: Counts, n: Counts) -> Counts:
+    """The rounded statistic of tables, comparable between rows."""
+    scores: Counts = lattice[n * (n + 1) // 2 + recovered] - n * _ROW
+    return scores
+
+
+def _critical_scores(lattice: Counts, score: Counts, n: Counts) -> Counts:
+    """The smallest recovered count in row n whose statistic reaches the score; n + 1 where none does."""
+    position: Counts = np.searchsorted(lattice, n * _ROW + score)
+    return position - n * (n + 1) // 2
+
+
+def _estimated_pvalues(lattice: Counts, margin: float, recovered: Counts, n: Counts) -> Floats:
+    """P(statistic at least that of the table) at the table's own restricted estimate of the discordance."""
+    n_pairs = (math.isqrt(8 * len(lattice) + 1) - 3) // 2
+    psi = restricted_discordance(recovered.astype(float), (n - recovered).astype(float), n=n_pairs, gain=margin)
+    psi = np.clip(psi, abs(margin), 1.0)
+    # Only totals within 6.5 sd of their mean: the rest weighs below 1e-10, and any ordering gives a valid test.
+    reach = np.floor(6.5 * np.sqrt(n_pairs * psi * (1 - psi))) + 6
+    first = np.clip(np.round(n_pairs * psi) - reach, 0, n_pairs).astype(np.int64)
+    total = first[:, None] + np.arange(min(2 * int(reach.max()) + 1, n_pairs + 1))
+    inside = np.minimum(total, n_pairs)
+    critical = _critical_scores(lattice, _scores(lattice, recovered, n)[:, None], inside)
+    tail = _tails_along(critical, inside, (1 + margin / psi) / 2)
+    factorial = _log_factorial(n_pairs)
+    log_choose = factorial[n_pairs] - factorial[inside] - factorial[n_pairs - inside]
+    mass = np.exp(log_choose + xlogy(inside, psi[:, None]) + xlog1py(n_pairs - inside, -psi[:, None]))
+    pvalues: Floats = np.sum(mass * tail, axis=1, where=total <= n_pairs)
+    return pvalues
+
+
+def _tails_along(critical: Counts, total: Counts, p: Floats) -> Floats:
+    """P(X ≥ critical) for X ~ Bin(total, p), for rows of consecutive totals (p: one a row).
+
+    One pair more, and a critical count that stays or grows by one, change the tail by
+    P(X' = critical)·(critical/(total + 1) − [it grows]) with X' ~ Bin(total + 1, p): a cumulative sum instead of an
+    incomplete beta function per cell. Tango's critical counts grow so (checked by enumeration).
+    """
+    factorial = _log_factorial(int(total.max()) + 1)
+    count, grown = critical[:, :-1], total[:, :-1] + 1
+    step = np.diff(critical, axis=1)
+    moved = np.diff(total, axis=1)
+    assert ((step == 0) | (step == moved)).all(), "a critical count that falls, or grows by more than one"
+    log_choose = factorial[grown] - factorial[count] - factorial[grown - count]
+    log_p, log_not_p = (np.log(np.maximum(x, 1e-300))[:, None] for x in (p, 1 - p))  # finite also at p = 0 and 1
+    change = np.exp(log_choose + count * log_p + (grown - count) * log_not_p) * (count / grown - step) * moved
+    start = at_least(critical[:, 0], total[:, 0], p)
+    tails: Floats = np.maximum(np.cumsum(np.column_stack((start, change)), axis=1), 0.0)
+    return tails
+
+
+@lru_cache(maxsize=8)
+def _log_factorial(n: int) -> Floats:
+    logs: Floats = gammaln(np.arange(n + 1) + 1.0)
+    return logs
+
+
+# --- M: the worst case over the discordance -----------------------------------------------------------------
+
+
+def worst_case(critical: Counts, margin: float) -> tuple[float, float]:
+    """The largest probability of a region under Δ = margin, and the discordance in [|margin|, 1] where it occurs."""
+    coefficients = bernstein_coefficients(critical, margin)
+    grid, basis = _bernstein_grid(len(critical) - 1)
+    values = basis @ coefficients
+    best, where = float(values.max()), float(grid[int(values.argmax())])
+    # A peak between grid points exceeds its neighbours by 1.5 % at most (they lie a third of a binomial sd apart).
+    padded = np.concatenate(([-1.0], values, [-1.0]))
+    peaks = np.flatnonzero((values >= padded[:-2]) & (values >= padded[2:]) & (values > 0.98 * best))
+    low, high = grid[np.maximum(peaks - 1, 0)], grid[np.minimum(peaks + 1, len(grid) - 1)]
+    row = np.arange(len(peaks))
+    for _ in range(8):  # each round narrows every bracket to a third
+        points = np.linspace(low, high, 7, axis=1)
+        at = (_bernstein_basis(points.ravel(), len(critical) - 1) @ coefficients).reshape(points.shape)
+        top = at.argmax(axis=1)
+        if at.max() > best:
+            best, where = float(at.max()), float(points.ravel()[at.argmax()])
+        low, high = points[row, np.maximum(top - 1, 0)], points[row, np.minimum(top + 1, 6)]
+    return min(best, 1.0), abs(margin) + (1 - abs(margin)) * where
+
+
+def bernstein_coefficients(critical: Counts, margin: float) -> Floats:
+    """The probability of a region under Δ = margin as a Bernstein polynomial on ψ in [|margin|, 1].
+
+    With u = (ψ − |margin|)/(1 − |margin|), a pair is with probability u "open" (discordant, recovered with probability
+    (1 + margin)/2) and else "closed" (discordant with probability |margin|, in the margin's direction). Hence the
+    probability is Σ_k Bin(k; N, u)·β_k, where β_k is that of the region given k open pairs: sums of positive terms, and
+    the largest coefficient bounds the polynomial.
+    """
+    n_pairs = len(critical) - 1
+    size = abs(margin)
+    opened = np.arange(n_pairs + 1)[:, None]
+    # Closed pairs that are discordant: beyond 9 sd their probability is below 1e-17.
+    most = min(n_pairs, math.ceil(n_pairs * size + 9 * math.sqrt(n_pairs * size * (1 - size)) + 9)) if margin else 0
+    shifted = np.arange(most + 1)[None, :]
+    total = np.minimum(opened + shifted, n_pairs)
+    needed = critical[total] - (shifted if margin > 0 else 0)
+    mass = binomial(np.broadcast_to(shifted, total.shape), np.broadcast_to(n_pairs - opened, total.shape), size)
+    tail = at_least(needed, np.broadcast_to(opened, total.shape), (1 + margin) / 2)
+    coefficients: Floats = (mass * tail).sum(axis=1)
+    return coefficients
+
+
+@lru_cache(maxsize=8)
+def _bernstein_grid(n_pairs: int) -> tuple[Floats, Floats]:
+    """Points u in [0, 1] and the Bernstein basis there, evenly spaced where the binomial has constant spread."""
+    points = np.sin(np.linspace(0, np.pi / 2, 24 + math.ceil(9 * math.sqrt(n_pairs)))) ** 2
+    return points, _bernstein_basis(points, n_pairs)
+
+
+def _bernstein_basis(points: Floats, n_pairs: int) -> Floats:
+    count = np.arange(n_pairs + 1)
+    factorial = _log_factorial(n_pairs)
+    log_choose = factorial[n_pairs] - factorial - factorial[::-1]
+    basis: Floats = np.exp(log_choose + xlogy(count, points[:, None]) + xlog1py(n_pairs - count, -points[:, None]))
+    return basis

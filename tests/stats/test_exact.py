@@ -1,0 +1,220 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import reference
+from forbear import InvalidInput, PairedOutcomes
+from forbear.stats.exact import exact_unconditional, mcnemar_exact, mcnemar_midp, score_test
+from forbear.stats.intervals import paired_gain_interval
+from forbear.testing.strategies import paired_outcomes
+
+SIZES = [pytest.param(n, marks=[] if n <= 50 else pytest.mark.slow) for n in (20, 50, 100, 200)]
+
+
+def table(recovered, disrupted, n):
+    return PairedOutcomes(both_fail=0, recovered=recovered, disrupted=disrupted, both_succeed=n - recovered - disrupted)
+
+
+def critical_counts(n, margin, alpha):
+    """By discordant total, the smallest recovered count at which the test rejects; found through its p-values alone."""
+    critical, count = np.zeros(n + 1, dtype=int), 0
+    for total in range(n + 1):
+        count = min(count, total + 1)
+        while count <= total and exact_unconditional(table(count, total - count, n), margin=margin).pvalue > alpha:
+            count += 1
+        while count > 0 and exact_unconditional(table(count - 1, total - count + 1, n), margin=margin).pvalue <= alpha:
+            count -= 1
+        critical[total] = count
+    return critical
+
+
+# --- Conditional tests --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recovered", "disrupted", "exact", "midp"),
+    [
+        (0, 0, 1.0, 1.0),  # no discordant pair: no evidence, not p = 0 (statsmodels with exact=False)
+        (7, 11, 0.480682373046875, None),  # scipy 1.17.1: binomtest(7, 18).pvalue
+        # Fagerland, Lydersen & Laake (2013), BMC Med. Res. Methodol. 13:91: airway data and complete response.
+        (1, 7, 0.0703, 0.0391),
+        (6, 16, 0.0525, 0.0347),
+    ],
+)
+def test_mcnemar_matches_published_values(recovered, disrupted, exact, midp):
+    assert mcnemar_exact(recovered=recovered, disrupted=disrupted).pvalue == pytest.approx(exact, abs=5e-5)
+    if midp is not None:
+        assert mcnemar_midp(recovered=recovered, disrupted=disrupted).pvalue == pytest.approx(midp, abs=5e-5)
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.sampled_from(["two-sided", "greater", "less"]))
+def test_mcnemar_exact_is_the_sign_test(recovered, disrupted, alternative):
+    expected = 1.0
+    if recovered + disrupted:
+        expected = stats.binomtest(recovered, recovered + disrupted, alternative=alternative).pvalue
+    result = mcnemar_exact(recovered=recovered, disrupted=disrupted, alternative=alternative)
+    assert result.pvalue == pytest.approx(expected, rel=1e-9)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_midp_is_half_the_observed_split_less(recovered, disrupted):
+    greater = mcnemar_midp(recovered=recovered, disrupted=disrupted, alternative="greater").pvalue
+    less = mcnemar_midp(recovered=recovered, disrupted=disrupted, alternative="less").pvalue
+    if recovered + disrupted:
+        assert greater == pytest.approx(float(reference.midp(recovered, disrupted)), rel=1e-9)
+        assert greater + less == pytest.approx(1.0)
+        two_sided = mcnemar_midp(recovered=recovered, disrupted=disrupted).pvalue
+        assert two_sided == pytest.approx(min(1.0, 2 * min(greater, less)), rel=1e-9)
+
+
+def test_conditional_tests_refuse_what_they_cannot_count():
+    with pytest.raises(InvalidInput, match="recovered"):
+        mcnemar_exact(recovered=-1, disrupted=2)
+    with pytest.raises(InvalidInput, match="alternative"):
+        mcnemar_midp(recovered=1, disrupted=2, alternative="bigger")
+
+
+# --- Unconditional tests: against the definition on the full lattice ----------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 10])
+def test_margin_zero_matches_the_full_lattice(n):
+    recovered, disrupted, _ = reference.lattice(n)
+    rank = reference.midp_ordering(n)
+    for i, (c, b) in enumerate(zip(recovered.tolist(), disrupted.tolist(), strict=True)):
+        expected = reference.worst_case(n, 0.0, rank <= rank[i])
+        assert exact_unconditional(table(c, b, n)).pvalue == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("margin", [-0.05, 0.02, 0.1])
+@pytest.mark.parametrize("n", [1, 6, pytest.param(14, marks=pytest.mark.slow)])
+def test_other_margins_match_the_full_lattice(n, margin):
+    recovered, disrupted, _ = reference.lattice(n)
+    estimated = reference.estimated_pvalues(n, margin)
+    for i, (c, b) in enumerate(zip(recovered.tolist(), disrupted.tolist(), strict=True)):
+        expected = reference.worst_case(n, margin, estimated <= estimated[i] * (1 + 1e-9))
+        assert exact_unconditional(table(c, b, n), margin=margin).pvalue == pytest.approx(expected, abs=1e-9)
+
+
+@given(paired_outcomes(max_pairs=60), st.sampled_from([-0.05, 0.0, 0.02]))
+def test_less_is_greater_with_the_arms_swapped(pairs, margin):
+    less = exact_unconditional(pairs, margin=margin, alternative="less")
+    assert less.pvalue == exact_unconditional(pairs.swapped(), margin=-margin).pvalue
+    assert abs(margin) <= less.discordance <= 1
+
+
+@pytest.mark.parametrize("n", [10, 25, pytest.param(60, marks=pytest.mark.slow)])
+def test_more_evidence_never_raises_the_pvalue(n):
+    # Among tables with a discordant pair: p never falls when a recovered pair becomes concordant, or a concordant one
+    # disrupted.
+    pvalue = {
+        (c, b): exact_unconditional(table(c, b, n)).pvalue for c in range(n + 1) for b in range(n + 1 - c) if c + b
+    }
+    for (c, b), p in pvalue.items():
+        for weaker in ((c - 1, b), (c, b + 1)):
+            assert pvalue.get(weaker, 1.0) >= p - 1e-12, (c, b, weaker)
+
+
+@pytest.mark.parametrize("margin", [-0.05, 0.02])
+def test_more_evidence_never_raises_the_pvalue_at_other_margins(margin):
+    n = 24
+    pvalue = {
+        (c, b): exact_unconditional(table(c, b, n), margin=margin).pvalue
+        for c in range(n + 1)
+        for b in range(n + 1 - c)
+    }
+    for (c, b), p in pvalue.items():
+        for weaker in ((c - 1, b), (c, b + 1)):
+            if c + b:
+                assert pvalue.get(weaker, 1.0) >= p - 1e-12, (c, b, weaker)
+
+
+# --- Unconditional tests: the error rate, certified ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.025])
+@pytest.mark.parametrize("margin", [-0.05, 0.0, 0.02])
+@pytest.mark.parametrize("n", SIZES)
+def test_false_rejections_stay_below_alpha_at_every_discordance(n, margin, alpha):
+    critical = critical_counts(n, margin, alpha)
+    assert reference.certified_at_most(critical, margin, alpha)
+    assert (critical <= np.arange(n + 1)).any(), "a test that never rejects is not a test"
+    if margin == 0:
+        total = np.arange(n + 1)
+        conditional = np.array([next(c for c in range(k + 2) if stats.binom.sf(c - 1, k, 0.5) <= alpha) for k in total])
+        assert (critical <= conditional).all(), "the exact conditional test rejects where this one does not"
+        assert total[critical <= total].min() >= 4
+
+
+def test_the_certificate_can_fail():
+    critical = critical_counts(20, 0.0, 0.05)
+    larger = critical.copy()
+    larger[12] -= 2
+    assert reference.certified_at_most(critical, 0.0, 0.05)
+    assert not reference.certified_at_most(larger, 0.0, 0.05)
+
+
+@pytest.mark.parametrize("margin", [-0.3, -0.05, 0.0, 0.02, 0.4])
+@pytest.mark.parametrize("counts", [(9, 2, 30), (40, 31, 150), (3, 3, 8), (0, 4, 60), (25, 0, 25)])
+def test_the_pvalue_is_the_true_maximum(counts, margin):
+    # The region of the observed table, read off the p-values of its neighbours, must not beat the reported maximum.
+    from forbear.stats.regions import em_region, midp_region
+
+    recovered, disrupted, n = counts
+    keywords = {"recovered": recovered, "disrupted": disrupted, "n_pairs": n}
+    critical = em_region(**keywords, margin=margin) if margin else midp_region(**keywords)
+    pvalue = exact_unconditional(table(*counts), margin=margin).pvalue
+    assert reference.certified_at_most(critical, margin, pvalue * (1 + 1e-8) + 1e-15)
+    assert pvalue < 1e-9 or not reference.certified_at_most(critical, margin, pvalue * (1 - 1e-6))
+
+
+def test_power_at_pilot_sizes():
+    # Exact powers at gain .10 and discordance .14, found by enumeration before this code was written.
+    for n, unconditional in ((50, 0.575), (100, 0.887)):
+        critical = critical_counts(n, 0.0, 0.05)
+        recovered, disrupted, _ = reference.lattice(n)
+        rejected = recovered >= critical[recovered + disrupted]
+        assert reference.masses(n, 0.10, 0.14)[rejected].sum() == pytest.approx(unconditional, abs=6e-4)
+
+
+def test_no_discordant_pair_is_no_evidence():
+    for n in (1, 50, 2000):
+        assert exact_unconditional(table(0, 0, n)).pvalue == 1.0
+
+
+@pytest.mark.slow
+def test_exact_and_score_agree_for_large_pilots():
+    for recovered, disrupted in ((130, 100), (90, 100), (400, 340)):
+        for margin in (0.0, 0.02, -0.05):
+            pairs = table(recovered, disrupted, 2000)
+            exact, score = (test(pairs, margin=margin).pvalue for test in (exact_unconditional, score_test))
+            assert exact == pytest.approx(score, rel=0.1, abs=2e-4) or exact > 0.5
+
+
+@given(paired_outcomes(max_pairs=5000), st.sampled_from([-0.05, 0.0, 0.02]), st.sampled_from([0.01, 0.05, 0.1]))
+def test_the_score_test_rejects_where_the_interval_excludes_the_margin(pairs, margin, alpha):
+    bounds = paired_gain_interval(pairs, confidence=1 - 2 * alpha)
+    assert (score_test(pairs, margin=margin).pvalue < alpha) == (bounds.low > margin)
+    assert (score_test(pairs, margin=margin, alternative="less").pvalue < alpha) == (bounds.high < margin)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "keywords", "message"),
+    [
+        (table(0, 0, 0), {}, "at least one pair"),
+        (table(1, 1, 2001), {}, "at most 2000 pairs"),
+        (table(1, 1, 5), {"margin": 1.0}, "between -1 and 1"),
+        (table(1, 1, 5), {"margin": float("nan")}, "between -1 and 1"),
+        (table(1, 1, 5), {"alternative": "two-sided"}, "alternative"),
+    ],
+)
+def test_unusable_arguments(pairs, keywords, message):
+    with pytest.raises(InvalidInput, match=message):
+        exact_unconditional(pairs, **keywords)
+
+
+@given(paired_outcomes(max_pairs=80), st.floats(-0.999, 0.999))
+def test_any_margin_gives_a_probability(pairs, margin):
+    assert 0 <= exact_unconditional(pairs, margin=margin).pvalue <= 1
