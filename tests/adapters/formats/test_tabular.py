@@ -281,6 +281,7 @@ ERRORS = [
     ("task_id,arm,seed,Success\nt,a,0,1\n", r"no column 'success'.*Did you mean 'Success'\?.*--success-col NAME"),
     ("task_id,success\nt,1\n", "no column 'arm'.*--arm-col NAME. Two files without it work too"),
     ("task_id,arm,arm,success\nt,a,b,1\n", "2 columns named 'arm'"),
+    ("task_id;arm;success\nt;a;1\n", "separated by neither commas nor tabs: its header is 'task_id;arm;success'"),
     (GOOD.encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
     (GOOD.encode() + b"t\0,critic,0,1\n", "is not text: line 6 holds a NUL byte"),
     (GOOD.encode() + b"t\xff,critic,0,1\n", "is not UTF-8: line 6 cannot be decoded"),

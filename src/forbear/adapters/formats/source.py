@@ -51,7 +51,7 @@ def read_source(path: str | Path) -> Source:
         data, end = _read_stream(sys.stdin.buffer, name=name) if str(path) == "-" else _read_file(path, name=name)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise InvalidInput(f"cannot read {name}: {reason}. Give a readable CSV, TSV or JSONL file.") from None
+        raise InvalidInput(f"cannot read '{name}': {reason}. Give a readable CSV, TSV or JSONL file.") from None
     start = len(_BOM) if data.startswith(_BOM) else 0
     source = Source(name=name, data=data, start=start, end=end)
     _check_text(source)
