@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from forbear import __version__
+from forbear.cli.bench import bench
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.pilot import pilot
@@ -24,7 +25,7 @@ def cli() -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
 
 
-for command in (decide, pilot, journal):
+for command in (decide, pilot, journal, bench):
     cli.add_command(command)
 
 
