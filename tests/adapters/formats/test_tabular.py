@@ -98,7 +98,7 @@ def test_lines_are_those_of_an_editor(write):
 
 def test_jsonl_takes_booleans_numbers_and_text(write):
     path = write(
-        '{"task_id": 1, "arm": "baseline", "seed": 3, "success": true, "note": {"x": [1]}}\n'
+        '{"task_id": 1, "arm": "baseline", "seed": 3, "success": true, "note": {"x": [1]}, "z": 0, "b": 0, "y": 0}\n'
         '{"task_id": "1", "arm": "critic", "seed": null, "success": 0}\r\n\n'
         '{"task_id": "é", "arm": "critic", "success": "Pass"}\n',
         "outcomes.jsonl",
@@ -109,7 +109,7 @@ def test_jsonl_takes_booleans_numbers_and_text(write):
         ("1", "critic", "", False, 2),
         ("é", "critic", "", True, 4),
     ]
-    assert read.ignored == ("note",)
+    assert read.ignored == ("note", "z", "b", "y")
 
 
 def test_column_names_can_be_given_and_the_others_are_said(write):

@@ -20,7 +20,8 @@ from forbear.adapters.formats.tabular_rows import delimiter_of
 from forbear.pairing import IntArray, Labels
 
 Words = list[NDArray[np.uint64]]
-"""A column of names as numbers: word j holds bytes 8j..8j+7 of each row's name, zero behind its end."""
+"""A column of names as numbers: word j holds bytes 8j..8j+7 of each row's name, zero behind its end. The
+text holds no NUL byte, so two names are the same exactly if their words are."""
 
 _LONGEST = 128
 """Longer names go to the careful reader. At most PAD, so that a read never leaves the buffer."""
