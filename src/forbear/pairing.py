@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.errors import InvalidInput, listed, shown
+from forbear.records.model import Episode
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.verdict import Remark
 
@@ -210,6 +211,27 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
             *_seed_cautions(table.seeds.codes[first] != table.seeds.codes[second]),
         ),
     )
+
+
+def pair_episodes(episodes: Iterable[Episode], *, treated: str, baseline: str = "baseline") -> Pairing:
+    """Pairs the episodes of two arms by task; episodes without outcome leave their pair out, and are counted.
+
+    Args:
+        episodes: Of any arms, in any order.
+        treated: The arm with the intervention.
+        baseline: The arm without it.
+
+    Raises:
+        InvalidInput: As `pair_arms`.
+    """
+    chosen = [e for e in episodes if e.arm in (baseline, treated) and e.success is not None]
+    table = OutcomeTable.from_columns(
+        tasks=[e.task.id for e in chosen],
+        arms=[e.arm for e in chosen],
+        seeds=[str(e.seed) for e in chosen],
+        success=[e.success is True for e in chosen],
+    )
+    return pair_arms(table, baseline=baseline, treated=treated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

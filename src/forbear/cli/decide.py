@@ -130,7 +130,7 @@ def decide(
         from forbear.report.text import decision_text
 
         view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored)
-        click.echo(decision_text(view, color=_color()), nl=False, color=True)
+        click.echo(decision_text(view, color=color()), nl=False, color=True)
     return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
 
 
@@ -169,5 +169,6 @@ def _from_counts(text: str) -> tuple[Pairing, ...]:
     return (Pairing(baseline="baseline", treated="treated", pairs=pairs, excluded={}),)
 
 
-def _color() -> bool:
+def color() -> bool:
+    """Whether standard output is a terminal that wants colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 import click
 
 from forbear import __version__
+from forbear.cli.bench import bench
 from forbear.cli.decide import decide
+from forbear.cli.journal import journal
+from forbear.cli.pilot import pilot
 from forbear.errors import ForbearError, shown
 
 _PIPE_CLOSED = 141
@@ -22,7 +25,8 @@ def cli() -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
 
 
-cli.add_command(decide)
+for command in (decide, pilot, journal, bench):
+    cli.add_command(command)
 
 
 def main() -> None:

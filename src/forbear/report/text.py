@@ -25,7 +25,20 @@ def decision_text(view: DecisionView, *, width: int = 80, color: bool = False) -
     Returns:
         Lines without trailing blanks, the last one ended.
     """
-    console = Console(
+    console = plain_console(width=width, color=color)
+    several = len(view["arms"]) > 1
+    if several:
+        _print_overview(console, view)
+    for arm in view["arms"]:
+        _print_arm(console, arm, baseline=view["baseline"], title=several)
+    if view["ignored_columns"]:
+        console.print(Text(f"Columns not used: {listed(view['ignored_columns'])}."))
+    return printed(console)
+
+
+def plain_console(*, width: int, color: bool) -> Console:
+    """A console that prints into memory, the same on every machine; read it with `printed`."""
+    return Console(
         file=io.StringIO(),
         width=max(40, min(width, 80)),
         force_terminal=color,
@@ -36,13 +49,10 @@ def decision_text(view: DecisionView, *, width: int = 80, color: bool = False) -
         legacy_windows=False,
         _environ={},
     )
-    several = len(view["arms"]) > 1
-    if several:
-        _print_overview(console, view)
-    for arm in view["arms"]:
-        _print_arm(console, arm, baseline=view["baseline"], title=several)
-    if view["ignored_columns"]:
-        console.print(Text(f"Columns not used: {listed(view['ignored_columns'])}."))
+
+
+def printed(console: Console) -> str:
+    """What was printed to a `plain_console`, without trailing blanks."""
     assert isinstance(console.file, io.StringIO)
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
 

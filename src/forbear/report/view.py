@@ -81,7 +81,7 @@ def decision_view(
     return DecisionView(
         format=FORMAT,
         baseline=baseline,
-        arms=[_arm(name, verdict) for name, verdict in verdicts.items()],
+        arms=[arm_view(name, verdict) for name, verdict in verdicts.items()],
         ignored_columns=list(ignored),
     )
 
@@ -95,7 +95,8 @@ def decision_json(verdicts: Mapping[str, Verdict]) -> str:
     return json.dumps(payload, indent=2, allow_nan=False)
 
 
-def _arm(name: str, verdict: Verdict) -> ArmView:
+def arm_view(name: str, verdict: Verdict) -> ArmView:
+    """One treated arm's verdict, arranged for a report."""
     gain = _estimate(verdict.success_gain)
     assert gain is not None
     return ArmView(

@@ -104,20 +104,24 @@ class _Pilot:
         self.exclusions = dict(writer.content.exclusions)
         self.broken = Counter(writer.content.broken)
         self.broken_in_a_row = 0
+        self.round = 0
 
     async def run(self, concurrency: int) -> None:
         plan, written = self.frozen.plan, self.writer.content.rows
         rows = [_Row(task, seed, written.get((task.id, seed), [])) for task in plan.tasks for seed in plan.seeds]
         while rows := [row for row in rows if self._left(row)]:
-            todo = iter(rows)  # what broke is tried again after all others
+            todo = iter(rows)
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(concurrency, len(rows))):
                     group.create_task(self._work(todo))
+            self.round += 1
 
     async def _work(self, todo: Iterator[_Row]) -> None:
         for row in todo:
             for arm in self._left(row):
-                await self._run_arm(row, arm)
+                # What broke once is tried again in round 1, after all others, also by a process that resumes.
+                if self.broken[row.key(arm)] <= self.round:
+                    await self._run_arm(row, arm)
             self._write(row)
             if not self._left(row):
                 row.memos.clear()
@@ -129,6 +133,10 @@ class _Pilot:
 
     async def _run_arm(self, row: _Row, arm: Arm) -> None:
         cell = self.frozen.cell(row.task, row.seed, arm)
+        times = self.broken[row.key(arm)]
+        if times > self.retries:  # by a process that would have tried more often
+            self._exclude(row, arm, f"it had no outcome {times} time{'s' if times > 1 else ''}")
+            return
         if self.frozen.design == "coupled" and not arm.is_baseline and not arm.is_rerun:
             baseline = row.key(self.frozen.arms[0])
             if baseline in self.exclusions:

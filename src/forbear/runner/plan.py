@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from forbear.draw import derived_seed
-from forbear.errors import InvalidInput
+from forbear.errors import InvalidInput, described
 from forbear.policy import Arm, critic_name
 from forbear.protocols import Agent, Critic, Environment, Restorable
 from forbear.records.codec import canonical_json, config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
+from forbear.stats.verdict import DecisionRule
 
 PLAN_FORMAT = "forbear-plan-1"
 
@@ -35,6 +36,8 @@ class PilotPlan:
     """Makes the world of one episode."""
     arms: Sequence[Arm]
     """One of them `Arm.baseline()`."""
+    rule: DecisionRule = DecisionRule()
+    """What counts as a gain, and how sure to be."""
     seeds: Sequence[int] = (42,)
     max_steps: int = 15
     """Steps that an episode may execute, undone ones and charged rollbacks included."""
@@ -62,6 +65,8 @@ class PilotPlan:
             raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
         if self.design not in ("auto", "coupled", "independent"):
             raise InvalidInput(f"design must be 'auto', 'coupled' or 'independent', got {self.design!r:.60}.")
+        if not isinstance(self.rule, DecisionRule):
+            raise InvalidInput(f"rule must be a DecisionRule, got {described(self.rule)}.")
         for name in ("critic_deadline_s", "call_deadline_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} must be a number of seconds above 0, got {getattr(self, name)!r:.60}.")
@@ -180,6 +185,7 @@ def _record(
         "baseline": {"digest": config_digest(baseline), **baseline},
         "arms": {arm.name: {"digest": config_digest(arm.config()), **arm.config()} for arm in arms},
         "critics": {name: critic.config() for name, critic in sorted(critics.items())},
+        "rule": dict(plan.rule.to_dict()),
     }
 
 
