@@ -253,6 +253,14 @@ def test_a_large_file_in_any_order_gives_the_same_pairs(write):
     assert len({row[0] for row in tables[0]}) == 5000
 
 
+def test_a_return_inside_a_line_is_a_line_end_to_both(write):
+    # As many returns as lines, but not one at the end of each.
+    path = write("task_id,arm,seed,success\nt\r1,a,0,1\r\nt2,b,0,1\r\n")
+    assert not is_plain(path)
+    with pytest.raises(InvalidInput, match="line 2 has 1 field,"):
+        read_outcomes(path)
+
+
 # --- what cannot be read ---------------------------------------------------------------------------------------------
 
 LONG = "x" * 200_000

@@ -124,8 +124,9 @@ def _read_csv(text: str, rows: _Columns, columns: Columns, *, source: str, needs
     width = len(header)
     for line, record in records:
         if len(record) != width:
+            fields = f"{len(record)} field{'s' if len(record) > 1 else ''}"
             raise InvalidInput(
-                f"{source}, line {line} has {len(record)} fields, the header has {width}. "
+                f"{source}, line {line} has {fields}, the header has {width}. "
                 "Quote fields that hold the separator; fill the missing ones."
             )
         success = SUCCESS.get(record[at.success])

@@ -115,7 +115,11 @@ def _split(source: Source, columns: Columns, *, needs_arm: bool) -> _Plain | Non
     if head_end < 0 or data.find(b'"', start, end) >= 0 or data[start] in b"{[\r\n \t":
         return None
     returns = data.find(b"\r", start, end) >= 0
-    head = data[start:head_end].decode().removesuffix("\r")
+    head = data[start:head_end].decode()
+    if returns:
+        if not head.endswith("\r"):
+            return None
+        head = head[:-1]
     delimiter = delimiter_of(head)
     names = [name.strip(BLANKS) for name in head.split(delimiter)]
     buffer = np.frombuffer(data, dtype=np.uint8)
