@@ -10,7 +10,6 @@ from forbear.records.journal import Journal
 from forbear.records.model import Action
 from forbear.runner.evidence import evidence_of
 from forbear.runner.pilot import run_pilot
-from forbear.runner.plan import freeze
 from forbear.runner.rehearsal import rehearse
 from forbear.stats.decision import decide_arms
 from forbear.testing import Corridor, DeafAgent, ScriptedCritic, WordCritic
@@ -19,7 +18,7 @@ from runner.pilots import POLICY, agent, corridor, plan, run, with_
 
 def evidence(pilot, directory):
     result = run(pilot, directory)
-    return result, evidence_of(freeze(pilot), result)
+    return result, evidence_of(result)
 
 
 def codes(verdict):
@@ -146,4 +145,4 @@ def test_the_same_journal_always_gives_the_same_evidence(tmp_path):
     pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], n=20)
     _, first = evidence(pilot, tmp_path / "j")
     again = asyncio.run(run_pilot(pilot, Journal(tmp_path / "j")))
-    assert evidence_of(freeze(pilot), again) == first
+    assert evidence_of(again) == first
