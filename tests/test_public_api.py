@@ -17,6 +17,7 @@ PUBLIC = [
     "DecisionRule",
     "Draw",
     "Episode",
+    "Evidence",
     "ForbearError",
     "InterventionPolicy",
     "InvalidInput",
@@ -40,6 +41,7 @@ PUBLIC = [
     "compare",
     "decide",
     "decide_arms",
+    "evidence_of",
     "read_outcomes",
     "run_pilot",
 ]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.records.model import Episode as Episode
     from forbear.records.model import Task as Task
     from forbear.records.model import Trajectory as Trajectory
+    from forbear.runner.evidence import Evidence as Evidence
+    from forbear.runner.evidence import evidence_of as evidence_of
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import PilotPlan as PilotPlan
     from forbear.runner.result import PilotResult as PilotResult
@@ -51,6 +53,7 @@ _HOME = {
     "Columns": "adapters.formats.tabular",
     "DecisionRule": "stats.verdict",
     "Draw": "draw",
+    "Evidence": "runner.evidence",
     "Episode": "records.model",
     "ForbearError": "errors",
     "InterventionPolicy": "policy",
@@ -75,6 +78,7 @@ _HOME = {
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
     "read_outcomes": "adapters.formats.tabular",
+    "evidence_of": "runner.evidence",
     "run_pilot": "runner.pilot",
 }
 

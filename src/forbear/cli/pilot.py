@@ -117,8 +117,8 @@ def run(file: Path, journal: Path | None, concurrency: int | None, as_json: bool
                 on_episode=on_episode,
             )
         )
-    evidence = evidence_of(frozen, result)
-    view = pilot_view(frozen, result, evidence, title=f"Pilot {file.stem}", journal=str(directory))
+    evidence = evidence_of(result)
+    view = pilot_view(result, evidence, title=f"Pilot {file.stem}", journal=str(directory))
     report = directory / "report.html"
     try:
         report.write_text(pilot_html(view), encoding="utf-8")

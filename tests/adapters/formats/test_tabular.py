@@ -98,7 +98,7 @@ def test_lines_are_those_of_an_editor(write):
 
 def test_jsonl_takes_booleans_numbers_and_text(write):
     path = write(
-        '{"task_id": 1, "arm": "baseline", "seed": 3, "success": true, "note": {"x": [1]}}\n'
+        '{"task_id": 1, "arm": "baseline", "seed": 3, "success": true, "note": {"x": [1]}, "z": 0, "b": 0, "y": 0}\n'
         '{"task_id": "1", "arm": "critic", "seed": null, "success": 0}\r\n\n'
         '{"task_id": "é", "arm": "critic", "success": "Pass"}\n',
         "outcomes.jsonl",
@@ -109,7 +109,7 @@ def test_jsonl_takes_booleans_numbers_and_text(write):
         ("1", "critic", "", False, 2),
         ("é", "critic", "", True, 4),
     ]
-    assert read.ignored == ("note",)
+    assert read.ignored == ("note", "z", "b", "y")
 
 
 def test_column_names_can_be_given_and_the_others_are_said(write):
@@ -251,6 +251,14 @@ def test_a_large_file_in_any_order_gives_the_same_pairs(write):
         tables.append(sorted(row[:4] for row in rows_of(read_outcomes(path).table)))
     assert tables[0] == tables[1] == tables[2]
     assert len({row[0] for row in tables[0]}) == 5000
+
+
+def test_a_return_inside_a_line_is_a_line_end_to_both(write):
+    # As many returns as lines, but not one at the end of each.
+    path = write("task_id,arm,seed,success\nt\r1,a,0,1\r\nt2,b,0,1\r\n")
+    assert not is_plain(path)
+    with pytest.raises(InvalidInput, match="line 2 has 1 field,"):
+        read_outcomes(path)
 
 
 # --- what cannot be read ---------------------------------------------------------------------------------------------

@@ -59,10 +59,10 @@ class _Writer:
         self.index: dict[tuple[str, int, str], list[Fact]] = {}
         self.of_type: dict[str, list[str]] = {}
         self.work = 0
-        for fact in sorted(self.facts):
-            if fact[0] not in DYNAMIC:
-                for position, word in enumerate(fact):
-                    self.index.setdefault((fact[0], position, word), []).append(fact)
+        words = _words(problem.goal)
+        for fact in sorted(fact for fact in self.facts if fact[0] in words and fact[0] not in DYNAMIC):
+            for position, word in enumerate(fact):
+                self.index.setdefault((fact[0], position, word), []).append(fact)
         for name, kind in problem.objects.items():
             self.of_type.setdefault(kind, []).append(name)
 
@@ -100,9 +100,11 @@ class _Writer:
         return _combined(kind, done)
 
     def quantified(self, word: str, declared: Expression, body: Expression, values: Mapping[str, str]) -> _Node:
-        if isinstance(declared, str):
-            raise InvalidInput(f"expected (?x - type) after {word} in the goal, got {described(declared)}.")
-        variables = typed_names(declared, what="variable")
+        variables = _declared(declared)
+        # One quantifier right inside another of its kind is the same as both at once, and binds with less searching.
+        while body[:1] == (word,) and len(body) == 3 and not variables.keys() & _declared(body[1]).keys():
+            variables |= _declared(body[1])
+            body = body[2]
         for name, kind in variables.items():
             if not name.startswith("?") or kind not in self.of_type:
                 raise InvalidInput(
@@ -185,6 +187,23 @@ class _Writer:
         if predicate in DYNAMIC:
             return _Node("fact", fact=words)
         return _TRUE if words in self.facts else _FALSE
+
+
+def _declared(variables: Expression) -> dict[str, str]:
+    if isinstance(variables, str):
+        raise InvalidInput(f"expected (?x - type) after a quantifier in the goal, got {described(variables)}.")
+    return typed_names(variables, what="variable")
+
+
+def _words(goal: Expression) -> set[str]:
+    words, stack = set(), [goal]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str):
+            words.add(part)
+        else:
+            stack += part
+    return words
 
 
 def _negated(node: _Node) -> _Node:
