@@ -1,5 +1,6 @@
 """Exit codes and streams, as a shell sees them."""
 
+import json
 import os
 import pty
 import signal
@@ -87,6 +88,17 @@ def test_ctrl_c_is_130_without_a_traceback():
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, b"", b"stopped\n")
+
+
+def test_standard_input_is_read_and_may_be_closed():
+    table = b"task_id,arm,success\nt,baseline,0\nt,critic,1\n"
+    done = subprocess.run([*FORBEAR, "decide", "-", "--json"], input=table, capture_output=True, check=True)
+    assert json.loads(done.stdout)["recovered"] == 1
+    closed = subprocess.run(
+        ["bash", "-c", '"$@" <&-', "bash", *FORBEAR, "decide", "-"], capture_output=True, text=True, check=False
+    )
+    assert (closed.returncode, closed.stdout) == (2, "")
+    assert closed.stderr.startswith("error: standard input is closed")
 
 
 def test_a_terminal_gets_colour_unless_it_refuses():

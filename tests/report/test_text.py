@@ -44,6 +44,13 @@ def test_undefined_is_said():
     assert "None" not in text
 
 
+def test_one_is_singular():
+    text = decision_text(decision_view({"critic": decide(pairs(0, 0, 0, 1))}))
+    assert "1 pair  " in text
+    assert "0 of 1 pair\n" in text
+    assert "0 of 1 success\n" in text
+
+
 def test_several_arms_start_with_an_overview():
     verdicts = decide_arms({"good": pairs(27, 17, 0, 20), "bad": pairs(27, 0, 17, 20)})
     lines = decision_text(decision_view(verdicts)).splitlines()

@@ -5,10 +5,19 @@ from pathlib import Path
 
 import click
 
+_HELP = """Play and check the worlds that come with forbear.
 
-@click.group()
+\b
+Examples:
+    forbear bench alfworld --data games/valid_seen.jsonl.gz --verify
+
+Exit codes: 0 done, 1 a bug, 2 no readable games, 130 Ctrl-C.
+"""
+
+
+@click.group(help=_HELP, short_help="The worlds that come with forbear: alfworld.")
 def bench() -> None:
-    """Play and check the worlds that come with forbear."""
+    """The group."""
 
 
 @bench.command()
