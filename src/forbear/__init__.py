@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.errors import ForbearError as ForbearError
     from forbear.errors import InvalidInput as InvalidInput
+    from forbear.stats.clustered import ClusteredOutcomes as ClusteredOutcomes
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
     from forbear.stats.paired import PairedOutcomes as PairedOutcomes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
 __version__ = "0.1.0"
 
 _HOME = {
+    "ClusteredOutcomes": "stats.clustered",
     "DecisionRule": "stats.verdict",
     "ForbearError": "errors",
     "InvalidInput": "errors",
