@@ -65,6 +65,10 @@ DYNAMIC = frozenset(
 )
 """What commands change."""
 
+MAX_RECEPTACLES = 500
+MAX_OBJECTS = 5_000
+"""The public games checked have at most 54 and 152; the commands of a household grow with the square of the first."""
+
 SINKS = frozenset({"sinktype", "sinkbasintype"})
 MICROWAVES = frozenset({"microwavetype"})
 FRIDGES = frozenset({"fridgetype"})
@@ -140,6 +144,11 @@ def build_world(problem: Problem) -> World:
     named = {word for arguments in facts.values() for fact in arguments for word in fact}
     object_ids = sorted(name for name, kind in problem.objects.items() if kind == "object" and name in named)
     location_ids = sorted(name for name, kind in problem.objects.items() if kind == "location")
+    if len(receptacle_ids) > MAX_RECEPTACLES or len(object_ids) > MAX_OBJECTS:
+        raise InvalidInput(
+            f"{len(receptacle_ids):,} receptacles and {len(object_ids):,} objects, "
+            f"expected at most {MAX_RECEPTACLES:,} and {MAX_OBJECTS:,}."
+        )
     names = display_names(named.union(receptacle_ids))
     for each in (*receptacle_ids, *object_ids):
         if each not in names:
