@@ -115,6 +115,13 @@ def test_without_an_arm_called_baseline_the_arms_are_listed():
         compare(table(*rows))
 
 
+def test_a_wrong_arm_column_is_noticed_before_a_thousand_comparisons():
+    rows = [("t", f"arm{i}", 1) for i in range(1000)]
+    with pytest.raises(InvalidInput, match=r"there are 999 treated arms .*Is this the arm column"):
+        compare(table(*rows), baseline="arm0")
+    assert compare(table(*rows), baseline="arm0", treated="arm7")[0].pairs.both_succeed == 1
+
+
 def test_one_arm_alone_is_no_comparison():
     with pytest.raises(InvalidInput, match="'baseline' is the only arm"):
         compare(table(("t", "baseline", 1)))
@@ -130,7 +137,7 @@ def test_labels_keep_the_order_of_appearance():
     assert (labels.codes.tolist(), labels.names, labels.find("a"), labels.find("c")) == ([0, 1, 0], ["b", "a"], 1, None)
 
 
-outcomes = st.dictionaries(st.text(max_size=3), st.booleans(), max_size=12)
+outcomes = st.dictionaries(st.text("abé", max_size=3), st.booleans(), max_size=12)
 
 
 @given(outcomes, outcomes, st.randoms(use_true_random=False))

@@ -18,6 +18,9 @@ from forbear.stats.verdict import Remark
 
 IntArray = NDArray[np.integer]
 
+_MOST_ARMS = 100
+"""More treated arms are a wrong arm column, not an experiment."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
@@ -119,7 +122,7 @@ def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | 
         InvalidInput: As `choose_arms` and `pair_arms`.
     """
     baseline, chosen = choose_arms(table, baseline=baseline, treated=treated)
-    passed_over = len(choose_arms(table, baseline=baseline)[1]) - len(chosen)
+    passed_over = len(np.unique(table.arms.codes)) - 1 - len(chosen)
     pairings = (pair_arms(table, baseline=baseline, treated=name) for name in chosen)
     if not passed_over:
         return tuple(pairings)
@@ -164,6 +167,11 @@ def choose_arms(
         raise InvalidInput(
             f"'{shown(baseline)}' is the only arm; a comparison needs a second one. "
             "Add the rows of the treated runs, or give them as a second file."
+        )
+    if len(others) > _MOST_ARMS:
+        raise InvalidInput(
+            f"there are {len(others):,} treated arms ({listed(others)}); at most {_MOST_ARMS} are compared at once. "
+            "Is this the arm column? Name it: --arm-col NAME; or name one arm: --treated NAME."
         )
     return baseline, others
 

@@ -44,6 +44,13 @@ def test_undefined_is_said():
     assert "None" not in text
 
 
+def test_one_is_singular():
+    text = decision_text(decision_view({"critic": decide(pairs(0, 0, 0, 1))}))
+    assert "1 pair  " in text
+    assert "0 of 1 pair\n" in text
+    assert "0 of 1 success\n" in text
+
+
 def test_several_arms_start_with_an_overview():
     verdicts = decide_arms({"good": pairs(27, 17, 0, 20), "bad": pairs(27, 0, 17, 20)})
     lines = decision_text(decision_view(verdicts)).splitlines()
@@ -74,7 +81,7 @@ def test_hostile_names_and_remarks_are_inert(name):
 counts = st.integers(min_value=0, max_value=400) | st.just(200_000_000)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(counts, counts, counts, counts, st.text(max_size=200), st.text("界", max_size=200), st.integers(40, 200))
 def test_no_line_is_wider_than_the_terminal(a, c, b, d, treated, baseline, width):
     if not a + c + b + d:

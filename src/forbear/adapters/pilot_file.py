@@ -230,7 +230,7 @@ def _read_tasks(section: "_Section", path: Path, *, limit: int) -> list[Task]:
 
 
 class _Section:
-    """A table of the file that knows where it stands and which of its keys were used."""
+    """A table of the file that knows where it stands and which keys it may have."""
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class _Section:
         at: tuple[str | int, ...] = (),
     ) -> None:
         self.table, self.name, self.lines, self.at = table, name, lines, at
-        self.used: set[str] = set()
+        self.known: set[str] = set()
 
     def error(self, key: tuple[str, ...], message: str) -> InvalidInput:
         path = (*self.at, *key)
@@ -262,7 +262,7 @@ class _Section:
             raise self.error(key, shown(str(error), limit=150)) from error
 
     def take(self, key: str, kind: type[T], default: T | None = None) -> T:
-        self.used.add(key)
+        self.known.add(key)
         value = self.table.get(key, default)
         if value is None:
             raise self.error((), f"'{key}' is missing; it is {_KINDS[kind]}")
@@ -272,7 +272,8 @@ class _Section:
         return value  # type: ignore[no-any-return]
 
     def take_all(self, kinds: Mapping[str, type]) -> dict[str, Any]:
-        """The keys that are there."""
+        """Those of the keys that are there; all of them are known from now on."""
+        self.known |= kinds.keys()
         return {key: self.take(key, kind) for key, kind in kinds.items() if key in self.table}
 
     def part(self, kind: str, *, optional: bool = False) -> Any:
@@ -301,9 +302,9 @@ class _Section:
 
     def close(self) -> None:
         for key in self.table:
-            if key not in self.used:
-                known = f"; known here: {', '.join(sorted(self.used))}"
-                raise self.error((shown(key),), f"unknown key '{shown(key)}'{_nearest(key, self.used) or known}")
+            if key not in self.known:
+                known = f"; known here: {', '.join(sorted(self.known))}"
+                raise self.error((shown(key),), f"unknown key '{shown(key)}'{_nearest(key, self.known) or known}")
 
 
 def _nearest(name: str, known: "Mapping[str, Any] | Sequence[str] | set[str]") -> str:

@@ -4,10 +4,19 @@ from pathlib import Path
 
 import click
 
+_HELP = """Look into the journal of a pilot.
 
-@click.group(short_help="What a journal holds: digest.")
+\b
+Examples:
+    forbear journal digest runs/pilot
+
+Exit codes: 0 done, 1 a bug, 2 no readable journal, 130 Ctrl-C.
+"""
+
+
+@click.group(help=_HELP, short_help="What a journal holds: digest.")
 def journal() -> None:
-    """Look into the journal of a pilot."""
+    """The group."""
 
 
 @journal.command()

@@ -32,6 +32,11 @@ forbear pilot plan pilot.toml     says what it will cost at most
 forbear pilot run pilot.toml      runs it, or goes on where it was stopped
 forbear pilot status pilot.toml   says how far it is
 
+\b
+Examples:
+    forbear pilot init && forbear pilot run pilot.toml
+    forbear pilot run mine.toml --journal runs/second --json
+
 Exit codes: 0 done, 1 a bug, 2 bad input, changed plan or locked journal,
 3 could not complete (an outage, a full disk), 130 Ctrl-C.
 """
@@ -112,8 +117,8 @@ def run(file: Path, journal: Path | None, concurrency: int | None, as_json: bool
                 on_episode=on_episode,
             )
         )
-    evidence = evidence_of(frozen, result)
-    view = pilot_view(frozen, result, evidence, title=f"Pilot {file.stem}", journal=str(directory))
+    evidence = evidence_of(result)
+    view = pilot_view(result, evidence, title=f"Pilot {file.stem}", journal=str(directory))
     report = directory / "report.html"
     try:
         report.write_text(pilot_html(view), encoding="utf-8")

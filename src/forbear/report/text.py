@@ -94,7 +94,7 @@ def _print_arm(console: Console, arm: ArmView, *, baseline: str, title: bool) ->
 def _counts(arm: ArmView, *, baseline: str) -> Table:
     before, after = shown(baseline, limit=20), shown(arm["arm"], limit=20)
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
-    table.add_column(Text(f"{arm['pairs']:,} pairs"))
+    table.add_column(Text(_pairs(arm["pairs"])))
     table.add_column(Text(f"{after} fails"), justify="right")
     table.add_column(Text(f"{after} succeeds"), justify="right")
     table.add_row(Text(f"{before} fails"), _count(arm["both_fail"]), f"{_count(arm['recovered'])} recovered")
@@ -143,6 +143,10 @@ def _bullets(texts: Iterable[str]) -> Table:
     for text in texts:
         table.add_row("-", Text(shown(text, limit=_REMARK)))
     return table
+
+
+def _pairs(count: int) -> str:
+    return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
 
 
 def _count(count: int | None) -> str:

@@ -137,7 +137,8 @@ class _Run:
         attempt, excluded = self.attempts.get(index, 0), self.excluded.get(index, ())
         recorded = self.node.proposals.get((attempt, excluded))
         if recorded is None:
-            await self.world.see(self.node)
+            if self.node.place.is_partial:
+                await self.world.see()
             recorded = await self.mind.propose(self.visible(), attempt=attempt, excluded=excluded)
             self.node.proposals[attempt, excluded] = recorded
         self.mind.live_through(recorded, index=index)
@@ -151,7 +152,8 @@ class _Run:
     async def review(self, recorded: Recorded, name: str, critic: Critic) -> None:
         """Takes or pays for one critic's score of a proposal."""
         if name not in recorded.reviews:
-            await self.world.see(self.node)
+            if self.node.place.is_partial:
+                await self.world.see()
             index = len(self.closed)
             draw = self.cell.draw(f"critic:{name}", step_index=index, attempt=self.attempts[index] - 1)
             try:
@@ -162,7 +164,7 @@ class _Run:
             except TimeoutError:
                 p_fail, fault = None, "timeout"
             except Exception as error:  # a critic that breaks must not take the agent down with it
-                logger.warning("critic %s broke, the agent goes on: %s", name, describe(error))
+                logger.info("critic %s broke, the agent goes on: %s", name, describe(error))
                 p_fail, fault = None, "error"
             recorded.reviews[name] = Review(p_fail, fault, payer=self.cell.arm)
         self.critic_calls += 1
@@ -176,7 +178,8 @@ class _Run:
         decision, self.state = self.policy.decide(self.state, len(self.closed), p_fail)
         if decision is not Decision.ACT or p_fail is None:
             return _CONTINUE, PROCEED
-        await self.world.see(self.node)
+        if self.node.place.is_partial:
+            await self.world.see()
         await self.verify(recorded)
         effect = self.policy.intervention.apply(self.visible(), recorded.action, p_fail=p_fail)
         if isinstance(effect, Retry) and effect.undo and any(s.irreversible for s in self.closed[-effect.undo :]):
@@ -288,4 +291,6 @@ class _Run:
 
 def _is_probability(score: object) -> bool:
     # numbers.Real also takes the floats of numpy; True and False are answers to another question.
-    return isinstance(score, numbers.Real) and not isinstance(score, bool) and 0 <= float(score) <= 1
+    if isinstance(score, bool) or not isinstance(score, float | numbers.Real):
+        return False
+    return 0 <= float(score) <= 1

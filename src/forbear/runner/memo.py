@@ -128,30 +128,27 @@ def share(episode: Episode, earlier: Iterable[Episode]) -> Episode:
     Returns:
         The episode, holding its origin's steps instead of its own equal ones.
     """
+    steps = list(episode.steps)
     best, origin = 0, None
     for other in earlier:
-        steps = 0
-        for mine, theirs in zip(episode.steps, other.steps, strict=False):
+        common = 0
+        for mine, theirs in zip(steps, other.steps, strict=False):
             if mine is not theirs and mine != theirs:
                 break
-            steps += 1
-        if _is_whole(episode, other):
+            steps[common] = theirs  # the next ones to compare with hold the same object, where they share it
+            common += 1
+        if common == len(steps) == len(other.steps) and _ends_alike(episode, other):
             return replace(episode, steps=other.steps, origin=Origin(arm=other.arm, step=None))
-        if steps > best:
-            best, origin = steps, other
+        if common > best:
+            best, origin = common, other
     if origin is None:
         return episode
-    return replace(
-        episode,
-        steps=origin.steps[:best] + episode.steps[best:],
-        origin=Origin(arm=origin.arm, step=best),
-    )
+    return replace(episode, steps=tuple(steps), origin=Origin(arm=origin.arm, step=best))
 
 
-def _is_whole(episode: Episode, other: Episode) -> bool:
+def _ends_alike(episode: Episode, other: Episode) -> bool:
     return (
-        episode.steps == other.steps
-        and episode.termination is other.termination
+        episode.termination is other.termination
         and episode.success is other.success
         and episode.final_observation == other.final_observation
     )

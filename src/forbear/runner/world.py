@@ -48,11 +48,9 @@ class World:
         self._path.append((action, attempt, after.place))
         return after
 
-    async def see(self, node: Node) -> Observation:
-        """Returns what is seen at a history, with the legal actions that a journal does not keep."""
-        if node.place.is_partial:
-            await self._bring_here()
-        return node.place.observation
+    async def see(self) -> None:
+        """Completes places that were read from a journal, which keeps no legal actions, on the way here."""
+        await self._bring_here()
 
     def rewind(self, index: int) -> None:
         """Goes back to where nothing was executed at `index` yet."""

@@ -98,7 +98,7 @@ def test_lines_are_those_of_an_editor(write):
 
 def test_jsonl_takes_booleans_numbers_and_text(write):
     path = write(
-        '{"task_id": 1, "arm": "baseline", "seed": 3, "success": true, "note": {"x": [1]}}\n'
+        '{"task_id": 1, "arm": "baseline", "seed": 3, "success": true, "note": {"x": [1]}, "z": 0, "b": 0, "y": 0}\n'
         '{"task_id": "1", "arm": "critic", "seed": null, "success": 0}\r\n\n'
         '{"task_id": "é", "arm": "critic", "success": "Pass"}\n',
         "outcomes.jsonl",
@@ -109,7 +109,7 @@ def test_jsonl_takes_booleans_numbers_and_text(write):
         ("1", "critic", "", False, 2),
         ("é", "critic", "", True, 4),
     ]
-    assert read.ignored == ("note",)
+    assert read.ignored == ("note", "z", "b", "y")
 
 
 def test_column_names_can_be_given_and_the_others_are_said(write):
@@ -253,6 +253,14 @@ def test_a_large_file_in_any_order_gives_the_same_pairs(write):
     assert len({row[0] for row in tables[0]}) == 5000
 
 
+def test_a_return_inside_a_line_is_a_line_end_to_both(write):
+    # As many returns as lines, but not one at the end of each.
+    path = write("task_id,arm,seed,success\nt\r1,a,0,1\r\nt2,b,0,1\r\n")
+    assert not is_plain(path)
+    with pytest.raises(InvalidInput, match="line 2 has 1 field,"):
+        read_outcomes(path)
+
+
 # --- what cannot be read ---------------------------------------------------------------------------------------------
 
 LONG = "x" * 200_000
@@ -281,6 +289,7 @@ ERRORS = [
     ("task_id,arm,seed,Success\nt,a,0,1\n", r"no column 'success'.*Did you mean 'Success'\?.*--success-col NAME"),
     ("task_id,success\nt,1\n", "no column 'arm'.*--arm-col NAME. Two files without it work too"),
     ("task_id,arm,arm,success\nt,a,b,1\n", "2 columns named 'arm'"),
+    ("task_id;arm;success\nt;a;1\n", "separated by neither commas nor tabs: its header is 'task_id;arm;success'"),
     (GOOD.encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
     (GOOD.encode() + b"t\0,critic,0,1\n", "is not text: line 6 holds a NUL byte"),
     (GOOD.encode() + b"t\xff,critic,0,1\n", "is not UTF-8: line 6 cannot be decoded"),

@@ -48,14 +48,20 @@ def read_source(path: str | Path) -> Source:
     """
     name = "standard input" if str(path) == "-" else shown(os.fspath(path), limit=80)
     try:
-        data, end = _read_stream(sys.stdin.buffer, name=name) if str(path) == "-" else _read_file(path, name=name)
+        data, end = _read_stdin(name=name) if str(path) == "-" else _read_file(path, name=name)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise InvalidInput(f"cannot read {name}: {reason}. Give a readable CSV, TSV or JSONL file.") from None
+        raise InvalidInput(f"cannot read '{name}': {reason}. Give a readable CSV, TSV or JSONL file.") from None
     start = len(_BOM) if data.startswith(_BOM) else 0
     source = Source(name=name, data=data, start=start, end=end)
     _check_text(source)
     return source
+
+
+def _read_stdin(*, name: str) -> tuple[bytearray, int]:
+    if sys.stdin is None:  # closed by the caller
+        raise InvalidInput("standard input is closed; pipe outcomes into it, or name a file.")
+    return _read_stream(sys.stdin.buffer, name=name)
 
 
 def _read_file(path: str | Path, *, name: str) -> tuple[bytearray, int]:

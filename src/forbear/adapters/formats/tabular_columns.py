@@ -91,6 +91,8 @@ def locate(header: Sequence[str], columns: Columns, *, source: str, needs_arm: b
 
 def missing_column(name: str, header: Sequence[str], *, source: str, option: str) -> str:
     """The message for a column that is not there, with the nearest name that is."""
+    if len(header) == 1 and any(separator in header[0] for separator in ";|"):
+        return f"{source} is separated by neither commas nor tabs: its header is {listed(header)}. Save it as CSV."
     # A hostile header may hold a million long names; the nearest of the first hundred is help enough.
     lowered = {shown(known).lower(): known for known in reversed(header[:100])}
     near = difflib.get_close_matches(name.lower()[:60], lowered, n=1, cutoff=0.5)

@@ -11,6 +11,7 @@ import numpy as np
 from forbear.adapters.formats.source import Source
 from forbear.adapters.formats.tabular_columns import (
     BLANKS,
+    SUCCESS,
     Columns,
     Content,
     locate,
@@ -38,7 +39,7 @@ class _Columns:
     has_arm: list[bool] = field(default_factory=list)
     ignored: dict[str, None] = field(default_factory=dict)
 
-    def add(self, *, task: str, arm: str | None, seed: str, success: bool, line: int, source: str) -> None:
+    def add(self, task: str, arm: str | None, seed: str, success: bool, line: int, source: str) -> None:
         task = task.strip(BLANKS)
         if not task:
             raise InvalidInput(f"{source}, line {line}: the task id is empty. Every row needs one.")
@@ -107,7 +108,7 @@ def _records(text: str, *, source: str) -> Iterator[tuple[int, list[str]]]:
                 f"{source}, line {line}: cannot be read as {'TSV' if delimiter == chr(9) else 'CSV'} "
                 f"({shown(str(error), limit=80)}). Check its quotes and its length."
             ) from None
-        if any(value.strip(BLANKS) for value in record):
+        if record and (record[0].strip(BLANKS) or any(value.strip(BLANKS) for value in record)):
             yield line, record
 
 
@@ -123,64 +124,57 @@ def _read_csv(text: str, rows: _Columns, columns: Columns, *, source: str, needs
     width = len(header)
     for line, record in records:
         if len(record) != width:
+            fields = f"{len(record)} field{'s' if len(record) > 1 else ''}"
             raise InvalidInput(
-                f"{source}, line {line} has {len(record)} fields, the header has {width}. "
+                f"{source}, line {line} has {fields}, the header has {width}. "
                 "Quote fields that hold the separator; fill the missing ones."
             )
-        rows.add(
-            task=record[at.task],
-            arm=None if at.arm is None else record[at.arm],
-            seed="" if at.seed is None else record[at.seed],
-            success=success_of(record[at.success].strip(BLANKS), place=f"{source}, line {line}"),
-            line=line,
-            source=source,
-        )
+        success = SUCCESS.get(record[at.success])
+        if success is None:  # in another case, padded, or wrong
+            success = success_of(record[at.success].strip(BLANKS), place=f"{source}, line {line}")
+        arm = None if at.arm is None else record[at.arm]
+        seed = "" if at.seed is None else record[at.seed]
+        rows.add(record[at.task], arm, seed, success, line, source)
 
 
 def _read_jsonl(text: str, rows: _Columns, columns: Columns, *, source: str, needs_arm: bool) -> None:
-    names = {
-        "task": columns.task,
-        "arm": columns.arm or "arm",
-        "seed": columns.seed or "seed",
-        "success": columns.success,
-    }
-    if len(set(names.values())) < len(names):
+    task, arm, seed, success = columns.task, columns.arm or "arm", columns.seed or "seed", columns.success
+    known = {task, arm, seed, success}
+    if len(known) < 4:
         raise InvalidInput(
             f"{source}: task, arm, seed and success must be four different columns; one was named twice."
         )
-    with_arm: bool | None = True if needs_arm or columns.arm else None
+    needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
+    with_arm: bool | None = None
     for line, raw in enumerate(text.split("\n"), start=1):
-        if not raw.strip():
+        if not raw or raw.isspace():
             continue
         place = f"{source}, line {line}"
         record = _object(raw, place=place)
         if with_arm is None:
-            with_arm = names["arm"] in record
-        needed = {"task": "--task-col", "success": "--success-col"}
-        if with_arm:
-            needed["arm"] = "--arm-col"
-        if columns.seed:
-            needed["seed"] = "--seed-col"
-        for key, option in needed.items():
-            if names[key] not in record:
-                raise InvalidInput(missing_column(names[key], list(record), source=place, option=option))
-        if len(rows.ignored) < _MANY:
-            rows.ignored.update(dict.fromkeys(list(record.keys() - names.values())[:_MANY]))
-        seed = record.get(names["seed"])
+            # The first object says whether there are arms; from then on all must agree.
+            with_arm = needs_arm or columns.arm is not None or arm in record
+            needed |= {arm: "--arm-col"} if with_arm else {}
+        if not needed.keys() <= record.keys():
+            name = next(name for name in needed if name not in record)
+            raise InvalidInput(missing_column(name, list(record), source=place, option=needed[name]))
+        if len(record) > len(needed) and len(rows.ignored) < _MANY:
+            rows.ignored.update(dict.fromkeys([name for name in record if name not in known][:_MANY]))
+        run = record.get(seed)
         rows.add(
-            task=_name(record[names["task"]], column=names["task"], place=place),
-            arm=_name(record[names["arm"]], column=names["arm"], place=place) if with_arm else None,
-            seed="" if seed is None else _name(seed, column=names["seed"], place=place),
-            success=_json_success(record[names["success"]], place=place),
-            line=line,
-            source=source,
+            _name(record[task], column=task, place=place),
+            _name(record[arm], column=arm, place=place) if with_arm else None,
+            "" if run is None else _name(run, column=seed, place=place),
+            _json_success(record[success], place=place),
+            line,
+            source,
         )
     rows.has_arm.append(bool(with_arm))
 
 
 def _object(raw: str, *, place: str) -> dict[str, object]:
     try:
-        value = json.loads(raw, object_pairs_hook=_unique)
+        value = _DECODER.decode(raw)
     except json.JSONDecodeError as error:
         what = f"{error.msg} at character {error.pos + 1}"
     except (ValueError, RecursionError) as error:  # a key twice; a number of thousands of digits; nested too deeply
@@ -199,9 +193,14 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return record
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+
+
 def _name(value: object, *, column: str, place: str) -> str:
     """A task id, arm or seed: text, or a whole number."""
     if isinstance(value, str):
+        if value.isascii():
+            return value
         try:
             value.encode()
         except UnicodeEncodeError:

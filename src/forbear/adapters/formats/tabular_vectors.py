@@ -20,7 +20,8 @@ from forbear.adapters.formats.tabular_rows import delimiter_of
 from forbear.pairing import IntArray, Labels
 
 Words = list[NDArray[np.uint64]]
-"""A column of names as numbers: word j holds bytes 8j..8j+7 of each row's name, zero behind its end."""
+"""A column of names as numbers: word j holds bytes 8j..8j+7 of each row's name, zero behind its end. The
+text holds no NUL byte, so two names are the same exactly if their words are."""
 
 _LONGEST = 128
 """Longer names go to the careful reader. At most PAD, so that a read never leaves the buffer."""
@@ -114,7 +115,11 @@ def _split(source: Source, columns: Columns, *, needs_arm: bool) -> _Plain | Non
     if head_end < 0 or data.find(b'"', start, end) >= 0 or data[start] in b"{[\r\n \t":
         return None
     returns = data.find(b"\r", start, end) >= 0
-    head = data[start:head_end].decode().removesuffix("\r")
+    head = data[start:head_end].decode()
+    if returns:
+        if not head.endswith("\r"):
+            return None
+        head = head[:-1]
     delimiter = delimiter_of(head)
     names = [name.strip(BLANKS) for name in head.split(delimiter)]
     buffer = np.frombuffer(data, dtype=np.uint8)
