@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 
 from forbear.benchmarks.household.pilot import agent, critic, environment, generated_tasks
+
 from forbear.interventions import Append, Placebo, Rollback
 from forbear.pairing import pair_episodes
 from forbear.policy import Arm, InterventionPolicy
@@ -44,7 +45,9 @@ def main() -> None:
     )
     coupled, apart = run(plan), run(replace(plan, design="independent"))
     print(f"{options.tasks} tasks; baseline success {success(coupled):.3f} coupled, {success(apart):.3f} independent")
-    print(f"{'arm':10} {'coupled gain (95 % interval)':32} {'independent gain (95 % interval)':34} z     variance  calls")
+    print(
+        f"{'arm':10} {'coupled gain (95 % interval)':32} {'independent gain (95 % interval)':34} z     variance  calls"
+    )
     for arm in ("rollback", "append", "placebo"):
         (gain, spread, text), (other, wide, other_text) = estimate(coupled, arm), estimate(apart, arm)
         z = (gain - other) / math.sqrt(spread + wide)
@@ -57,7 +60,8 @@ def run(plan: PilotPlan) -> PilotResult:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         result = asyncio.run(run_pilot(plan, Journal(folder)))
-    print(f"{result.design}: {sum(arm.episodes for arm in result.arms.values())} episodes in {time.perf_counter() - started:.0f} s")
+    episodes = sum(arm.episodes for arm in result.arms.values())
+    print(f"{result.design}: {episodes} episodes in {time.perf_counter() - started:.0f} s")
     return result
 
 

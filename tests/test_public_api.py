@@ -13,6 +13,7 @@ PUBLIC = [
     "AgentError",
     "Append",
     "Arm",
+    "ClusteredOutcomes",
     "Columns",
     "DecisionRule",
     "Draw",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import PilotPlan as PilotPlan
     from forbear.runner.result import PilotResult as PilotResult
+    from forbear.stats.clustered import ClusteredOutcomes as ClusteredOutcomes
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
     from forbear.stats.paired import PairedOutcomes as PairedOutcomes
@@ -51,6 +52,7 @@ _HOME = {
     "Append": "interventions.append",
     "Arm": "policy",
     "Columns": "adapters.formats.tabular",
+    "ClusteredOutcomes": "stats.clustered",
     "DecisionRule": "stats.verdict",
     "Draw": "draw",
     "Evidence": "runner.evidence",

@@ -1,10 +1,13 @@
 """From paired outcomes to a verdict: INTERVENE, FORBEAR or UNDECIDED, with the numbers and the reasons."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from forbear.errors import InvalidInput, described
-from forbear.stats.exact import MAX_EXACT_PAIRS, GainTest, OneSided, exact_unconditional, score_test
-from forbear.stats.intervals import Estimate, Interval, Rate, break_even_interval, paired_gain_interval
+from forbear.stats.clustered import ClusteredOutcomes
+from forbear.stats.evidence import Evidence, evidence
+from forbear.stats.exact import OneSided
+from forbear.stats.intervals import Estimate
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.power import tasks_needed
 from forbear.stats.verdict import DecisionRule, Recommendation, Remark, Verdict, points
@@ -15,8 +18,11 @@ _FEW_DISCORDANT = 10
 _MOST_TASKS = 1_000_000
 
 
+Outcomes = PairedOutcomes | ClusteredOutcomes
+
+
 def decide(
-    outcomes: PairedOutcomes,
+    outcomes: Outcomes,
     rule: DecisionRule = DecisionRule(),
     *,
     excluded: Mapping[str, int] | None = None,
@@ -26,11 +32,13 @@ def decide(
 
     INTERVENE if Δ ≤ margin is rejected at `alpha` and Δ ≥ worthwhile is not rejected; FORBEAR if Δ ≥ worthwhile is
     rejected at `harm_alpha` (harmful if Δ ≥ 0 is too); else UNDECIDED, which is never deployed. A hypothesis counts as
-    rejected when both the exact unconditional test and Tango's interval reject it, so the verdict never contradicts
-    the interval beside it; above 2,000 pairs the score test alone decides.
+    rejected when both the test and the interval beside it reject it, so the two never contradict each other. One pair
+    per task: the exact unconditional test and Tango's interval (above 2,000 pairs the score test alone). Several seeds
+    per task: the score test with a shrunk design effect, or, with the rule's guarantee "finite-sample", the exact test
+    seed by seed.
 
     Args:
-        outcomes: The paired table, one pair per task, at least one pair.
+        outcomes: One pair per task (a table), or several seeds per task; at least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
         excluded: Tasks left out of the table, by arm; echoed.
         cautions: What the caller knows and the table does not; listed first.
@@ -38,12 +46,11 @@ def decide(
     Raises:
         InvalidInput: No pairs, or an argument of another type.
     """
-    _check(outcomes, rule)
-    return _verdict(outcomes, rule, arms=1, excluded=excluded, cautions=cautions)
+    return _verdict(_evidence(outcomes, rule), rule, arms=1, excluded=excluded, cautions=cautions)
 
 
 def decide_arms(
-    arms: Mapping[str, PairedOutcomes],
+    arms: Mapping[str, Outcomes],
     rule: DecisionRule = DecisionRule(),
     *,
     excluded: Mapping[str, Mapping[str, int]] | None = None,
@@ -54,7 +61,7 @@ def decide_arms(
     FORBEAR is judged arm by arm: it switches nothing on.
 
     Args:
-        arms: One paired table per treated arm. An arm that was dropped on the way stays in the family.
+        arms: The outcomes of each treated arm, as for `decide`. An arm that was dropped on the way stays in the family.
         rule: Margin, worthwhile gain and error rates, the same for all.
         excluded: By treated arm, tasks left out by arm; echoed.
         cautions: By treated arm; listed first.
@@ -64,19 +71,18 @@ def decide_arms(
     """
     if not isinstance(arms, Mapping) or not arms:
         raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {described(arms)}.")
-    for outcomes in arms.values():
-        _check(outcomes, rule)
-    adjusted = holm({name: _test(outcomes, rule.margin, "greater").pvalue for name, outcomes in arms.items()})
+    data = {name: _evidence(outcomes, rule) for name, outcomes in arms.items()}
+    adjusted = holm({name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()})
     return {
         name: _verdict(
-            outcomes,
+            arm,
             rule,
             arms=len(arms),
             adjusted=adjusted[name] if len(arms) > 1 else None,
             excluded=(excluded or {}).get(name),
             cautions=(cautions or {}).get(name, ()),
         )
-        for name, outcomes in arms.items()
+        for name, arm in data.items()
     }
 
 
@@ -99,31 +105,19 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in pvalues}
 
 
-def _check(outcomes: PairedOutcomes, rule: DecisionRule) -> None:
-    if not isinstance(outcomes, PairedOutcomes):
+def _evidence(outcomes: Outcomes, rule: DecisionRule) -> Evidence:
+    if not isinstance(outcomes, PairedOutcomes | ClusteredOutcomes):
         raise InvalidInput(
-            f"decide expects PairedOutcomes, got {described(outcomes)}. From two lists of outcomes: "
+            f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. From two lists: "
             "PairedOutcomes.from_outcomes(baseline=..., treated=...)."
         )
     if not isinstance(rule, DecisionRule):
         raise InvalidInput(f"rule must be a DecisionRule, got {described(rule)}.")
-    if not outcomes.pairs:
-        raise InvalidInput("there is nothing to decide on: no task has an outcome under both arms.")
-
-
-def _test(pairs: PairedOutcomes, margin: float, alternative: OneSided) -> GainTest:
-    test = exact_unconditional if pairs.pairs <= MAX_EXACT_PAIRS else score_test
-    return test(pairs, margin=margin, alternative=alternative)
-
-
-def _rejected(test: GainTest, alpha: float, *, pvalue: float | None = None) -> bool:
-    # At some margins the exact test rejects a hair before the score interval does (margin −.05, α .025, N = 50).
-    score = score_test(test.pairs, margin=test.margin, alternative=test.alternative)
-    return (test.pvalue if pvalue is None else pvalue) <= alpha and score.pvalue < alpha
+    return evidence(outcomes, guarantee=rule.guarantee)
 
 
 def _verdict(
-    pairs: PairedOutcomes,
+    data: Evidence,
     rule: DecisionRule,
     *,
     arms: int,
@@ -132,78 +126,67 @@ def _verdict(
     cautions: Sequence[Remark],
 ) -> Verdict:
     confidence = 1 - 2 * rule.alpha
-    at_margin = _test(pairs, rule.margin, "greater")
-    at_worthwhile = _test(pairs, rule.worthwhile, "less")
-    at_zero = at_worthwhile if rule.worthwhile == 0 else _test(pairs, 0.0, "less")
-    p_gain = at_margin.pvalue if adjusted is None else adjusted
-    helps = _rejected(at_margin, rule.alpha, pvalue=p_gain)
-    too_little = _rejected(at_worthwhile, rule.harm_alpha)
-    harmful = too_little and _rejected(at_zero, rule.harm_alpha)
-    gain = _gain(pairs, confidence)
+    p_gain = data.pvalue(rule.margin, "greater") if adjusted is None else adjusted
+    p_worthwhile = data.pvalue(rule.worthwhile, "less")
+    p_harm = p_worthwhile if rule.worthwhile == 0 else data.pvalue(0.0, "less")
+
+    def rejected(pvalue: float, margin: float, alternative: OneSided, alpha: float) -> bool:
+        return pvalue <= alpha and data.excluded(margin, alternative, alpha)
+
+    helps = rejected(p_gain, rule.margin, "greater", rule.alpha)
+    too_little = rejected(p_worthwhile, rule.worthwhile, "less", rule.harm_alpha)
+    harmful = too_little and rejected(p_harm, 0.0, "less", rule.harm_alpha)
+    gain, rates, table = data.gain(confidence), data.rates(confidence), data.table
     if too_little:
         recommendation = Recommendation.FORBEAR
-        reasons = _reasons_to_forbear(rule, at_worthwhile.pvalue, at_zero.pvalue, harmful=harmful, helps=helps)
+        reasons = _reasons_to_forbear(rule, p_worthwhile, p_harm, harmful=harmful, helps=helps)
     elif helps:
         recommendation = Recommendation.INTERVENE
         reasons = [_remark("gain_above_margin", f"A gain of {points(rule.margin)} or less is rejected ({_p(p_gain)}).")]
     else:
         recommendation = Recommendation.UNDECIDED
         reasons = []
-    needed = _tasks_for_a_verdict(pairs, rule) if recommendation is Recommendation.UNDECIDED else None
+    needed = _tasks_for_a_verdict(data, gain.value or 0.0, rule) if recommendation is Recommendation.UNDECIDED else None
     if recommendation is Recommendation.UNDECIDED:
         reasons = _reasons_undecided(gain, needed)
-    break_even = break_even_interval(pairs, confidence=confidence)
     return Verdict(
         recommendation=recommendation,
         harmful=harmful,
         futile=False,
-        tasks=pairs.pairs,
-        pairs=pairs.pairs,
-        both_fail=pairs.both_fail,
-        recovered=pairs.recovered,
-        disrupted=pairs.disrupted,
-        both_succeed=pairs.both_succeed,
-        failure_rate=Rate(k=pairs.failures, n=pairs.pairs).estimate(confidence=confidence),
-        recovery_rate=_rate(pairs.recovered, pairs.failures, confidence),
-        disruption_rate=_rate(pairs.disrupted, pairs.successes, confidence),
-        break_even_failure_rate=_estimate(pairs.break_even_failure_rate, break_even, confidence),
+        tasks=data.tasks,
+        pairs=data.pairs,
+        both_fail=None if table is None else table.both_fail,
+        recovered=None if table is None else table.recovered,
+        disrupted=None if table is None else table.disrupted,
+        both_succeed=None if table is None else table.both_succeed,
+        failure_rate=rates.failure,
+        recovery_rate=rates.recovery,
+        disruption_rate=rates.disruption,
+        break_even_failure_rate=rates.break_even,
         success_gain=gain,
         p_value_gain=p_gain,
-        p_value_harm=at_zero.pvalue,
-        p_value_worthwhile=at_worthwhile.pvalue,
-        method=at_margin.method + (f", Holm over {arms} arms" if arms > 1 else ""),
+        p_value_harm=p_harm,
+        p_value_worthwhile=p_worthwhile,
+        method=data.method(rule.margin) + (f", Holm over {arms} arms" if arms > 1 else ""),
         rule=rule,
         reasons=tuple(reasons),
-        cautions=(*cautions, *_cautions(pairs, arms)),
+        cautions=(*cautions, *_cautions(data, arms)),
         tasks_needed=needed,
         excluded=dict(excluded or {}),
     )
 
 
-def _gain(pairs: PairedOutcomes, confidence: float) -> Estimate:
-    bounds = paired_gain_interval(pairs, confidence=confidence)
-    return Estimate(value=pairs.success_gain, low=bounds.low, high=bounds.high, confidence=confidence)
-
-
-def _rate(k: int, n: int, confidence: float) -> Estimate | None:
-    return Rate(k=k, n=n).estimate(confidence=confidence) if n else None
-
-
-def _estimate(value: float | None, bounds: Interval | None, confidence: float) -> Estimate | None:
-    return None if bounds is None else Estimate(value=value, low=bounds.low, high=bounds.high, confidence=confidence)
-
-
-def _tasks_for_a_verdict(pairs: PairedOutcomes, rule: DecisionRule) -> int | None:
+def _tasks_for_a_verdict(data: Evidence, gain: float, rule: DecisionRule) -> int | None:
     """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts."""
-    gain, discordance = pairs.success_gain or 0.0, pairs.discordant / pairs.pairs
-    targets = []
+    discordance, targets = max(data.discordance, abs(gain)), []
     if gain > rule.margin:
         targets.append(tasks_needed(gain=gain, discordance=discordance, margin=rule.margin, alpha=rule.alpha))
     if gain < rule.worthwhile:
         targets.append(tasks_needed(gain=gain, discordance=discordance, margin=rule.worthwhile, alpha=rule.harm_alpha))
-    tasks = min((n for n in targets if n is not None), default=_MOST_TASKS + 1)
+    pairs = min((n for n in targets if n is not None), default=_MOST_TASKS + 1)
+    tasks = math.ceil(pairs * data.tasks_per_pair)
     # A pilot that just failed to decide needs at least as many again.
-    return max(tasks, pairs.pairs) if tasks <= _MOST_TASKS else None
+    return max(tasks, data.tasks) if tasks <= _MOST_TASKS else None
 
 
 def _reasons_to_forbear(
@@ -238,15 +221,11 @@ def _reasons_undecided(gain: Estimate, needed: int | None) -> list[Remark]:
     return [*reasons, _remark("tasks_needed", text)]
 
 
-def _cautions(pairs: PairedOutcomes, arms: int) -> list[Remark]:
+def _cautions(data: Evidence, arms: int) -> list[Remark]:
     cautions = []
-    if pairs.discordant < _FEW_DISCORDANT:
-        cautions.append(
-            _remark(
-                "few_discordant",
-                f"Only {pairs.discordant} of {pairs.pairs} pairs differ between the arms; all evidence lies in those.",
-            )
-        )
+    differing, sentence = data.informative
+    if differing < _FEW_DISCORDANT:
+        cautions.append(_remark("few_discordant", sentence))
     if arms > 1:
         cautions.append(
             _remark(

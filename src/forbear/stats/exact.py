@@ -22,6 +22,7 @@ from forbear.stats.paired import PairedOutcomes
 from forbear.stats.regions import at_least, binomial, em_region, midp_region, worst_case
 
 OneSided = Literal["greater", "less"]
+Method = Literal["exact unconditional, mid-p ordering", "exact unconditional, E+M", "score (Tango)"]
 
 MAX_EXACT_PAIRS = 2000
 """Above this use `score_test`: the two agree to about three digits there, and the lattice grows as N²."""
@@ -48,7 +49,7 @@ class GainTest:
     margin: float
     alternative: OneSided
     """"greater" rejects Δ ≤ margin, "less" rejects Δ ≥ margin."""
-    method: Literal["exact unconditional, mid-p ordering", "exact unconditional, E+M", "score (Tango)"]
+    method: Method
     pvalue: float
     discordance: float | None
     """The discordance ψ at which the null makes a table at least this extreme most likely; None for the score test."""
@@ -116,7 +117,7 @@ def exact_unconditional(pairs: PairedOutcomes, *, margin: float = 0.0, alternati
     Source: METHODS of Suissa & Shuster (1991) and Lloyd & Moldovan (2008). Checked: full-lattice enumeration in the
     tests, with sizes certified by Bernstein subdivision.
     """
-    _check_test(pairs, margin, alternative)
+    _check_pairs(pairs, margin, alternative)
     if pairs.pairs > MAX_EXACT_PAIRS:
         raise InvalidInput(
             f"exact_unconditional takes at most {MAX_EXACT_PAIRS} pairs, got {pairs.pairs}. Use score_test."
@@ -129,11 +130,21 @@ def exact_unconditional(pairs: PairedOutcomes, *, margin: float = 0.0, alternati
     else:
         critical = em_region(recovered=recovered, disrupted=disrupted, n_pairs=pairs.pairs, margin=gain)
     pvalue, discordance = worst_case(critical, gain)
-    method: Literal["exact unconditional, mid-p ordering", "exact unconditional, E+M"]
-    method = "exact unconditional, E+M" if gain else "exact unconditional, mid-p ordering"
     return GainTest(
-        pairs=pairs, margin=margin, alternative=alternative, method=method, pvalue=pvalue, discordance=discordance
+        pairs=pairs,
+        margin=margin,
+        alternative=alternative,
+        method=method_for(pairs.pairs, margin=gain),
+        pvalue=pvalue,
+        discordance=discordance,
     )
+
+
+def method_for(pairs: int, *, margin: float) -> Method:
+    """The test that a verdict on so many pairs rests on."""
+    if pairs > MAX_EXACT_PAIRS:
+        return "score (Tango)"
+    return "exact unconditional, E+M" if margin else "exact unconditional, mid-p ordering"
 
 
 def score_test(pairs: PairedOutcomes, *, margin: float = 0.0, alternative: OneSided = "greater") -> GainTest:
@@ -149,7 +160,7 @@ def score_test(pairs: PairedOutcomes, *, margin: float = 0.0, alternative: OneSi
 
     Source: Tango (1998). Checked: it rejects exactly where `paired_gain_interval` excludes the margin.
     """
-    _check_test(pairs, margin, alternative)
+    _check_pairs(pairs, margin, alternative)
     z = tango_statistic(float(pairs.recovered), float(pairs.disrupted), n=pairs.pairs, gain=margin)
     pvalue = float(ndtr(-z if alternative == "greater" else z))
     return GainTest(
@@ -157,9 +168,14 @@ def score_test(pairs: PairedOutcomes, *, margin: float = 0.0, alternative: OneSi
     )
 
 
-def _check_test(pairs: PairedOutcomes, margin: float, alternative: str) -> None:
+def _check_pairs(pairs: PairedOutcomes, margin: float, alternative: str) -> None:
     if not pairs.pairs:
         raise InvalidInput("a test of the gain needs at least one pair, got none.")
+    check_test(margin, alternative)
+
+
+def check_test(margin: float, alternative: str) -> None:
+    """Raises InvalidInput unless −1 < margin < 1 and the alternative is one-sided."""
     if not (isinstance(margin, int | float | np.number) and -1 < margin < 1):
         raise InvalidInput(f"margin must lie between -1 and 1 (exclusive; a fraction), got {margin!r}.")
     if alternative not in {"greater", "less"}:

@@ -80,7 +80,9 @@ class Rate:
             raise InvalidInput(f'method must be "wilson" or "clopper-pearson", got {method!r}.')
         if not self.n:
             return Interval(0.0, 1.0)
-        return (_wilson if method == "wilson" else _clopper_pearson)(self.k, self.n, confidence)
+        if method == "clopper-pearson":
+            return _clopper_pearson(self.k, self.n, confidence)
+        return wilson_limits(self.k, self.n, quantile=float(ndtri((1 + confidence) / 2)))
 
     def estimate(self, *, confidence: float) -> Estimate:
         """The value with its Wilson interval."""
@@ -94,8 +96,9 @@ def check_confidence(confidence: float) -> None:
         raise InvalidInput(f"confidence must be between 0 and 1 (exclusive), got {confidence!r}.")
 
 
-def _wilson(k: int, n: int, confidence: float) -> Interval:
-    z2 = float(ndtri((1 + confidence) / 2)) ** 2
+def wilson_limits(k: float, n: float, *, quantile: float) -> Interval:
+    """The proportions whose score statistic lies within ± quantile; counts may be fractional (a design effect)."""
+    z2 = quantile**2
     centre = (k + z2 / 2) / (n + z2)
     half = math.sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
     # At k = 0 and k = n the bound is exactly 0 and 1; rounding would leave it a hair inside.
@@ -211,20 +214,33 @@ def break_even_interval(pairs: PairedOutcomes, *, confidence: float = 0.95) -> I
     check_confidence(confidence)
     if pairs.break_even_failure_rate is None:
         return None
-    below = _break_even_cdf(pairs)
+    bounds = break_even_limits(
+        recovered=pairs.recovered,
+        both_fail=pairs.both_fail,
+        disrupted=pairs.disrupted,
+        both_succeed=pairs.both_succeed,
+        confidence=confidence,
+    )
+    value = pairs.break_even_failure_rate
+    return Interval(min(bounds.low, value), max(bounds.high, value))
+
+
+def break_even_limits(
+    *, recovered: float, both_fail: float, disrupted: float, both_succeed: float, confidence: float
+) -> Interval:
+    """Posterior quantiles of p*; counts may be fractional (a design effect)."""
+    below = _break_even_cdf((recovered + 0.5, both_fail + 0.5), (disrupted + 0.5, both_succeed + 0.5))
     z = float(ndtri((1 + confidence) / 2))
     # Where the search begins: the normal approximation of log d − log r.
-    centre = math.log((pairs.disrupted + 0.5) / (pairs.successes + 1) / (pairs.recovered + 0.5) * (pairs.failures + 1))
-    sd = math.sqrt(1 / (pairs.recovered + 0.5) + 1 / (pairs.disrupted + 0.5))
-    low = 0.0 if not pairs.disrupted else _solve(below, (1 - confidence) / 2, near=centre - z * sd, step=sd / 4)
-    high = 1.0 if not pairs.recovered else _solve(below, (1 + confidence) / 2, near=centre + z * sd, step=sd / 4)
-    value = pairs.break_even_failure_rate
-    return Interval(min(low, value), max(high, value))
+    odds = (disrupted + 0.5) / (disrupted + both_succeed + 1) / (recovered + 0.5) * (recovered + both_fail + 1)
+    centre, sd = math.log(odds), math.sqrt(1 / (recovered + 0.5) + 1 / (disrupted + 0.5))
+    low = 0.0 if not disrupted else _solve(below, (1 - confidence) / 2, near=centre - z * sd, step=sd / 4)
+    high = 1.0 if not recovered else _solve(below, (1 + confidence) / 2, near=centre + z * sd, step=sd / 4)
+    return Interval(low, high)
 
 
-def _break_even_cdf(pairs: PairedOutcomes) -> Callable[[float], float]:
-    """The posterior probability that the log-odds of p* lie below a value."""
-    r, d = (pairs.recovered + 0.5, pairs.both_fail + 0.5), (pairs.disrupted + 0.5, pairs.both_succeed + 0.5)
+def _break_even_cdf(r: tuple[float, float], d: tuple[float, float]) -> Callable[[float], float]:
+    """The probability that the log-odds of p* lie below a value, where r and d are Beta with these parameters."""
     log_r, weight_r = _beta_nodes(*r)
     log_d, weight_d = _beta_nodes(*d)
 

@@ -54,7 +54,7 @@ class PairedOutcomes:
         Raises:
             InvalidInput: Different lengths, or an entry that is neither true nor false.
         """
-        before, after = _outcomes(baseline, name="baseline"), _outcomes(treated, name="treated")
+        before, after = outcome_vector(baseline, name="baseline"), outcome_vector(treated, name="treated")
         if len(before) != len(after):
             raise InvalidInput(
                 f"baseline has {len(before)} outcomes, treated has {len(after)}; they are paired by position. "
@@ -163,7 +163,7 @@ def _ratio(numerator: int, denominator: int) -> float | None:
     return numerator / denominator if denominator else None
 
 
-def _outcomes(values: Sequence[bool], *, name: str) -> NDArray[np.bool_]:
+def outcome_vector(values: Sequence[bool], *, name: str) -> NDArray[np.bool_]:
     """A boolean vector, or InvalidInput with the position of the first entry that is not an outcome."""
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
         raise InvalidInput(f"{name} must be a sequence with one true or false per task, got {described(values)}.")

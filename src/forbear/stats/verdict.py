@@ -4,11 +4,12 @@ import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 
 from forbear.errors import InvalidInput, described
+from forbear.stats.evidence import Guarantee
 from forbear.stats.intervals import Estimate
 
 _FORMAT = "forbear-verdict-1"
@@ -30,7 +31,7 @@ class DecisionRule:
     """What counts as a gain, and how sure to be.
 
     Raises:
-        InvalidInput: Unless −1 < margin ≤ worthwhile < 1, 0 < alpha < ½ and 0 < harm_alpha < ½.
+        InvalidInput: Unless −1 < margin ≤ worthwhile < 1, 0 < alpha < ½, 0 < harm_alpha < ½ and a known guarantee.
     """
 
     margin: float = 0.0
@@ -41,13 +42,18 @@ class DecisionRule:
     """Largest probability of INTERVENE when the gain is at most the margin; the interval has level 1 − 2·alpha."""
     harm_alpha: float = 0.05
     """Largest probability of FORBEAR when the gain is at least worthwhile."""
+    guarantee: Guarantee = "approximate"
+    """For several seeds per task: "approximate" (nominal error rates, more power) or "finite-sample" (never exceeded).
+    One pair per task has the guarantee either way, to 2,000 tasks."""
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            number = getattr(self, f.name)
+        if self.guarantee not in get_args(Guarantee):
+            raise InvalidInput(f'guarantee must be "approximate" or "finite-sample", got {described(self.guarantee)}.')
+        for name in ("margin", "worthwhile", "alpha", "harm_alpha"):
+            number = getattr(self, name)
             if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not math.isfinite(number):
-                raise InvalidInput(f"{f.name} must be a number, got {described(number)}.")
-            object.__setattr__(self, f.name, float(number))
+                raise InvalidInput(f"{name} must be a number, got {described(number)}.")
+            object.__setattr__(self, name, float(number))
         for name in ("alpha", "harm_alpha"):
             if not 1e-12 <= getattr(self, name) < 0.5:  # below, 1 − 2·alpha is 1 in double precision
                 raise InvalidInput(
@@ -66,7 +72,7 @@ class DecisionRule:
                 f"{self.worthwhile!r}: a gain that pays must at least clear the margin. Raise worthwhile too."
             )
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float | str]:
         """The rule as a JSON object."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -128,7 +134,9 @@ class Verdict:
         gain, noun = self.success_gain, "pair" if self.pairs == 1 else "pairs"
         numbers = (
             f"gain {points(gain.value)} ({100 * gain.confidence:.4g}% CI {points(gain.low)} to {points(gain.high)}; "
-            f"{self.pairs} {noun}: {self.recovered} recovered, {self.disrupted} disrupted)"
+            + (f"{self.pairs} {noun}" if self.pairs == self.tasks else f"{self.tasks} tasks, {self.pairs} {noun}")
+            + ("" if self.recovered is None else f": {self.recovered} recovered, {self.disrupted} disrupted")
+            + ")"
         )
         return f"{self.recommendation.value}: {numbers}. {' '.join(reason.text for reason in self.reasons)}"
 

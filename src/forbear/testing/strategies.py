@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.verdict import DecisionRule
 
@@ -27,3 +28,21 @@ def decision_rules() -> st.SearchStrategy[DecisionRule]:
         level,
         level,
     )
+
+
+def clustered_outcomes(*, min_tasks: int = 2, max_tasks: int = 25) -> st.SearchStrategy[ClusteredOutcomes]:
+    """Tasks with one to five seeds: as many everywhere, ragged, or also different between the arms."""
+
+    def seeds(draw: st.DrawFn, sizes: list[int]) -> list[list[bool]]:
+        return [draw(st.lists(st.booleans(), min_size=size, max_size=size)) for size in sizes]
+
+    @st.composite
+    def outcomes(draw: st.DrawFn) -> ClusteredOutcomes:
+        tasks = draw(st.integers(min_tasks, max_tasks))
+        shape = draw(st.sampled_from(["equal", "ragged", "unequal arms"]))
+        ragged = st.lists(st.integers(1, 5), min_size=tasks, max_size=tasks)
+        before = [draw(st.integers(1, 5))] * tasks if shape == "equal" else draw(ragged)
+        after = draw(ragged) if shape == "unequal arms" else before
+        return ClusteredOutcomes(baseline=seeds(draw, before), treated=seeds(draw, after))  # type: ignore[arg-type]
+
+    return outcomes()

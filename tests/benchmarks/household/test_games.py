@@ -64,6 +64,8 @@ MALFORMED = {
     "nested JSON": '{"id": "' + NAME + '", "x": ' + "[" * 100_000,
     "cut JSON": line()[:-30],
     "10 MB": line(pddl_problem="(define " + "(a b) " * 1_700_000),
+    "too many receptacles": line(pddl_problem=TEXT.replace(
+        "(:objects", "(:objects\n" + " ".join(f"r_bar_{i}" for i in range(40_000)) + " - receptacle")),
     "2 MB of names": line(pddl_problem=TEXT.replace("(:init", "(:init" + "(openable cart_bar_01)" * 100_000)),
 }  # fmt: skip
 

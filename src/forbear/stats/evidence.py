@@ -1,0 +1,273 @@
+"""What a verdict asks of its data, answered alike for one pair per task, several seeds, and seeds taken one by one.
+
+In each, a hypothesis counts as rejected only where the interval shown beside it excludes it too.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from forbear.errors import InvalidInput
+from forbear.stats.clustered import (
+    ClusteredGain,
+    ClusteredOutcomes,
+    UnitCounts,
+    clustered_gain,
+    clustered_score_test,
+    design_effect,
+    seedwise_exact,
+    seedwise_interval,
+    unit_counts,
+)
+from forbear.stats.exact import MAX_EXACT_PAIRS, OneSided, exact_unconditional, method_for, score_test
+from forbear.stats.intervals import (
+    Estimate,
+    Interval,
+    Rate,
+    break_even_interval,
+    break_even_limits,
+    paired_gain_interval,
+    wilson_limits,
+)
+from forbear.stats.paired import PairedOutcomes
+
+Guarantee = Literal["approximate", "finite-sample"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Baseline failures, recoveries, disruptions and their break-even; None where undefined."""
+
+    failure: Estimate
+    recovery: Estimate | None
+    disruption: Estimate | None
+    break_even: Estimate | None
+
+
+class Evidence(Protocol):
+    """Outcomes as `decide` sees them."""
+
+    @property
+    def tasks(self) -> int:
+        """Tasks with an outcome under both arms."""
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of runs."""
+
+    @property
+    def table(self) -> PairedOutcomes | None:
+        """The 2×2 counts; None where seeds are not paired."""
+
+    @property
+    def discordance(self) -> float:
+        """The share of pairs whose outcomes differ."""
+
+    @property
+    def tasks_per_pair(self) -> float:
+        """Tasks that weigh as much as one independent pair."""
+
+    @property
+    def informative(self) -> tuple[int, str]:
+        """How many units carry all evidence, and the sentence that says so."""
+
+    def method(self, margin: float) -> str:
+        """The test of this margin, by name."""
+
+    def gain(self, confidence: float) -> Estimate:
+        """The gain with its interval."""
+
+    def pvalue(self, margin: float, alternative: OneSided) -> float:
+        """One-sided p-value of Δ ≤ margin ("greater") or Δ ≥ margin ("less")."""
+
+    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+        """Whether the interval of level 1 − 2·alpha leaves the margin out on that side."""
+
+    def rates(self, confidence: float) -> Rates:
+        """p, r, d and p* with intervals."""
+
+
+def evidence(outcomes: PairedOutcomes | ClusteredOutcomes, *, guarantee: Guarantee = "approximate") -> Evidence:
+    """Chooses the reading of the data: one pair per task is always read as a plain table.
+
+    Raises:
+        InvalidInput: Nothing to decide on, or a guarantee that these data do not allow.
+    """
+    if isinstance(outcomes, ClusteredOutcomes) and outcomes.one_pair_per_task:
+        table = outcomes.table
+        assert table is not None, "one pair per task has a table"
+        outcomes = table
+    size = outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
+    if not size:
+        raise InvalidInput("there is nothing to decide on: no task has an outcome under both arms.")
+    if guarantee == "finite-sample" and size > MAX_EXACT_PAIRS:
+        raise InvalidInput(
+            f'guarantee="finite-sample" takes at most {MAX_EXACT_PAIRS} tasks, got {size}. '
+            'With that many, "approximate" is as good.'
+        )
+    if isinstance(outcomes, PairedOutcomes):
+        return OnePairPerTask(outcomes)
+    if guarantee == "finite-sample":
+        return SeedBySeed(outcomes)
+    return SeveralSeeds(outcomes)
+
+
+class OnePairPerTask:
+    """The exact unconditional test beside Tango's interval; above 2,000 pairs the score test alone."""
+
+    def __init__(self, pairs: PairedOutcomes) -> None:
+        self.table = pairs
+        self.tasks = self.pairs = pairs.pairs
+        self.discordance = pairs.discordant / pairs.pairs
+        self.tasks_per_pair = 1.0
+        self.informative = (
+            pairs.discordant,
+            f"Only {pairs.discordant} of {pairs.pairs} pairs differ between the arms; all evidence lies in those.",
+        )
+
+    def method(self, margin: float) -> str:
+        """As the test says."""
+        return method_for(self.pairs, margin=margin)
+
+    def gain(self, confidence: float) -> Estimate:
+        """Tango's interval."""
+        return _estimate(self.table.success_gain, paired_gain_interval(self.table, confidence=confidence), confidence)
+
+    def pvalue(self, margin: float, alternative: OneSided) -> float:
+        """Exact, to 2,000 pairs."""
+        test = exact_unconditional if self.pairs <= MAX_EXACT_PAIRS else score_test
+        return test(self.table, margin=margin, alternative=alternative).pvalue
+
+    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+        """By the score test: at some margins the exact one rejects a hair earlier (margin −.05, α .025, N = 50)."""
+        return score_test(self.table, margin=margin, alternative=alternative).pvalue < alpha
+
+    def rates(self, confidence: float) -> Rates:
+        """Wilson's intervals, Jeffreys' for the break-even."""
+        pairs = self.table
+
+        def rate(k: int, n: int) -> Estimate | None:
+            return Rate(k=k, n=n).estimate(confidence=confidence) if n else None
+
+        bounds = break_even_interval(pairs, confidence=confidence)
+        return Rates(
+            failure=Rate(k=pairs.failures, n=pairs.pairs).estimate(confidence=confidence),
+            recovery=rate(pairs.recovered, pairs.failures),
+            disruption=rate(pairs.disrupted, pairs.successes),
+            break_even=None if bounds is None else _estimate(pairs.break_even_failure_rate, bounds, confidence),
+        )
+
+
+class SeveralSeeds:
+    """The score test and interval with a shrunk design effect."""
+
+    def __init__(self, outcomes: ClusteredOutcomes) -> None:
+        self.outcomes = outcomes
+        self.table = outcomes.table
+        self.tasks, self.pairs = outcomes.tasks, outcomes.pairs
+        self._total: ClusteredGain = clustered_gain(outcomes)
+        self.discordance = (self._total.recovered + self._total.disrupted) / self._total.pairs
+        self.tasks_per_pair = self._total.design_effect * self.tasks / self._total.pairs
+        unit = "tasks" if outcomes.clusters is None else "clusters"
+        self.informative = (
+            self._total.discordant_units,
+            f"Only {self._total.discordant_units} of {self._total.units} {unit} have runs that differ between the "
+            "arms; all evidence lies in those.",
+        )
+        self._method = f"score (Tango), {unit} as units, design effect {self._total.design_effect:.2f}"
+
+    def method(self, margin: float) -> str:
+        """The same at every margin."""
+        return self._method
+
+    def gain(self, confidence: float) -> Estimate:
+        """Tango's interval at the effective counts."""
+        return _estimate(self.outcomes.success_gain, self._total.limits(confidence), confidence)
+
+    def pvalue(self, margin: float, alternative: OneSided) -> float:
+        """Of the score test that belongs to the interval."""
+        return clustered_score_test(self.outcomes, margin=margin, alternative=alternative).pvalue
+
+    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+        """Test and interval are one."""
+        return self.pvalue(margin, alternative) < alpha
+
+    def rates(self, confidence: float) -> Rates:
+        """Wilson's intervals with each rate's own design effect; Jeffreys' at the effective counts."""
+        units = unit_counts(self.outcomes)
+        recovery, recovery_effect = _clustered_rate(units.recovered, units.failures, confidence)
+        disruption, disruption_effect = _clustered_rate(units.disrupted, units.successes, confidence)
+        failure, _ = _clustered_rate(units.failures, units.pairs, confidence)
+        assert failure is not None, "there is at least one pair"
+        return Rates(
+            failure=failure,
+            recovery=recovery,
+            disruption=disruption,
+            break_even=_break_even(units, recovery, recovery_effect, disruption, disruption_effect, confidence),
+        )
+
+
+class SeedBySeed(SeveralSeeds):
+    """The exact test on each seed index with Bonferroni: a finite-sample guarantee, at a price in power."""
+
+    def __init__(self, outcomes: ClusteredOutcomes) -> None:
+        super().__init__(outcomes)
+        self._method = f"exact unconditional by seed, Bonferroni over {len(outcomes.seed_tables())} seeds"
+
+    def gain(self, confidence: float) -> Estimate:
+        """The tightest limits over seeds, at Bonferroni's level."""
+        return _estimate(
+            self.outcomes.success_gain, seedwise_interval(self.outcomes, confidence=confidence), confidence
+        )
+
+    def pvalue(self, margin: float, alternative: OneSided) -> float:
+        """The smallest exact p-value times the number of seeds."""
+        return seedwise_exact(self.outcomes, margin=margin, alternative=alternative).pvalue
+
+    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+        """By the interval beside it."""
+        bounds = seedwise_interval(self.outcomes, confidence=1 - 2 * alpha)
+        return bounds.low > margin if alternative == "greater" else bounds.high < margin
+
+
+def _clustered_rate(
+    numerator: NDArray[np.float64], denominator: NDArray[np.float64], confidence: float
+) -> tuple[Estimate | None, float]:
+    """A ratio of counts over units with Wilson's interval at the effective counts, and its design effect."""
+    k, n = float(numerator.sum()), float(denominator.sum())
+    if not n:
+        return None, 1.0
+    rate = k / n
+    informative = min(np.count_nonzero(numerator > 0), np.count_nonzero(numerator < denominator))
+    effect = design_effect(numerator, denominator, variance=rate * (1 - rate), informative=int(informative))
+    quantile = float(stdtrit(len(numerator) - 1, (1 + confidence) / 2))
+    return _estimate(rate, wilson_limits(k / effect, n / effect, quantile=quantile), confidence), effect
+
+
+def _break_even(
+    units: UnitCounts,
+    recovery: Estimate | None,
+    recovery_effect: float,
+    disruption: Estimate | None,
+    disruption_effect: float,
+    confidence: float,
+) -> Estimate | None:
+    r, d = (None if rate is None else rate.value for rate in (recovery, disruption))
+    if r is None or d is None or r + d == 0:
+        return None
+    bounds = break_even_limits(
+        recovered=float(units.recovered.sum()) / recovery_effect,
+        both_fail=float(units.both_fail.sum()) / recovery_effect,
+        disrupted=float(units.disrupted.sum()) / disruption_effect,
+        both_succeed=float(units.both_succeed.sum()) / disruption_effect,
+        confidence=confidence,
+    )
+    value = d / (r + d)
+    return _estimate(value, Interval(min(bounds.low, value), max(bounds.high, value)), confidence)
+
+
+def _estimate(value: float | None, bounds: Interval, confidence: float) -> Estimate:
+    return Estimate(value=value, low=bounds.low, high=bounds.high, confidence=confidence)
