@@ -149,7 +149,9 @@ def test_a_placebo_gains_nothing_on_average(tmp_path):
 
 @pytest.mark.statistical
 def test_coupling_keeps_the_gain_and_shrinks_its_variance(tmp_path):
-    arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append()))]
+    # The word critic warns of the jump alone, and a message after it is never seen; a coin warns anywhere.
+    coin = InterventionPolicy(critic=CoinCritic(0.1), intervention=Append())
+    arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", coin)]
     found = {}
     for design in ("coupled", "independent"):
         result = run(plan(arms, n=800, design=design), tmp_path / design, concurrency=1)
