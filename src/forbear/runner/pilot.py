@@ -151,8 +151,8 @@ class _Pilot:
             episode = await run_episode(cell, arm.policy, self._memo(row, cell), check=self.check)
         except Exception as error:
             error.add_note(
-                f"in {cell.name}; what was found before is in the journal. If this is how the agent itself fails, raise "
-                "forbear.AgentError (the episode is a failure); if the world outside broke, forbear.ProviderError."
+                f"in {cell.name}; what was found before is in the journal. If the agent itself fails so, have it raise "
+                "forbear.AgentError (a failure); if the world outside broke, forbear.ProviderError (no outcome)."
             )
             raise
         if episode.success is None:
