@@ -158,7 +158,7 @@ def build_world(problem: Problem) -> World:
     numbers = {name: i for ids in (receptacle_ids, object_ids, location_ids) for i, name in enumerate(ids)}
 
     def bits(predicate: str) -> int:
-        return mask(numbers[fact[0]] for fact in facts[predicate])
+        return _bits(facts[predicate], numbers)
 
     place = _only(facts["atlocation"], of="the agent", count=1)[0][1]
     standing = _only(facts["receptacleatlocation"], of="a receptacle", count=len(receptacle_ids))
@@ -168,15 +168,9 @@ def build_world(problem: Problem) -> World:
         faced[location] = (*faced.get(location, ()), receptacle)
     receptacles = tuple(names[name] for name in receptacle_ids)
     kinds_of_object, accepted = _acceptance(facts, receptacle_ids, numbers)
-    inside: list[list[int]] = [[] for _ in receptacle_ids]
-    for thing, where in sorted(facts["inreceptacle"]):
-        inside[numbers[where]].append(numbers[thing])
     contents: dict[int, list[int]] = {numbers[thing]: [] for (thing,) in facts["isreceptacleobject"]}
     for inner, outer in sorted(facts["inreceptacleobject"]):
         contents.get(numbers[outer], []).append(numbers[inner])
-    lying = [0] * len(object_ids)
-    for thing, where in facts["objectatlocation"]:
-        lying[numbers[thing]] |= 1 << numbers[where]
 
     def of_type(wanted: frozenset[str]) -> frozenset[int]:
         return frozenset(numbers[receptacle] for receptacle, kind in facts["receptacletype"] if kind in wanted)
@@ -202,20 +196,7 @@ def build_world(problem: Problem) -> World:
         microwaves=of_type(MICROWAVES),
         fridges=of_type(FRIDGES),
         goto=_goto(receptacles, location_of, start=numbers[place]),
-        start=State(
-            place=numbers[place],
-            held=_held(facts, numbers),
-            opened=bits("opened"),
-            inside=[tuple(things) for things in inside],
-            lying=lying,
-            left=frozenset(),
-            clean=bits("isclean"),
-            hot=bits("ishot"),
-            cool=bits("iscool"),
-            toggled=bits("istoggled"),
-            on=bits("ison"),
-            sliced=bits("issliced"),
-        ),
+        start=_start(facts, numbers, receptacles=len(receptacle_ids), objects=len(object_ids)),
         numbers=numbers,
     )
 
@@ -246,6 +227,34 @@ def mask(numbers: Iterable[int]) -> int:
     for number in numbers:
         bits |= 1 << number
     return bits
+
+
+def _bits(facts: Iterable[Fact], numbers: Mapping[str, int]) -> int:
+    """The things that the facts are about."""
+    return mask(numbers[fact[0]] for fact in facts)
+
+
+def _start(facts: Mapping[str, list[Fact]], numbers: Mapping[str, int], *, receptacles: int, objects: int) -> State:
+    inside: list[list[int]] = [[] for _ in range(receptacles)]
+    for thing, where in sorted(facts["inreceptacle"]):
+        inside[numbers[where]].append(numbers[thing])
+    lying = [0] * objects
+    for thing, where in facts["objectatlocation"]:
+        lying[numbers[thing]] |= 1 << numbers[where]
+    return State(
+        place=numbers[facts["atlocation"][0][1]],
+        held=_held(facts, numbers),
+        opened=_bits(facts["opened"], numbers),
+        inside=[tuple(things) for things in inside],
+        lying=lying,
+        left=frozenset(),
+        clean=_bits(facts["isclean"], numbers),
+        hot=_bits(facts["ishot"], numbers),
+        cool=_bits(facts["iscool"], numbers),
+        toggled=_bits(facts["istoggled"], numbers),
+        on=_bits(facts["ison"], numbers),
+        sliced=_bits(facts["issliced"], numbers),
+    )
 
 
 def _checked_facts(problem: Problem) -> dict[str, list[Fact]]:
