@@ -11,7 +11,8 @@ PACKAGE = Path(forbear.__file__).parent
 LAYERS = [
     {"errors"},
     {"records", "stats"},
-    {"protocols", "draw"},
+    {"draw"},
+    {"protocols"},
     {"policy", "pairing"},
     {"critics", "interventions"},
     {"runner", "guard"},

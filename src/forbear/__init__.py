@@ -8,8 +8,31 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear.adapters.formats.tabular import Columns as Columns
+    from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
+    from forbear.draw import Draw as Draw
+    from forbear.errors import AgentError as AgentError
     from forbear.errors import ForbearError as ForbearError
     from forbear.errors import InvalidInput as InvalidInput
+    from forbear.errors import ProviderError as ProviderError
+    from forbear.interventions.append import Append as Append
+    from forbear.interventions.placebo import Placebo as Placebo
+    from forbear.interventions.rollback import Rollback as Rollback
+    from forbear.interventions.stop import Stop as Stop
+    from forbear.pairing import OutcomeTable as OutcomeTable
+    from forbear.pairing import Pairing as Pairing
+    from forbear.pairing import compare as compare
+    from forbear.policy import Arm as Arm
+    from forbear.policy import InterventionPolicy as InterventionPolicy
+    from forbear.protocols import Observation as Observation
+    from forbear.records.journal import Journal as Journal
+    from forbear.records.model import Action as Action
+    from forbear.records.model import Episode as Episode
+    from forbear.records.model import Task as Task
+    from forbear.records.model import Trajectory as Trajectory
+    from forbear.runner.pilot import run_pilot as run_pilot
+    from forbear.runner.plan import PilotPlan as PilotPlan
+    from forbear.runner.result import PilotResult as PilotResult
     from forbear.stats.clustered import ClusteredOutcomes as ClusteredOutcomes
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
@@ -22,16 +45,39 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
 __version__ = "0.1.0"
 
 _HOME = {
+    "Action": "records.model",
+    "AgentError": "errors",
+    "Append": "interventions.append",
+    "Arm": "policy",
     "ClusteredOutcomes": "stats.clustered",
+    "Columns": "adapters.formats.tabular",
     "DecisionRule": "stats.verdict",
+    "Draw": "draw",
+    "Episode": "records.model",
     "ForbearError": "errors",
+    "InterventionPolicy": "policy",
     "InvalidInput": "errors",
+    "Journal": "records.journal",
+    "Observation": "protocols",
+    "OutcomeTable": "pairing",
     "PairedOutcomes": "stats.paired",
+    "Pairing": "pairing",
+    "PilotPlan": "runner.plan",
+    "PilotResult": "runner.result",
+    "Placebo": "interventions.placebo",
+    "ProviderError": "errors",
     "Recommendation": "stats.verdict",
     "Remark": "stats.verdict",
+    "Rollback": "interventions.rollback",
+    "Stop": "interventions.stop",
+    "Task": "records.model",
+    "Trajectory": "records.model",
     "Verdict": "stats.verdict",
+    "compare": "pairing",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
+    "read_outcomes": "adapters.formats.tabular",
+    "run_pilot": "runner.pilot",
 }
 
 __all__ = ["__version__", *_HOME]

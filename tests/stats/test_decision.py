@@ -157,6 +157,7 @@ def test_decide_takes_the_largest_tables(count):
     ("keywords", "message"),
     [
         ({"alpha": 0.0}, "alpha must be between 0 and 0.5"),
+        ({"alpha": 1e-300}, "alpha must be between 0 and 0.5"),
         ({"alpha": 1.5}, "alpha must be between 0 and 0.5"),
         ({"harm_alpha": 0.5}, "harm_alpha must be between 0 and 0.5"),
         ({"margin": 0.05, "worthwhile": 0.02}, "margin must not exceed worthwhile"),

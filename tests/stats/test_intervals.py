@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
@@ -95,6 +95,7 @@ def test_tango_matches_published_limits(recovered, disrupted, n, confidence, exp
     assert (round(bounds.low, digits), round(bounds.high, digits)) == expected
 
 
+@settings(max_examples=25)
 @given(paired_outcomes(), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_tango_solves_its_defining_equation(pairs, confidence):
     z = stats.norm.ppf((1 + confidence) / 2)

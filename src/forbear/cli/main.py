@@ -1,11 +1,22 @@
 """The command `forbear`: its groups, and the one place where errors become exit codes."""
 
+import errno
+import io
+import os
 import sys
+from collections.abc import Sequence
 
 import click
 
 from forbear import __version__
-from forbear.errors import ForbearError
+from forbear.cli.bench import bench
+from forbear.cli.decide import decide
+from forbear.cli.journal import journal
+from forbear.cli.pilot import pilot
+from forbear.errors import ForbearError, shown
+
+_PIPE_CLOSED = 141
+"""What a shell reports for a program that a closed pipe stopped."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,16 +25,52 @@ def cli() -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
 
 
+for command in (decide, pilot, journal, bench):
+    cli.add_command(command)
+
+
 def main() -> None:
     """Runs the command line; exits 0 done, 1 a bug, 2 bad input, 3 could not complete, 130 Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows "?" for it; that is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; whatever went wrong is one line on standard error."""
+    # make_context and invoke instead of cli.main: click would turn a closed pipe into exit code 1, "a bug".
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
-    except click.exceptions.Abort:
+        with cli.make_context("forbear", list(arguments)) as context:
+            code = cli.invoke(context)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
+        return 130
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(2)
+        return 2
+    except click.ClickException as error:
+        return _complain(error.format_message(), code=2)
     except ForbearError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return _complain(str(error), code=error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
+            raise
+        _drop_output()
+        return _PIPE_CLOSED if error.errno == errno.EPIPE else _complain(f"cannot write: {error.strerror}.", code=3)
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str, *, code: int) -> int:
+    click.echo(f"error: {shown(message, limit=1000)}", err=True)
+    return code
+
+
+def _drop_output() -> None:
+    """Lets the interpreter's own flush at exit succeed, although nobody can take the output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
-from forbear.errors import InvalidInput
+from forbear.errors import InvalidInput, described
 from forbear.stats.exact import MAX_EXACT_PAIRS, OneSided, check_test, exact_unconditional, score_test
 from forbear.stats.intervals import Interval, check_confidence, tango_limits, tango_statistic
-from forbear.stats.paired import PairedOutcomes, outcome_vector, shown
+from forbear.stats.paired import PairedOutcomes, outcome_vector
 
 Floats = NDArray[np.float64]
 Outcomes = tuple[tuple[bool, ...], ...]
@@ -160,7 +160,7 @@ class ClusteredOutcomes:
             InvalidInput: Another format, or entries that are missing or unusable.
         """
         if not isinstance(data, Mapping) or data.get("format") != _FORMAT:
-            raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {shown(data)}.')
+            raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {described(data)}.')
         missing = [name for name in ("baseline", "treated", "clusters") if name not in data]
         if missing:
             raise InvalidInput(f"a {_FORMAT} object needs baseline, treated, clusters; missing: {', '.join(missing)}.")
@@ -169,7 +169,9 @@ class ClusteredOutcomes:
 
 def _tasks(values: Sequence[Sequence[bool]], *, name: str) -> Outcomes:
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
-        raise InvalidInput(f"{name} must be a sequence with one sequence of outcomes per task, got {shown(values)}.")
+        raise InvalidInput(
+            f"{name} must be a sequence with one sequence of outcomes per task, got {described(values)}."
+        )
     tasks = []
     for i, seeds in enumerate(values):
         # The common case needs no conversion: a tuple of booleans, as another ClusteredOutcomes holds them.
@@ -185,7 +187,7 @@ def _tasks(values: Sequence[Sequence[bool]], *, name: str) -> Outcomes:
 
 def _labels(clusters: Sequence[str], *, tasks: int) -> tuple[str, ...]:
     if isinstance(clusters, str | bytes) or not isinstance(clusters, Sequence | np.ndarray):
-        raise InvalidInput(f"clusters must be a sequence with one label per task, got {shown(clusters)}.")
+        raise InvalidInput(f"clusters must be a sequence with one label per task, got {described(clusters)}.")
     labels = tuple(str(label) for label in clusters)
     if len(labels) != tasks:
         raise InvalidInput(f"clusters has {len(labels)} labels for {tasks} tasks; give one label per task.")

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from forbear.errors import InvalidInput
+from forbear.errors import InvalidInput, described
 from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.evidence import Evidence, evidence
 from forbear.stats.exact import OneSided
 from forbear.stats.intervals import Estimate
-from forbear.stats.paired import PairedOutcomes, shown
+from forbear.stats.paired import PairedOutcomes
 from forbear.stats.power import tasks_needed
 from forbear.stats.verdict import DecisionRule, Recommendation, Remark, Verdict, points
 
@@ -70,7 +70,7 @@ def decide_arms(
         InvalidInput: No arms, an arm without pairs, or an argument of another type.
     """
     if not isinstance(arms, Mapping) or not arms:
-        raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {shown(arms)}.")
+        raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {described(arms)}.")
     data = {name: _evidence(outcomes, rule) for name, outcomes in arms.items()}
     adjusted = holm({name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()})
     return {
@@ -108,11 +108,12 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
 def _evidence(outcomes: Outcomes, rule: DecisionRule) -> Evidence:
     if not isinstance(outcomes, PairedOutcomes | ClusteredOutcomes):
         raise InvalidInput(
-            f"decide expects PairedOutcomes or ClusteredOutcomes, got {shown(outcomes)}. From two lists of outcomes: "
+            f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. "
+            "From two lists of outcomes: "
             "PairedOutcomes.from_outcomes(baseline=..., treated=...)."
         )
     if not isinstance(rule, DecisionRule):
-        raise InvalidInput(f"rule must be a DecisionRule, got {shown(rule)}.")
+        raise InvalidInput(f"rule must be a DecisionRule, got {described(rule)}.")
     return evidence(outcomes, guarantee=rule.guarantee)
 
 

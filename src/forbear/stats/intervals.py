@@ -230,9 +230,12 @@ def break_even_limits(
 ) -> Interval:
     """Posterior quantiles of p*; counts may be fractional (a design effect)."""
     below = _break_even_cdf((recovered + 0.5, both_fail + 0.5), (disrupted + 0.5, both_succeed + 0.5))
-    tail = (1 - confidence) / 2
-    low = 0.0 if not disrupted else _quantile(below, tail)
-    high = 1.0 if not recovered else _quantile(below, 1 - tail)
+    z = float(ndtri((1 + confidence) / 2))
+    # Where the search begins: the normal approximation of log d − log r.
+    odds = (disrupted + 0.5) / (disrupted + both_succeed + 1) / (recovered + 0.5) * (recovered + both_fail + 1)
+    centre, sd = math.log(odds), math.sqrt(1 / (recovered + 0.5) + 1 / (disrupted + 0.5))
+    low = 0.0 if not disrupted else _solve(below, (1 - confidence) / 2, near=centre - z * sd, step=sd / 4)
+    high = 1.0 if not recovered else _solve(below, (1 + confidence) / 2, near=centre + z * sd, step=sd / 4)
     return Interval(low, high)
 
 
@@ -263,19 +266,21 @@ def _beta_nodes(a: float, b: float) -> tuple[NDArray[np.float64], NDArray[np.flo
     return log_x[kept], weight[kept] / weight.sum()
 
 
-def _quantile(below: Callable[[float], float], probability: float) -> float:
-    """Solves below(log-odds) = probability by regula falsi (Illinois); returns the solution as a probability."""
-    low, high, f_low, f_high, side = -40.0, 40.0, -probability, 1 - probability, 0
-    for _ in range(200):
+def _solve(below: Callable[[float], float], probability: float, *, near: float, step: float) -> float:
+    """The probability whose log-odds solve below(log-odds) = probability: a bracket, then regula falsi (Illinois)."""
+    low, high = near - step, near + step
+    while (f_low := below(low) - probability) > 0:
+        low, high, step = low - 2 * step, low, 2 * step
+    while (f_high := below(high) - probability) < 0:
+        low, high, f_low, step = high, high + 2 * step, f_high, 2 * step
+    x, kept = low, 0
+    for _ in range(100):
         x = (low * f_high - high * f_low) / (f_high - f_low)
-        x = min(max(x, low + 0.01 * (high - low)), high - 0.01 * (high - low))
         f = below(x) - probability
         if abs(f) < 1e-13 or high - low < 1e-12:
             break
         if f < 0:
-            low, f_low = x, f
-            f_high, side = (f_high / 2 if side == -1 else f_high), -1
+            low, f_low, f_high, kept = x, f, (f_high / 2 if kept == 1 else f_high), 1
         else:
-            high, f_high = x, f
-            f_low, side = (f_low / 2 if side == 1 else f_low), 1
+            high, f_high, f_low, kept = x, f, (f_low / 2 if kept == -1 else f_low), -1
     return 1 / (1 + math.exp(-x))

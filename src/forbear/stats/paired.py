@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forbear.errors import InvalidInput
+from forbear.errors import InvalidInput, described
 
 MAX_PAIRS = 10**9
 """Beyond this the score equation loses digits in double precision; no pilot comes near."""
@@ -38,7 +38,7 @@ class PairedOutcomes:
         for name in ("both_fail", "recovered", "disrupted", "both_succeed"):
             count = getattr(self, name)
             if isinstance(count, bool | np.bool_) or not isinstance(count, int | np.integer) or count < 0:
-                raise InvalidInput(f"{name} must be a whole number of pairs, 0 or more, got {shown(count)}.")
+                raise InvalidInput(f"{name} must be a whole number of pairs, 0 or more, got {described(count)}.")
             object.__setattr__(self, name, int(count))
         if self.pairs > MAX_PAIRS:
             raise InvalidInput(f"at most {MAX_PAIRS:,} pairs are supported, got more. Check the counts.")
@@ -151,7 +151,7 @@ class PairedOutcomes:
             InvalidInput: Another format, or a count that is missing or unusable.
         """
         if not isinstance(data, Mapping) or data.get("format") != _FORMAT:
-            raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {shown(data)}.')
+            raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {described(data)}.')
         names = ("both_fail", "recovered", "disrupted", "both_succeed")
         missing = [name for name in names if name not in data]
         if missing:
@@ -166,7 +166,7 @@ def _ratio(numerator: int, denominator: int) -> float | None:
 def outcome_vector(values: Sequence[bool], *, name: str) -> NDArray[np.bool_]:
     """A boolean vector, or InvalidInput with the position of the first entry that is not an outcome."""
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
-        raise InvalidInput(f"{name} must be a sequence with one true or false per task, got {shown(values)}.")
+        raise InvalidInput(f"{name} must be a sequence with one true or false per task, got {described(values)}.")
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise InvalidInput(f"{name} must have one dimension, one outcome per task, got {values.ndim}.")
     array = values if isinstance(values, np.ndarray) else _array(values)
@@ -176,7 +176,7 @@ def outcome_vector(values: Sequence[bool], *, name: str) -> NDArray[np.bool_]:
         wrong = [i for i, value in enumerate(values) if not _is_outcome(value)][:1]
     if wrong:
         raise InvalidInput(
-            f"{name}[{wrong[0]}] is {shown(values[wrong[0]])}; expected True or False (or 1 or 0). "
+            f"{name}[{wrong[0]}] is {described(values[wrong[0]])}; expected True or False (or 1 or 0). "
             "A run without an outcome is not a failure: leave its pair out."
         )
     return array.astype(np.bool_)
@@ -197,12 +197,3 @@ def _array(values: Sequence[bool]) -> NDArray[np.generic]:
 
 def _is_outcome(value: object) -> bool:
     return isinstance(value, bool | np.bool_ | int | float | np.integer | np.floating) and value in (0, 1)
-
-
-def shown(value: object) -> str:
-    """A short repr for messages; never raises."""
-    try:
-        text = repr(value)
-    except Exception:  # a hostile __repr__ must not replace the message
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 80 else text[:77] + "..."

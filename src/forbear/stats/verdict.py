@@ -8,10 +8,9 @@ from typing import Any, Self, get_args
 
 import numpy as np
 
-from forbear.errors import InvalidInput
+from forbear.errors import InvalidInput, described
 from forbear.stats.evidence import Guarantee
 from forbear.stats.intervals import Estimate
-from forbear.stats.paired import shown
 
 _FORMAT = "forbear-verdict-1"
 
@@ -49,14 +48,14 @@ class DecisionRule:
 
     def __post_init__(self) -> None:
         if self.guarantee not in get_args(Guarantee):
-            raise InvalidInput(f'guarantee must be "approximate" or "finite-sample", got {shown(self.guarantee)}.')
+            raise InvalidInput(f'guarantee must be "approximate" or "finite-sample", got {described(self.guarantee)}.')
         for name in ("margin", "worthwhile", "alpha", "harm_alpha"):
             number = getattr(self, name)
             if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not math.isfinite(number):
-                raise InvalidInput(f"{name} must be a number, got {shown(number)}.")
+                raise InvalidInput(f"{name} must be a number, got {described(number)}.")
             object.__setattr__(self, name, float(number))
         for name in ("alpha", "harm_alpha"):
-            if not 0 < getattr(self, name) < 0.5:
+            if not 1e-12 <= getattr(self, name) < 0.5:  # below, 1 − 2·alpha is 1 in double precision
                 raise InvalidInput(
                     f"{name} must be between 0 and 0.5 (exclusive), got {getattr(self, name)!r}. It is the probability "
                     "of a false verdict; 0.05 is usual."
@@ -183,7 +182,7 @@ class Verdict:
             InvalidInput: Another format, or a key that is missing or unusable.
         """
         if not isinstance(data, Mapping) or data.get("format") != _FORMAT:
-            raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {shown(data)}.')
+            raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {described(data)}.')
 
         try:
             values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
@@ -194,10 +193,11 @@ class Verdict:
             for key in ("failure_rate", "recovery_rate", "disruption_rate", "break_even_failure_rate", "success_gain"):
                 values[key] = None if values[key] is None else Estimate(**values[key])
         except (KeyError, TypeError, ValueError) as error:
-            raise InvalidInput(f"not a usable {_FORMAT} object: {shown(error)}.") from error
+            raise InvalidInput(f"not a usable {_FORMAT} object: {described(error)}.") from error
         return cls(**values)
 
 
 def points(fraction: float | None) -> str:
     """A gain as signed percentage points, for sentences."""
-    return "undefined" if fraction is None else f"{100 * fraction:+.1f} pp"
+    # Minus zero is zero: a gain that rounds to nothing has no sign.
+    return "undefined" if fraction is None else f"{round(100 * fraction, 1) + 0.0:+.1f} pp"

@@ -1,0 +1,99 @@
+"""Outcomes in tables: CSV, TSV or JSONL with the columns `task_id, arm, seed, success` (docs/formats.md)."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from forbear.adapters.formats.source import read_source
+from forbear.adapters.formats.tabular_columns import Columns as Columns
+from forbear.adapters.formats.tabular_columns import Content
+from forbear.adapters.formats.tabular_rows import read_rows
+from forbear.adapters.formats.tabular_vectors import read_vectors
+from forbear.errors import InvalidInput, listed, shown
+from forbear.pairing import Labels, OutcomeTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TabularOutcomes:
+    """What was read from one file, or from two."""
+
+    table: OutcomeTable
+    baseline: str | None
+    """The baseline's name where the files say it: with two files, the arm of the first."""
+    ignored: tuple[str, ...]
+    """Columns that were there and not used."""
+
+
+def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Columns | None = None) -> TabularOutcomes:
+    """Reads outcomes by task, arm and seed.
+
+    Args:
+        sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input.
+        columns: The names of the columns, where they are not the usual ones.
+
+    Raises:
+        InvalidInput: Unreadable, not text, a missing column, a ragged row, a success that is neither 0 nor 1, ...:
+            one line that names the file and the line.
+    """
+    paths = [sources] if isinstance(sources, str | Path) else list(sources)
+    if not 1 <= len(paths) <= 2:
+        raise InvalidInput(f"expected one file, or two with the baseline first, got {len(paths)}.")
+    if len(paths) == 2 and str(paths[0]) == "-" == str(paths[1]):
+        raise InvalidInput("standard input can be read once only; give at least one of the two as a file.")
+    read = [read_source(path) for path in paths]
+    columns, needs_arm = columns or Columns(), len(paths) == 1
+    content = read_vectors(read, columns, needs_arm=needs_arm) or read_rows(read, columns, needs_arm=needs_arm)
+    names = [source.name for source in read]
+    arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
+    table = OutcomeTable(
+        tasks=content.tasks,
+        arms=arms,
+        seeds=content.seeds,
+        success=content.success,
+        places=_Places(names, content.lines),
+    )
+    return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored)
+
+
+def _arms_of_two(content: Content, sources: Sequence[str]) -> tuple[Labels, str]:
+    """Each of two files is one arm: called as its arm column says, else baseline and treated."""
+    first = len(content.lines[0])
+    arms = []
+    for source, codes in zip(sources, (content.arms.codes[:first], content.arms.codes[first:]), strict=True):
+        names = [content.arms.names[code] for code in np.unique(codes).tolist()]
+        if len(names) > 1:
+            raise InvalidInput(
+                f"with two files each is one arm, but {source} holds the arms {listed(names)}. "
+                "Keep one arm per file, or give one file with both."
+            )
+        arms.append(names[0])
+    if arms[1] == "baseline" and arms[0] not in ("", "baseline"):
+        raise InvalidInput(
+            f"with two files the baseline comes first, but {sources[0]} holds the arm '{shown(arms[0])}' and "
+            f"{sources[1]} the arm 'baseline'. Swap them."
+        )
+    if not all(content.has_arm) or arms[0] == arms[1]:
+        arms = ["baseline", "treated"]
+    codes = np.repeat(np.array([0, 1], dtype=np.int8), [first, len(content.lines[1])])
+    return Labels(codes=codes, names=arms), arms[0]
+
+
+class _Places(Sequence[str]):
+    """Where each row came from ("outcomes.csv, line 7"), written when asked for."""
+
+    def __init__(self, sources: Sequence[str], lines: Sequence[Sequence[int]]) -> None:
+        self._sources = sources
+        self._lines = lines
+        self._ends = list(accumulate(len(one) for one in lines))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, row: int) -> str:  # type: ignore[override]  # no slices: places are asked for one by one
+        which = bisect_right(self._ends, row)
+        lines = self._lines[which]
+        return f"{self._sources[which]}, line {lines[row - self._ends[which]]}"

@@ -1,0 +1,123 @@
+"""What both readers of the tabular layout share: which columns are meant, what counts as success, what was read."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forbear.errors import InvalidInput, listed, shown
+from forbear.pairing import Labels
+
+SUCCESS = {
+    **dict.fromkeys(("1", "true", "yes", "pass"), True),
+    **dict.fromkeys(("0", "false", "no", "fail"), False),
+}
+"""What a success column may hold, in any case."""
+
+BLANKS = " \t"
+"""Stripped around every name and value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Names of the columns; None means: the usual name, if there is such a column."""
+
+    task: str = "task_id"
+    arm: str | None = None
+    seed: str | None = None
+    success: str = "success"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """Where the columns stand in a header; None where the table has no such column."""
+
+    task: int
+    arm: int | None
+    seed: int | None
+    success: int
+    ignored: tuple[str, ...]
+    """The other columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The rows of all sources, one after the other. A column that a source lacks holds ""."""
+
+    tasks: Labels
+    arms: Labels
+    seeds: Labels
+    success: NDArray[np.bool_]
+    lines: Sequence[Sequence[int]]
+    """Per source: the line on which each of its rows starts."""
+    has_arm: Sequence[bool]
+    """Per source: whether it has an arm column."""
+    ignored: tuple[str, ...]
+
+
+def locate(header: Sequence[str], columns: Columns, *, source: str, needs_arm: bool) -> Positions:
+    """Finds the columns in a header.
+
+    Raises:
+        InvalidInput: A needed or named column is missing, or its name stands there twice.
+    """
+
+    def find(name: str, option: str, *, needed: bool) -> int | None:
+        count = header.count(name)
+        if count > 1:
+            raise InvalidInput(f"{source} has {count} columns named '{shown(name)}'. Keep one.")
+        if count:
+            return header.index(name)
+        if needed:
+            raise InvalidInput(missing_column(name, header, source=source, option=option))
+        return None
+
+    task = find(columns.task, "--task-col", needed=True)
+    success = find(columns.success, "--success-col", needed=True)
+    arm = find(columns.arm or "arm", "--arm-col", needed=needs_arm or columns.arm is not None)
+    seed = find(columns.seed or "seed", "--seed-col", needed=columns.seed is not None)
+    assert task is not None
+    assert success is not None
+    used = {task, success, arm, seed}
+    if len(used - {None}) != len([x for x in (task, success, arm, seed) if x is not None]):
+        raise InvalidInput(
+            f"{source}: task, arm, seed and success must be four different columns; one was named twice."
+        )
+    ignored = tuple(name for i, name in enumerate(header) if i not in used)
+    return Positions(task=task, arm=arm, seed=seed, success=success, ignored=ignored)
+
+
+def missing_column(name: str, header: Sequence[str], *, source: str, option: str) -> str:
+    """The message for a column that is not there, with the nearest name that is."""
+    if len(header) == 1 and any(separator in header[0] for separator in ";|"):
+        return f"{source} is separated by neither commas nor tabs: its header is {listed(header)}. Save it as CSV."
+    # A hostile header may hold a million long names; the nearest of the first hundred is help enough.
+    lowered = {shown(known).lower(): known for known in reversed(header[:100])}
+    near = difflib.get_close_matches(name.lower()[:60], lowered, n=1, cutoff=0.5)
+    hint = f" Did you mean '{shown(lowered[near[0]], limit=30)}'?" if near else ""
+    extra = " Two files without it work too: baseline first." if option == "--arm-col" else ""
+    return (
+        f"{source} has no column '{shown(name)}'; it has {listed(header)}.{hint} Name the column: {option} NAME.{extra}"
+    )
+
+
+def success_of(value: str, *, place: str) -> bool:
+    """Reads a success field.
+
+    Raises:
+        InvalidInput: Neither 0 nor 1, nor one of their spellings.
+    """
+    known = SUCCESS.get(value.lower())
+    if known is None:
+        raise InvalidInput(not_binary(value, place=place))
+    return known
+
+
+def not_binary(value: str, *, place: str) -> str:
+    """The message for a value that is no outcome."""
+    return (
+        f"{place}: success is '{shown(value)}'; expected 0 or 1 (or true/false, yes/no, pass/fail). "
+        "If this run has no outcome, leave its row out: the task is then counted as excluded."
+    )

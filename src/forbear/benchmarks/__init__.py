@@ -1,0 +1,1 @@
+"""Worlds with tasks, and agents that really act in them."""

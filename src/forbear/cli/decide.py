@@ -1,0 +1,174 @@
+"""`forbear decide`: a verdict from outcomes that people already have."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from forbear.errors import InvalidInput, listed, shown
+
+if TYPE_CHECKING:
+    from forbear.pairing import Pairing
+
+GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
+"""Exit codes under --gate."""
+
+_HELP = """Decide from paired outcomes whether an intervention helps.
+
+\b
+FILE is a table with one row per task and arm: CSV, TSV or JSONL, with a header.
+    task_id,arm,seed,success
+    t1,baseline,0,1
+    t1,rollback,0,0
+`seed` may be missing; success is 0/1, true/false, yes/no or pass/fail. Two
+files are two arms, baseline first, and need no `arm` column. `-` is standard
+input. Tasks that only one arm has are left out and counted.
+
+Without a file, --counts gives the paired table itself: A both fail,
+C recovered (fails, then succeeds when treated), B disrupted (succeeds, then
+fails when treated), D both succeed.
+
+\b
+INTERVENE   gains up to --margin are rejected: switch it on
+FORBEAR     gains of --worthwhile or more are rejected: leave it off
+UNDECIDED   the pilot cannot tell: leave it off
+
+One run per task and arm; several treated arms share one error rate (Holm).
+
+\b
+Examples:
+    forbear decide --counts 35,7,11,47
+    forbear decide outcomes.csv
+    forbear decide outcomes.csv --baseline v1 --treated v2 --worthwhile 0.05
+    forbear decide baseline.jsonl treated.jsonl --json
+    forbear decide outcomes.csv --gate && ./deploy.sh
+
+Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
+20 FORBEAR, 21 UNDECIDED.
+"""
+
+
+@click.command(help=_HELP, short_help="A verdict from paired outcomes.")
+@click.argument("files", nargs=-1, metavar="[FILE | BASELINE_FILE TREATED_FILE]")
+@click.option("--counts", metavar="A,C,B,D", help="The paired table instead of a file, e.g. 35,7,11,47.")
+@click.option(
+    "--margin",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="INTERVENE only if gains up to this are rejected; a fraction.",
+)
+@click.option(
+    "--worthwhile",
+    type=float,
+    default=0.02,
+    show_default=True,
+    help="Smallest gain that pays; a fraction (0.02 is 2 points).",
+)
+@click.option(
+    "--alpha",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Largest probability of a false INTERVENE.",
+)
+@click.option("--baseline", metavar="NAME", help="The arm without intervention. [default: the arm 'baseline']")
+@click.option("--treated", metavar="NAME", help="The arm with it. [default: every other arm]")
+@click.option("--task-col", metavar="NAME", help="Column of the task ids. [default: task_id]")
+@click.option("--arm-col", metavar="NAME", help="Column of the arms. [default: arm]")
+@click.option("--seed-col", metavar="NAME", help="Column of the seeds. [default: seed, if there is one]")
+@click.option("--success-col", metavar="NAME", help="Column of the outcomes. [default: success]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--gate", is_flag=True, help="Exit 0 INTERVENE, 20 FORBEAR, 21 UNDECIDED.")
+def decide(
+    files: tuple[str, ...],
+    counts: str | None,
+    margin: float,
+    worthwhile: float,
+    alpha: float,
+    baseline: str | None,
+    treated: str | None,
+    task_col: str | None,
+    arm_col: str | None,
+    seed_col: str | None,
+    success_col: str | None,
+    as_json: bool,
+    gate: bool,
+) -> int:
+    """Reads, decides, prints; returns the exit code."""
+    from forbear.report.view import decision_json, decision_view
+    from forbear.stats.decision import decide_arms
+    from forbear.stats.verdict import DecisionRule
+
+    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
+    names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
+    names |= {"--seed-col": seed_col, "--success-col": success_col}
+    ignored: tuple[str, ...] = ()
+    if counts is not None:
+        clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
+        if clash:
+            raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
+        pairings = _from_counts(counts)
+    else:
+        pairings, ignored = _from_files(files, names)
+    if gate and len(pairings) > 1:
+        raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
+    verdicts = decide_arms(
+        {one.treated: one.pairs for one in pairings},
+        rule,
+        excluded={one.treated: one.excluded for one in pairings},
+        cautions={one.treated: one.cautions for one in pairings},
+    )
+    if as_json:
+        click.echo(decision_json(verdicts))
+        if ignored:
+            click.echo(f"note: columns not used: {listed(ignored)}", err=True)
+    else:
+        from forbear.report.text import decision_text
+
+        view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored)
+        click.echo(decision_text(view, color=color()), nl=False, color=True)
+    return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
+
+
+def _from_files(files: tuple[str, ...], names: dict[str, str | None]) -> tuple[tuple[Pairing, ...], tuple[str, ...]]:
+    """The pairings, and the columns that were not used."""
+    from forbear.adapters.formats.tabular import Columns, read_outcomes
+    from forbear.pairing import compare
+
+    if not files:
+        raise click.UsageError("nothing to decide on: give a FILE, or --counts A,C,B,D. See forbear decide --help.")
+    if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None):
+        raise click.UsageError("two files are the two arms, baseline first; drop --baseline and --treated.")
+    columns = Columns(
+        task="task_id" if names["--task-col"] is None else names["--task-col"],
+        arm=names["--arm-col"],
+        seed=names["--seed-col"],
+        success="success" if names["--success-col"] is None else names["--success-col"],
+    )
+    read = read_outcomes(files, columns=columns)
+    baseline = names["--baseline"] if read.baseline is None else read.baseline
+    return compare(read.table, baseline=baseline, treated=names["--treated"]), read.ignored
+
+
+def _from_counts(text: str) -> tuple[Pairing, ...]:
+    from forbear.pairing import Pairing
+    from forbear.stats.paired import PairedOutcomes
+
+    try:
+        both_fail, recovered, disrupted, both_succeed = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(
+            f"--counts needs four whole numbers A,C,B,D (both fail, recovered, disrupted, both succeed), "
+            f"got '{shown(text)}'. Example: --counts 35,7,11,47."
+        ) from None
+    pairs = PairedOutcomes(both_fail=both_fail, recovered=recovered, disrupted=disrupted, both_succeed=both_succeed)
+    return (Pairing(baseline="baseline", treated="treated", pairs=pairs, excluded={}),)
+
+
+def color() -> bool:
+    """Whether standard output is a terminal that wants colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

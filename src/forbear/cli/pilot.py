@@ -1,0 +1,174 @@
+"""`forbear pilot`: from an agent to a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from forbear.errors import InvalidInput, shown
+
+if TYPE_CHECKING:
+    from forbear.records.model import Episode
+    from forbear.runner.plan import FrozenPlan
+
+_FILE = click.argument("file", metavar="PILOT.toml", type=click.Path(path_type=Path))
+_JOURNAL = click.option(
+    "--journal", type=click.Path(path_type=Path), metavar="DIR", help="Where episodes are kept. [default: runs/NAME]"
+)
+
+
+_HELP = """Run the same tasks with and without an intervention, and decide.
+
+\b
+forbear pilot init                writes a commented pilot.toml
+forbear pilot check pilot.toml    tries one task from end to end
+forbear pilot plan pilot.toml     says what it will cost at most
+forbear pilot run pilot.toml      runs it, or goes on where it was stopped
+forbear pilot status pilot.toml   says how far it is
+
+\b
+Examples:
+    forbear pilot init && forbear pilot run pilot.toml
+    forbear pilot run mine.toml --journal runs/second --json
+
+Exit codes: 0 done, 1 a bug, 2 bad input, changed plan or locked journal,
+3 could not complete (an outage, a full disk), 130 Ctrl-C.
+"""
+
+
+@click.group(help=_HELP, short_help="From an agent to a verdict: init, check, plan, run, status.")
+def pilot() -> None:
+    """The group."""
+
+
+@pilot.command()
+@click.argument("file", metavar="[PILOT.toml]", default="pilot.toml", type=click.Path(path_type=Path))
+def init(file: Path) -> None:
+    """Write a commented example to start from."""
+    from importlib.resources import files
+
+    if file.exists():
+        raise InvalidInput(f"{shown(str(file), limit=200)} is there already. Name another file.")
+    text = files("forbear.adapters").joinpath("pilot.toml").read_text(encoding="utf-8")
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{shown(str(file), limit=200)}: cannot be written ({error.strerror}).") from None
+    click.echo(f"wrote {file}\nnext: forbear pilot check {file}")
+
+
+@pilot.command()
+@_FILE
+def check(file: Path) -> None:
+    """Try tasks from end to end: configs, determinism, the fork, the critic."""
+    from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.runner.rehearsal import rehearse
+
+    described = read_pilot_file(file)
+    for line in asyncio.run(rehearse(described.plan)):
+        click.echo(line)
+    click.echo(f"next: forbear pilot plan {file}")
+
+
+@pilot.command()
+@_FILE
+def plan(file: Path) -> None:
+    """Say what the pilot will do and what it will cost at most."""
+    from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.report.pilot_text import plan_text
+    from forbear.runner.plan import freeze
+
+    click.echo(plan_text(freeze(read_pilot_file(file).plan)), nl=False)
+    click.echo(f"next: forbear pilot run {file}")
+
+
+@pilot.command()
+@_FILE
+@_JOURNAL
+@click.option("--concurrency", type=click.IntRange(1), help="Tasks under way at a time. [default: the file's]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def run(file: Path, journal: Path | None, concurrency: int | None, as_json: bool) -> None:
+    """Run the pilot, or go on where it was stopped; then decide."""
+    from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.cli.decide import color
+    from forbear.records.journal import Journal
+    from forbear.report.html import pilot_html
+    from forbear.report.pilot_text import pilot_text
+    from forbear.report.pilot_view import pilot_json, pilot_view
+    from forbear.runner.evidence import evidence_of
+    from forbear.runner.pilot import run_pilot
+    from forbear.runner.plan import freeze
+
+    described, directory = read_pilot_file(file), _directory(file, journal)
+    frozen = freeze(described.plan)
+    with _progress(frozen, directory) as on_episode:
+        result = asyncio.run(
+            run_pilot(
+                described.plan,
+                Journal(directory),
+                concurrency=concurrency or described.concurrency,
+                retries=described.retries,
+                on_episode=on_episode,
+            )
+        )
+    evidence = evidence_of(frozen, result)
+    view = pilot_view(frozen, result, evidence, title=f"Pilot {file.stem}", journal=str(directory))
+    report = directory / "report.html"
+    try:
+        report.write_text(pilot_html(view), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{shown(str(report), limit=200)}: cannot be written ({error.strerror}).") from None
+    if as_json:
+        click.echo(pilot_json(view, result, evidence, report=str(report)))
+        return
+    click.echo(pilot_text(view, color=color()), nl=False, color=True)
+    click.echo(f"\nJournal: {directory}\nReport:  {report}  (open it in a browser)")
+
+
+@pilot.command()
+@_FILE
+@_JOURNAL
+def status(file: Path, journal: Path | None) -> None:
+    """Say how far the pilot is."""
+    from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.records.journal import Journal
+    from forbear.report.pilot_text import status_text
+    from forbear.runner.plan import freeze
+
+    directory = _directory(file, journal)
+    content = Journal(directory).read()
+    click.echo(status_text(freeze(read_pilot_file(file).plan), content, journal=str(directory)), nl=False)
+
+
+def _directory(file: Path, journal: Path | None) -> Path:
+    return Path("runs") / file.stem if journal is None else journal
+
+
+@contextlib.contextmanager
+def _progress(frozen: FrozenPlan, directory: Path) -> Iterator[Callable[[Episode], None]]:
+    """A bar on standard error while episodes come in; a line for what is kept when Ctrl-C ends it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from forbear.records.journal import Journal
+
+    total = len(frozen.plan.tasks) * len(frozen.plan.seeds) * len(frozen.arms)
+    done = 0
+    if (directory / "plan.json").exists():
+        content = Journal(directory).read()
+        done = len(content.episodes) + len(content.exclusions)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+            episodes = bar.add_task("episodes", total=total, completed=min(done, total))
+            yield lambda episode: bar.advance(episodes, 0 if episode.success is None else 1)
+    except KeyboardInterrupt:
+        click.echo(f"stopped; every finished episode is kept in {directory}. The same command goes on.", err=True)
+        raise

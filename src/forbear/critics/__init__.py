@@ -1,0 +1,1 @@
+"""Critics: what scores a prefix, how its scores are calibrated, and how they are measured."""

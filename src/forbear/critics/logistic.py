@@ -1,0 +1,268 @@
+"""A critic that is a logistic regression on features of the transcript: hashed names and dense numbers.
+
+Which features, a `TranscriptFeatures` says; the weights lie in an `.npz` of plain arrays. Inference needs numpy alone.
+"""
+
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+from forbear.critics.optimise import minimise
+from forbear.draw import Draw
+from forbear.errors import InvalidInput
+from forbear.records.model import JSON, Action, Trajectory
+
+_MAX_BUCKETS = 1 << 20
+_MAX_FILE_BYTES = 64 << 20
+_LIMIT = 1e4
+"""No weight of a sane model is larger; a file with larger ones is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a transcript looks like."""
+
+    names: Sequence[str]
+    """Hashed indicators; a name that occurs twice counts twice."""
+    numbers: Sequence[float]
+    """Dense features, in a fixed order and scaled to about [0, 1]."""
+
+
+class TranscriptFeatures(Protocol):
+    """Turns a prefix and a proposal into features: pure, and blind to how the episode ends."""
+
+    @property
+    def name(self) -> str:
+        """Name and version: two that differ have different names."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many dense numbers there are."""
+        ...
+
+    def __call__(self, trajectory: Trajectory, proposed: Action) -> Features:
+        """Returns the features; the last step of the trajectory is open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LogisticWeights:
+    """The learned part: log-odds = (bias + dense·numbers + Σ hashed[bucket of name]) / temperature."""
+
+    bias: float
+    dense: NDArray[np.float64]
+    """Shape (size of the features,)."""
+    hashed: NDArray[np.float64]
+    """Shape (a power of two,)."""
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        buckets = len(self.hashed) if self.hashed.ndim == 1 else 0
+        if not 1 <= buckets <= _MAX_BUCKETS or buckets & (buckets - 1):
+            raise InvalidInput(
+                f"hashed weights must be a list whose length is a power of two up to {_MAX_BUCKETS}, "
+                f"got shape {self.hashed.shape}."
+            )
+        if self.dense.ndim != 1:
+            raise InvalidInput(f"dense weights must be a list, got shape {self.dense.shape}.")
+        everything = np.concatenate([[self.bias], self.dense, self.hashed])
+        if not (np.abs(everything) <= _LIMIT).all():
+            raise InvalidInput(f"weights must be numbers within ±{_LIMIT:g}; the file is damaged or of another model.")
+        if not 1e-3 <= self.temperature <= 1e3:
+            raise InvalidInput(f"the temperature must lie between 0.001 and 1000, got {self.temperature!r}.")
+
+    def sha256(self) -> str:
+        """Returns a hash of all values, the same however they are stored."""
+        numbers = np.concatenate([[self.bias, self.temperature, len(self.dense)], self.dense, self.hashed])
+        return hashlib.sha256(numbers.astype("<f8").tobytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Returns the `.npz`: hashed weights as sparse float16 (those that are not zero), the same bytes each time."""
+        kept = np.flatnonzero(self.hashed)
+        return npz_bytes(
+            {
+                "format": np.frombuffer(b"forbear-logistic-1", dtype=np.uint8),
+                "buckets": np.array([len(self.hashed)], dtype="<i8"),
+                "index": kept.astype("<u4"),
+                "value": self.hashed[kept].astype("<f2"),
+                "dense": self.dense.astype("<f8"),
+                "scalars": np.array([self.bias, self.temperature], dtype="<f8"),
+            }
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "LogisticWeights":
+        """Reads what `to_bytes` made.
+
+        Raises:
+            InvalidInput: Missing, too large, not an `.npz` of plain arrays, another format, or values out of range.
+        """
+        arrays = read_npz(path, kind="forbear-logistic-1")
+        try:
+            buckets = int(arrays["buckets"][0])
+            index, value = arrays["index"].astype(np.int64), arrays["value"].astype(np.float64)
+            bias, temperature = arrays["scalars"].astype(np.float64)
+            dense = arrays["dense"].astype(np.float64)
+        except (KeyError, ValueError, IndexError) as error:
+            raise InvalidInput(f"{path.name} lacks an array of a logistic critic; train it again.") from error
+        if not 1 <= buckets <= _MAX_BUCKETS or index.shape != value.shape or index.ndim != 1:
+            raise InvalidInput(f"{path.name} has arrays that do not fit together; train it again.")
+        if len(index) and not (index.min() >= 0 and index.max() < buckets):
+            raise InvalidInput(f"{path.name} has weights outside its {buckets} buckets; train it again.")
+        hashed = np.zeros(buckets)
+        hashed[index] = value
+        return cls(bias=float(bias), dense=dense, hashed=hashed, temperature=float(temperature))
+
+
+class LogisticCritic:
+    """p_fail by logistic regression on features of the transcript."""
+
+    def __init__(self, weights: LogisticWeights, *, features: TranscriptFeatures, name: str = "logistic") -> None:
+        if len(weights.dense) != features.size:
+            raise InvalidInput(
+                f"the weights are for {len(weights.dense)} dense features, {features.name!r} has {features.size}."
+            )
+        self._weights = weights
+        self._features = features
+        self._name = name
+        self._dense = weights.dense.tolist()
+        self._hashed = weights.hashed.tolist()  # reading a list is ten times faster than reading an array
+        self._mask = len(self._hashed) - 1
+        self._sha256 = weights.sha256()
+
+    def logit(self, trajectory: Trajectory, proposed: Action) -> float:
+        """Returns the log-odds of failing, temperature applied."""
+        seen = self._features(trajectory, proposed)
+        total = self._weights.bias
+        for weight, number in zip(self._dense, seen.numbers, strict=True):
+            total += weight * number
+        hashed, mask = self._hashed, self._mask
+        for name in seen.names:
+            total += hashed[bucket(name) & mask]
+        return total / self._weights.temperature
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> float:
+        """Returns the probability that the episode will fail; draws nothing and never abstains."""
+        return float(expit(self.logit(trajectory, proposed)))
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns its name, the features' name and the hash of its weights."""
+        return {"name": self._name, "features": self._features.name, "sha256": self._sha256}
+
+
+def bucket(name: str) -> int:
+    """Returns the 32-bit hash of a feature's name (CRC-32 of its UTF-8), the same on every platform."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass"))
+
+
+def train_logistic(
+    rows: Sequence[Features],
+    failed: Sequence[bool],
+    *,
+    row_weights: Sequence[float],
+    buckets: int = 1 << 13,
+    l2: float = 1.0,
+    iterations: int = 300,
+) -> LogisticWeights:
+    """Fits the weights by penalised maximum likelihood, the same bits on every run; temperature 1.
+
+    Args:
+        rows: Features of each scored step.
+        failed: Whether its episode failed.
+        row_weights: Weight of each row, not negative; 1/(steps of the episode) makes episodes count alike.
+        buckets: Power of two.
+        l2: Penalty on the weights, ½·l2·Σw², the bias left free; larger is smoother.
+        iterations: Of the solver, at most.
+
+    Raises:
+        InvalidInput: Lengths that differ, no row, or only one outcome.
+    """
+    if not rows or not len(rows) == len(failed) == len(row_weights):
+        raise InvalidInput(
+            f"expected one outcome and one weight for each of at least one row, got {len(rows)} rows, "
+            f"{len(failed)} outcomes, {len(row_weights)} weights."
+        )
+    y = np.asarray(failed, dtype=np.float64)
+    if y.min() == y.max():
+        raise InvalidInput("a critic learns from failures and successes; all episodes ended alike. Collect more.")
+    x = _matrix(rows, buckets=buckets)
+    x_t = csr_array(x.T)
+    w = np.asarray(row_weights, dtype=np.float64)
+    penalty = np.full(x.shape[1], l2)
+    penalty[0] = 0.0
+
+    def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = x @ theta
+        loss = np.logaddexp(0.0, z) - y * z
+        value = float(np.add.reduce(w * loss) + 0.5 * np.add.reduce(penalty * theta * theta))
+        return value, x_t @ (w * (expit(z) - y)) + penalty * theta
+
+    theta = minimise(objective, np.zeros(x.shape[1]), iterations=iterations, tolerance=1e-4)
+    size = len(rows[0].numbers)
+    # Rounded as they are stored, so that what was measured is what is shipped.
+    hashed = theta[1 + size :].astype(np.float16).astype(np.float64)
+    return LogisticWeights(bias=float(theta[0]), dense=theta[1 : 1 + size].copy(), hashed=hashed)
+
+
+def _matrix(rows: Sequence[Features], *, buckets: int) -> csr_array:
+    size = len(rows[0].numbers)
+    starts, columns, values = [0], list[int](), list[float]()
+    for row in rows:
+        columns.append(0)
+        columns.extend(range(1, 1 + size))
+        columns.extend(1 + size + (bucket(name) & (buckets - 1)) for name in row.names)
+        values.append(1.0)
+        values.extend(row.numbers)
+        values.extend([1.0] * len(row.names))
+        starts.append(len(columns))
+    matrix = csr_array((values, columns, starts), shape=(len(rows), 1 + size + buckets), dtype=np.float64)
+    matrix.sum_duplicates()
+    return matrix
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """Returns an `.npz` with fixed dates and compression, so that equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in arrays.items():
+            one = io.BytesIO()
+            np.lib.format.write_array(one, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0)), one.getvalue(), 8, 9)
+    return buffer.getvalue()
+
+
+def read_npz(path: Path, *, kind: str) -> dict[str, NDArray[np.generic]]:
+    """Reads an `.npz` of plain numeric arrays whose array "format" spells `kind`; nothing is ever unpickled.
+
+    Raises:
+        InvalidInput: Missing, above 64 MiB packed or unpacked, damaged, with objects in it, or of another kind.
+    """
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise InvalidInput(f"{path.name} is larger than 64 MiB: not the weights of a small model.")
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _MAX_FILE_BYTES:
+                raise InvalidInput(f"{path.name} unpacks to more than 64 MiB: not the weights of a small model.")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except InvalidInput:
+        raise
+    except OSError as error:
+        raise InvalidInput(f"cannot read the weights {path.name}: {error.strerror or 'damaged'}.") from error
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise InvalidInput(f"{path.name} is not an .npz of plain arrays; train it again.") from error
+    found = arrays.pop("format", np.zeros(0, dtype=np.uint8))
+    if found.dtype != np.uint8 or found.tobytes() != kind.encode():
+        raise InvalidInput(f"{path.name} does not hold {kind!r}; it is the file of another model or version.")
+    return arrays

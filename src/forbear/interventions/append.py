@@ -1,0 +1,42 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from forbear.errors import InvalidInput
+from forbear.interventions.message import fill_message
+from forbear.protocols import Continue
+from forbear.records.model import JSON, Action, Trajectory
+
+DEFAULT_MESSAGE = "A monitor expects this attempt to fail (probability {p_fail}). Check your progress before you go on."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Lets the proposed action run and shows a message with the next observation.
+
+    Undoes nothing. Where the action ends the episode, the message comes too late and is never seen.
+    """
+
+    message: str = DEFAULT_MESSAGE
+    """`{action}` and `{p_fail}` are filled in."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.message, str) or not self.message:
+            raise InvalidInput(f"Append needs a message that is not empty, got {self.message!r:.60}.")
+
+    @property
+    def name(self) -> str:
+        """`append`."""
+        return "append"
+
+    @property
+    def undoes_steps(self) -> bool:
+        """Never."""
+        return False
+
+    def apply(self, trajectory: Trajectory, proposed: Action, *, p_fail: float) -> Continue:
+        """Returns the message."""
+        return Continue(message=fill_message(self.message, proposed=proposed, p_fail=p_fail))
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns the message."""
+        return {"kind": self.name, "message": self.message}

@@ -1,0 +1,31 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from forbear.protocols import Halt
+from forbear.records.model import JSON, Action, Trajectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Ends the episode before the proposed action runs; the episode counts as a failure.
+
+    Undoes nothing that was executed. It saves cost and harm, it recovers nothing.
+    """
+
+    @property
+    def name(self) -> str:
+        """`stop`."""
+        return "stop"
+
+    @property
+    def undoes_steps(self) -> bool:
+        """Never."""
+        return False
+
+    def apply(self, trajectory: Trajectory, proposed: Action, *, p_fail: float) -> Halt:
+        """Returns the end."""
+        return Halt()
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns its kind."""
+        return {"kind": self.name}

@@ -1,0 +1,300 @@
+"""What a pilot's report shows, as plain data: terminal and HTML render this and compute nothing."""
+
+import json
+from collections.abc import Iterable
+from typing import TypedDict
+
+from forbear.policy import Arm
+from forbear.records.model import Episode, Step
+from forbear.report.view import ArmView, arm_view
+from forbear.runner.evidence import Evidence
+from forbear.runner.plan import FrozenPlan
+from forbear.runner.result import ArmResult, PilotResult
+
+FORMAT = "forbear-pilot-view-1"
+
+ESTIMAND = (
+    "The gain is that over tasks like these with fresh draws of the agent: tasks count as a sample of the deployment's."
+)
+MOST_FORKS = 40
+"""Tasks shown side by side, by arm; more make a page that nobody reads."""
+MOST_STEPS = 40
+
+
+class CriticRow(TypedDict):
+    """One offline measure of one critic."""
+
+    critic: str
+    measure: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class CostRow(TypedDict):
+    """What one arm did and cost."""
+
+    arm: str
+    episodes: int
+    success: float | None
+    interventions_per_episode: float | None
+    cascade_rate: float | None
+    no_answer_rate: float | None
+    agent_calls: int
+    new_agent_calls: int
+    critic_calls: int
+    new_critic_calls: int
+    shared_episodes: int
+    rollback_noops: int
+
+
+class DroppedView(TypedDict):
+    """A proposal that did not simply run."""
+
+    action: str
+    decision: str
+    p_fail: float | None
+
+
+class StepView(TypedDict):
+    """One step of one side of a fork."""
+
+    index: int
+    observation: str
+    messages: list[str]
+    dropped: list[DroppedView]
+    executed: str | None
+
+
+class SideView(TypedDict):
+    """One arm's way from the fork on."""
+
+    outcome: str
+    steps: list[StepView]
+    cut: int
+    last: str | None
+
+
+class ForkView(TypedDict):
+    """A task whose outcome the arm changed."""
+
+    kind: str
+    task: str
+    seed: int
+    step: int
+    baseline: SideView
+    treated: SideView
+
+
+class TreatedView(TypedDict):
+    """One treated arm."""
+
+    decision: ArmView
+    description: str
+    is_control: bool
+    forks: list[ForkView]
+    forks_left_out: int
+
+
+class PilotView(TypedDict):
+    """Everything that the report of a pilot says."""
+
+    format: str
+    title: str
+    plan_digest: str
+    journal: str
+    tasks: int
+    seeds: int
+    design: str
+    estimand: str
+    baseline_success: float | None
+    arms: list[TreatedView]
+    critics: list[CriticRow]
+    costs: list[CostRow]
+    calls_alone: int
+    calls_paid: int
+
+
+def pilot_view(frozen: FrozenPlan, result: PilotResult, evidence: Evidence, *, title: str, journal: str) -> PilotView:
+    """Arranges a pilot for its report.
+
+    Args:
+        frozen: What was planned.
+        result: What was found.
+        evidence: What it says.
+        title: Of the report, e.g. the name of the pilot's file.
+        journal: Where the journal lies.
+    """
+    baseline = frozen.arms[0].name
+    return PilotView(
+        format=FORMAT,
+        title=title,
+        plan_digest=result.plan_digest,
+        journal=journal,
+        tasks=len(frozen.plan.tasks),
+        seeds=len(frozen.plan.seeds),
+        design=result.design,
+        estimand=ESTIMAND,
+        baseline_success=_share(result.arms[baseline].successes, result.arms[baseline].episodes),
+        arms=[_treated(arm, baseline, result, evidence) for arm in frozen.arms[1:]],
+        critics=[
+            CriticRow(critic=critic, measure=measure, value=e.value, low=e.low, high=e.high)
+            for critic, report in evidence.critics.items()
+            for measure, e in (report.overall.items() if report is not None else ())
+            if e is not None
+        ],
+        costs=[_costs(arm) for arm in result.arms.values()],
+        calls_alone=sum(arm.agent_calls for arm in result.arms.values()),
+        calls_paid=sum(arm.new_agent_calls for arm in result.arms.values()),
+    )
+
+
+def describe_arm(arm: Arm) -> str:
+    """One line on what an arm does."""
+    policy = arm.policy
+    if policy is None:
+        return "the agent alone, at another seed" if arm.is_rerun else "the agent alone"
+    options = ", ".join(
+        f"{key} {value!r}" for key, value in policy.intervention.config().items() if key != "kind" and value
+    )
+    text = f"{policy.intervention.name}{f' ({options})' if options else ''} when p_fail > {policy.threshold:g}"
+    return f"{text}, from step {policy.min_step} on, at most {policy.budget} times, by {policy.critic_name}"
+
+
+def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -> TreatedView:
+    changed = list(_changed(result.episodes.values(), baseline=baseline, treated=arm.name))
+    is_control = arm.name in evidence.controls
+    decision = arm_view(arm.name, evidence.verdicts[arm.name])
+    if is_control:
+        decision["headline"] = "CONTROL: what changes without help or harm from anybody; never deployed."
+        decision["next"] = []
+    return TreatedView(
+        decision=decision,
+        description=describe_arm(arm),
+        is_control=is_control,
+        forks=[_fork(before, after) for before, after in changed[:MOST_FORKS]],
+        forks_left_out=max(0, len(changed) - MOST_FORKS),
+    )
+
+
+def _changed(episodes: Iterable[Episode], *, baseline: str, treated: str) -> Iterable[tuple[Episode, Episode]]:
+    """Pairs of episodes whose outcomes differ, disrupted ones first."""
+    by_key: dict[tuple[str, int], dict[str, Episode]] = {}
+    for episode in episodes:
+        by_key.setdefault((episode.task.id, episode.seed), {})[episode.arm] = episode
+    pairs = [(arms[baseline], arms[treated]) for arms in by_key.values() if baseline in arms and treated in arms]
+    for disrupted in (True, False):
+        yield from ((b, t) for b, t in pairs if b.success is disrupted and t.success is (not disrupted))
+
+
+def _fork(before: Episode, after: Episode) -> ForkView:
+    step = after.first_intervention
+    if step is None:  # an arm with draws of its own differs from its start
+        step = 0
+    return ForkView(
+        kind="disrupted" if before.success else "recovered",
+        task=before.task.id,
+        seed=before.seed,
+        step=step,
+        baseline=_side(before, first=step),
+        treated=_side(after, first=step),
+    )
+
+
+def _side(episode: Episode, *, first: int) -> SideView:
+    # Steps are in the order in which they were taken, undone ones included; the first `first` are common to both.
+    steps = episode.steps[first:]
+    return SideView(
+        outcome=f"{'succeeded' if episode.success else 'failed'} ({episode.termination.value.replace('_', ' ')})",
+        steps=[_step(step) for step in steps[:MOST_STEPS]],
+        cut=max(0, len(steps) - MOST_STEPS),
+        last=episode.final_observation,
+    )
+
+
+def _step(step: Step) -> StepView:
+    return StepView(
+        index=step.index,
+        observation=step.observation,
+        messages=list(step.messages),
+        dropped=[
+            DroppedView(
+                action=proposal.action.text,
+                decision=proposal.decision,
+                p_fail=max((p for p in proposal.p_fail.values() if p is not None), default=None),
+            )
+            for proposal in step.proposals
+            if proposal.decision != "proceed"
+        ],
+        executed=None if step.executed is None else step.executed.text,
+    )
+
+
+def _costs(arm: ArmResult) -> CostRow:
+    return CostRow(
+        arm=arm.name,
+        episodes=arm.episodes,
+        success=_share(arm.successes, arm.episodes),
+        interventions_per_episode=_share(arm.interventions, arm.episodes),
+        cascade_rate=_share(arm.cascades, arm.episodes),
+        no_answer_rate=_share(arm.no_answers, arm.episodes),
+        agent_calls=arm.agent_calls,
+        new_agent_calls=arm.new_agent_calls,
+        critic_calls=arm.critic_calls,
+        new_critic_calls=arm.new_critic_calls,
+        shared_episodes=arm.shared_episodes,
+        rollback_noops=arm.rollback_noops,
+    )
+
+
+def _share(k: int, n: int) -> float | None:
+    return k / n if n else None
+
+
+def pilot_json(view: PilotView, result: PilotResult, evidence: Evidence, *, report: str) -> str:
+    """The pilot for programs: one `forbear-pilot-1` object, strict JSON.
+
+    Args:
+        view: From `pilot_view`.
+        result: What was found.
+        evidence: What it says.
+        report: Where the HTML report lies.
+    """
+    costs = {row["arm"]: row for row in view["costs"]}
+    critics = {
+        name: {measure: None if e is None else e.to_dict() for measure, e in report.overall.items()}
+        for name, report in evidence.critics.items()
+        if report is not None
+    }
+    baseline, *treated = result.arms.values()
+    payload = {
+        "format": "forbear-pilot-1",
+        "plan_digest": view["plan_digest"],
+        "journal": view["journal"],
+        "report": report,
+        "tasks": view["tasks"],
+        "seeds": view["seeds"],
+        "design": view["design"],
+        "critic": next(iter(critics.values()), None),
+        "critics": critics,
+        "baseline": {
+            "success": view["baseline_success"],
+            "agent_calls": baseline.agent_calls,
+            "critic_calls": baseline.critic_calls,
+            "steps": baseline.steps,
+        },
+        "arms": {
+            arm.name: {
+                "verdict": evidence.verdicts[arm.name].to_dict(),
+                "agent_calls": arm.agent_calls,
+                "new_calls": arm.new_agent_calls,
+                "interventions_per_episode": costs[arm.name]["interventions_per_episode"],
+                "cascade_rate": costs[arm.name]["cascade_rate"],
+                "no_answer_rate": costs[arm.name]["no_answer_rate"],
+                "rollback_noops": arm.rollback_noops,
+                "shared_episodes": arm.shared_episodes,
+            }
+            for arm in treated
+        },
+    }
+    return json.dumps(payload, indent=2, allow_nan=False)

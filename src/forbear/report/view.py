@@ -1,0 +1,186 @@
+"""What a report shows, as plain data: the text and the HTML report render this and compute nothing.
+
+Format `forbear-view-1`. Rates are fractions here and become per cent or points only when printed; the order is always
+baseline, treated. Names are as they came: who prints them makes them inert.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from forbear.stats.intervals import Estimate
+from forbear.stats.verdict import Recommendation, Verdict
+
+FORMAT = "forbear-view-1"
+
+
+class EstimateView(TypedDict):
+    """A fraction with its interval; the value is None where it is undefined."""
+
+    value: float | None
+    low: float
+    high: float
+    confidence: float
+
+
+class RateView(TypedDict):
+    """A rate as k of n; the estimate is None where n is 0 or the rate is undefined."""
+
+    symbol: str
+    name: str
+    k: int | None
+    n: int | None
+    of: str
+    estimate: EstimateView | None
+
+
+class ArmView(TypedDict):
+    """One treated arm against the baseline."""
+
+    arm: str
+    recommendation: str
+    headline: str
+    pairs: int
+    both_fail: int | None
+    recovered: int | None
+    disrupted: int | None
+    both_succeed: int | None
+    rates: list[RateView]
+    gain: EstimateView
+    p_value_gain: float | None
+    p_value_worthwhile: float | None
+    method: str
+    margin: float
+    worthwhile: float
+    alpha: float
+    harm_alpha: float
+    reasons: list[str]
+    cautions: list[str]
+    next: list[str]
+
+
+class DecisionView(TypedDict):
+    """Everything one `decide` has to say."""
+
+    format: str
+    baseline: str
+    arms: list[ArmView]
+    ignored_columns: list[str]
+
+
+def decision_view(
+    verdicts: Mapping[str, Verdict], *, baseline: str = "baseline", ignored: Sequence[str] = ()
+) -> DecisionView:
+    """Arranges verdicts for a report.
+
+    Args:
+        verdicts: By treated arm, at least one.
+        baseline: The baseline's name.
+        ignored: Columns of the input that were not used.
+    """
+    return DecisionView(
+        format=FORMAT,
+        baseline=baseline,
+        arms=[arm_view(name, verdict) for name, verdict in verdicts.items()],
+        ignored_columns=list(ignored),
+    )
+
+
+def decision_json(verdicts: Mapping[str, Verdict]) -> str:
+    """The verdicts for programs: `forbear-verdict-1` for one arm, `forbear-verdicts-1` for several; strict JSON."""
+    if len(verdicts) == 1:
+        payload: dict[str, object] = next(iter(verdicts.values())).to_dict()
+    else:
+        payload = {"format": "forbear-verdicts-1", "verdicts": {name: v.to_dict() for name, v in verdicts.items()}}
+    return json.dumps(payload, indent=2, allow_nan=False)
+
+
+def arm_view(name: str, verdict: Verdict) -> ArmView:
+    """One treated arm's verdict, arranged for a report."""
+    gain = _estimate(verdict.success_gain)
+    assert gain is not None
+    return ArmView(
+        arm=name,
+        recommendation=verdict.recommendation.value,
+        headline=_headline(verdict),
+        pairs=verdict.pairs,
+        both_fail=verdict.both_fail,
+        recovered=verdict.recovered,
+        disrupted=verdict.disrupted,
+        both_succeed=verdict.both_succeed,
+        rates=_rates(verdict),
+        gain=gain,
+        p_value_gain=verdict.p_value_gain,
+        p_value_worthwhile=verdict.p_value_worthwhile,
+        method=verdict.method,
+        margin=verdict.rule.margin,
+        worthwhile=verdict.rule.worthwhile,
+        alpha=verdict.rule.alpha,
+        harm_alpha=verdict.rule.harm_alpha,
+        reasons=[remark.text for remark in verdict.reasons],
+        cautions=[remark.text for remark in verdict.cautions],
+        next=_next(verdict),
+    )
+
+
+def _rates(verdict: Verdict) -> list[RateView]:
+    failures = _sum(verdict.both_fail, verdict.recovered)
+    successes = _sum(verdict.disrupted, verdict.both_succeed)
+    return [
+        _rate("p", "failure rate", failures, verdict.pairs, _noun("pair", verdict.pairs), verdict.failure_rate),
+        _rate("r", "recovery rate", verdict.recovered, failures, _noun("failure", failures), verdict.recovery_rate),
+        _rate(
+            "d", "disruption rate", verdict.disrupted, successes, _noun("success", successes), verdict.disruption_rate
+        ),
+        _rate("p*", "break-even failure rate", None, None, "d / (r + d)", verdict.break_even_failure_rate),
+    ]
+
+
+def _rate(symbol: str, name: str, k: int | None, n: int | None, of: str, estimate: Estimate | None) -> RateView:
+    return RateView(symbol=symbol, name=name, k=k, n=n, of=of, estimate=_estimate(estimate))
+
+
+def _estimate(estimate: Estimate | None) -> EstimateView | None:
+    if estimate is None:
+        return None
+    return EstimateView(
+        value=estimate.value, low=estimate.low, high=estimate.high, confidence=round(estimate.confidence, 12)
+    )
+
+
+def _noun(noun: str, count: int | None) -> str:
+    if count == 1:
+        return noun
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
+def _sum(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else first + second
+
+
+def _headline(verdict: Verdict) -> str:
+    codes = {remark.code for remark in verdict.reasons}
+    if verdict.recommendation is Recommendation.INTERVENE:
+        text = "the intervention helps; switch it on as it was piloted."
+    elif verdict.recommendation is Recommendation.UNDECIDED:
+        text = "this pilot cannot tell; leave the intervention off."
+    elif verdict.harmful:
+        text = "the intervention harms; leave it off."
+    elif "helps_too_little" in codes:
+        text = "the intervention helps, but too little to pay; leave it off."
+    else:
+        text = "no gain that would pay; leave the intervention off."
+    return f"{verdict.recommendation.value}: {text}"
+
+
+def _next(verdict: Verdict) -> list[str]:
+    if verdict.recommendation is Recommendation.INTERVENE:
+        return [
+            "Deploy exactly what was piloted: the same agent, critic, threshold and budget.",
+            "The verdict speaks for tasks like the pilot's; another mix of tasks needs its own pilot.",
+        ]
+    if verdict.recommendation is Recommendation.FORBEAR:
+        return ["A changed intervention is a new question: pilot it afresh, best on new tasks."]
+    return [
+        "To find out, run a new pilot. Adding tasks to this one and deciding again raises the false-go rate.",
+    ]

@@ -1,0 +1,62 @@
+"""What one episode needs to run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from forbear.draw import Draw
+from forbear.protocols import Agent, Critic, Environment
+from forbear.records.model import Task, Termination
+
+CAUSE_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What all episodes of a pilot have in common."""
+
+    agent: Callable[[], Agent]
+    environment: Callable[[], Environment]
+    agent_remembers: bool
+    """The agent has a memory of its own (it is Restorable)."""
+    world_restorable: bool
+    max_steps: int
+    critic_deadline_s: float
+    call_deadline_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Task × arm × seed, and who watches."""
+
+    task: Task
+    arm: str
+    seed: int
+    draw_seed: int
+    """By which draws are keyed: the seed itself, or one derived from it for an arm that draws on its own."""
+    critics: Mapping[str, Critic]
+    """By name: every critic in the baseline, its own in an arm."""
+    conditions: Conditions
+
+    @property
+    def name(self) -> str:
+        """How errors call it."""
+        return f"task {self.task.id!r:.80}, seed {self.seed}, arm {self.arm!r:.60}"
+
+    def draw(self, role: str, *, step_index: int, attempt: int) -> Draw:
+        """Returns the draw of a role at a step."""
+        return Draw(task_id=self.task.id, seed=self.draw_seed, role=role, step_index=step_index, attempt=attempt)
+
+
+class Fault(Exception):
+    """The outside world broke an episode; caught by the loop, never seen outside the runner."""
+
+    def __init__(self, termination: Termination, cause: str) -> None:
+        super().__init__(cause)
+        self.termination = termination
+        self.cause = cause
+
+
+def describe(error: BaseException) -> str:
+    """Returns what a record says of an error: its kind and a bounded part of its text, on one line."""
+    text = "".join(c if c.isprintable() else " " for c in str(error)[:CAUSE_LENGTH])
+    return f"{type(error).__name__}: {text}".rstrip(": ")

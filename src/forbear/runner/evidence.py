@@ -1,0 +1,180 @@
+"""What a pilot's episodes say: verdicts with the cautions that only a pilot can know, and the critics offline."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from forbear.critics.metrics import CriticReport, Judgements, evaluate_critic
+from forbear.errors import shown
+from forbear.interventions.placebo import Placebo
+from forbear.pairing import pair_episodes
+from forbear.policy import Arm
+from forbear.records.model import Episode
+from forbear.runner.plan import FrozenPlan
+from forbear.runner.result import CASCADE, ArmResult, PilotResult
+from forbear.stats.decision import decide, decide_arms
+from forbear.stats.verdict import Remark, Verdict, points
+
+EARLY_STEPS = 2
+"""Steps 0 and 1, where the study found every one of its regressions."""
+
+_OFTEN = 0.5
+_RESAMPLES = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Verdicts and critic metrics of a pilot."""
+
+    verdicts: Mapping[str, Verdict]
+    """By treated arm, controls (placebo, rerun) included; each of those is decided by itself and never deployed."""
+    controls: frozenset[str]
+    critics: Mapping[str, CriticReport | None]
+    """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none."""
+
+
+def is_control(arm: Arm) -> bool:
+    """Whether an arm is there to measure churn, not to be deployed."""
+    return arm.is_rerun or (arm.policy is not None and isinstance(arm.policy.intervention, Placebo))
+
+
+def evidence_of(frozen: FrozenPlan, result: PilotResult) -> Evidence:
+    """Pairs every arm with the baseline and decides.
+
+    Raises:
+        InvalidInput: An arm and the baseline have no task in common that both brought to an outcome.
+    """
+    baseline, treated = frozen.arms[0], frozen.arms[1:]
+    controls = frozenset(arm.name for arm in treated if is_control(arm))
+    pairings = {
+        arm.name: pair_episodes(result.episodes.values(), baseline=baseline.name, treated=arm.name) for arm in treated
+    }
+    churn = [
+        Remark(
+            code="placebo_gain",
+            text=f"A fresh draw alone ('{shown(arm.name)}') changed success by "
+            f"{points(pairings[arm.name].pairs.success_gain)}.",
+        )
+        for arm in treated
+        if arm.name in controls and not arm.is_rerun
+    ]
+    cautions = {
+        arm.name: (
+            *pairings[arm.name].cautions,
+            *_cautions(frozen, result, arm),
+            *(() if arm.name in controls else churn),
+        )
+        for arm in treated
+    }
+    rule, verdicts = frozen.plan.rule, dict[str, Verdict]()
+    candidates = [arm.name for arm in treated if arm.name not in controls]
+    if candidates:
+        verdicts |= decide_arms(
+            {name: pairings[name].pairs for name in candidates},
+            rule,
+            excluded={name: pairings[name].excluded for name in candidates},
+            cautions={name: cautions[name] for name in candidates},
+        )
+    for name in controls:
+        pairing = pairings[name]
+        verdicts[name] = decide(pairing.pairs, rule, excluded=pairing.excluded, cautions=cautions[name])
+    episodes = [episode for episode in result.episodes.values() if episode.arm == baseline.name]
+    return Evidence(
+        verdicts={arm.name: verdicts[arm.name] for arm in treated},
+        controls=controls,
+        critics={name: _critic_report(episodes, name) for name in frozen.critics},
+    )
+
+
+def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
+    rows = [
+        (not episode.success, p_fail, episode.task.id, step.index)
+        for episode in episodes
+        for step in episode.steps
+        for proposal in step.proposals
+        if (p_fail := proposal.p_fail.get(critic)) is not None
+    ]
+    if not rows:
+        return None
+    failed, scores, tasks, steps = zip(*rows, strict=True)
+    judgements = Judgements.of(failed=failed, p_fail=scores, tasks=tasks, steps=steps)
+    # The report of one journal is always the same: the resamples have a seed of their own.
+    return evaluate_critic(judgements, rng=np.random.default_rng(0), resamples=_RESAMPLES)
+
+
+def _cautions(frozen: FrozenPlan, result: PilotResult, arm: Arm) -> list[Remark]:
+    counted, baseline = result.arms[arm.name], result.arms[frozen.arms[0].name]
+    cautions = []
+    if is_control(arm):
+        what = "the agent alone at another seed" if arm.is_rerun else "a fresh draw and nothing else"
+        cautions.append(Remark(code="control", text=f"A control, {what}: it measures churn and is never deployed."))
+    if result.design == "independent" and not arm.is_rerun:
+        cautions.append(
+            Remark(
+                code="independent_design",
+                text="Arms were run apart with draws of their own: recovery and disruption include the agent's own "
+                "run-to-run variation; compare them with the rerun arm's.",
+            )
+        )
+    missing = counted.missing + baseline.missing
+    if missing:
+        cautions.append(
+            Remark(
+                code="missing_outcomes",
+                text=f"{counted.missing} episodes of this arm and {baseline.missing} of the baseline have no outcome; "
+                "their pairs are left out.",
+            )
+        )
+    if arm.policy is not None:
+        cautions += _policy_cautions(result, counted, baseline)
+    return cautions
+
+
+def _policy_cautions(result: PilotResult, arm: ArmResult, baseline: ArmResult) -> list[Remark]:
+    cautions = []
+    if not arm.interventions:
+        text = "It never intervened: the arm is the baseline. Look at threshold and min_step."
+        cautions.append(Remark(code="never_intervened", text=text))
+        return cautions
+    disrupted = _first_interventions_of_disrupted(result, arm.name, baseline.name)
+    early = sum(step < EARLY_STEPS for step in disrupted)
+    if disrupted and early >= _OFTEN * len(disrupted):
+        text = (
+            f"{early} of {len(disrupted)} disrupted episodes were first touched at step 0 or 1: "
+            "try a min_step of 2, in a new pilot."
+        )
+        cautions.append(Remark(code="early_disruption", text=text))
+    if arm.cascades >= _OFTEN * arm.episodes:
+        text = f"{arm.cascades} of {arm.episodes} episodes saw {CASCADE} or more interventions: a cascade."
+        cautions.append(Remark(code="cascades", text=text))
+    if arm.no_answers * baseline.episodes > (baseline.no_answers + 0.1 * baseline.episodes) * arm.episodes:
+        text = (
+            f"{arm.no_answers} of {arm.episodes} episodes ended without an answer, "
+            f"{baseline.no_answers} of {baseline.episodes} of the baseline's."
+        )
+        cautions.append(Remark(code="no_answer", text=text))
+    if arm.rollback_noops >= _OFTEN * arm.interventions:
+        text = (
+            f"{arm.rollback_noops} of {arm.interventions} interventions got the dropped action proposed again: "
+            "the agent hardly varies, so recovery is biased towards zero."
+        )
+        cautions.append(Remark(code="rollback_noops", text=text))
+    if arm.critic_faults:
+        text = f"The critic owed {arm.critic_faults} of {arm.critic_calls} scores; there the agent went on."
+        cautions.append(Remark(code="critic_faults", text=text))
+    if arm.refusals:
+        text = f"{arm.refusals} rollbacks were refused because they would have crossed an irreversible action."
+        cautions.append(Remark(code="refused_rollbacks", text=text))
+    return cautions
+
+
+def _first_interventions_of_disrupted(result: PilotResult, arm: str, baseline: str) -> list[int]:
+    found = []
+    for (task, seed, name), episode in result.episodes.items():
+        before = result.episodes.get((task, seed, baseline))
+        if name == arm and before is not None and before.success and not episode.success:
+            step = episode.first_intervention
+            if step is not None:
+                found.append(step)
+    return found

@@ -1,0 +1,154 @@
+"""What was proposed, said and seen under each history of one task and seed: the mechanism of fork, share and resume.
+
+A node is a history as the agent sees it. An arm that stands at a node where a proposal, a review or the world's answer
+is known takes it, free; where it is not, it pays and writes it down. Agents, critics and worlds are functions of what
+their node and draw say, so nothing taken differs from what would have been paid for.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from forbear.protocols import Observation, Snapshot
+from forbear.records.model import FAILED, Action, Episode, Origin, Proposal, Termination
+
+
+@dataclass(slots=True)
+class Review:
+    """What a critic said of a proposal."""
+
+    p_fail: float | None
+    fault: str | None
+    """`error`, `timeout` or `invalid` where it could not answer."""
+    payer: str
+    """The arm for which it was asked."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A proposal and its reviews."""
+
+    action: Action
+    payer: str
+    error: str | None = None
+    """What broke the agent, where it broke instead of proposing."""
+    after: Snapshot | None = None
+    """State of an agent with memory after it proposed this."""
+    reviews: dict[str, Review] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the world stands, whatever the agent has been told there."""
+
+    observation: Observation
+    is_partial: bool = False
+    """Read from a journal: the legal actions are not known."""
+    snapshot: Snapshot | None = None
+
+
+@dataclass(slots=True)
+class Node:
+    """A history: where the world stands, how it came there, and what the agent was told."""
+
+    place: Place
+    messages: tuple[str, ...] = ()
+    """Shown in the open step."""
+    proposals: dict[tuple[int, tuple[Action, ...]], Recorded] = field(default_factory=dict)
+    """By attempt and what was excluded."""
+    executed: dict[tuple[Action, int], "Node"] = field(default_factory=dict)
+    """By action and how often the episode had stepped the world at this index before."""
+    _told: dict[str, "Node"] = field(default_factory=dict)
+
+    def tell(self, message: str) -> "Node":
+        """Returns the history that is this one and a message more."""
+        node = self._told.get(message)
+        if node is None:
+            node = self._told[message] = Node(self.place, (*self.messages, message))
+        return node
+
+
+class Memo:
+    """All that is known of one task under one seed of draws."""
+
+    def __init__(self) -> None:
+        self.root: Node | None = None
+
+    def fill(self, episode: Episode) -> None:
+        """Writes down what a recorded episode, whole or broken, proposed, heard and saw."""
+        nodes: list[Node] = []  # from which the steps that stand so far were executed, by index
+        stepped: dict[int, int] = {}
+        for number, step in enumerate(episode.steps):
+            if number == 0:
+                node = self.root = self.root or Node(Place(Observation(text=step.observation), is_partial=True))
+            elif step.index < len(nodes):
+                node = nodes[step.index]  # a rollback came back here
+                del nodes[step.index :]
+            for proposal in step.proposals:
+                for message in step.messages[len(node.messages) : proposal.shown]:
+                    node = node.tell(message)
+                _fill_proposal(node, proposal, episode)
+            if step.executed is not None:
+                nodes.append(node)
+                times = stepped.get(step.index, 0)
+                stepped[step.index] = times + 1
+                known = node.executed.get((step.executed, times))
+                node = known or Node(Place(_answer(episode, number), is_partial=True))
+                nodes[-1].executed[step.executed, times] = node
+
+
+def _fill_proposal(node: Node, proposal: Proposal, episode: Episode) -> None:
+    error = episode.cause or "" if proposal.decision == FAILED else None
+    recorded = node.proposals.setdefault(
+        (proposal.attempt, proposal.excluded), Recorded(proposal.action, payer=episode.arm, error=error)
+    )
+    for critic, p_fail in proposal.p_fail.items():
+        recorded.reviews.setdefault(critic, Review(p_fail, proposal.faults.get(critic), payer=episode.arm))
+
+
+def _answer(episode: Episode, number: int) -> Observation:
+    """What the world answered to the step executed as the log's `number`."""
+    irreversible = episode.steps[number].irreversible
+    if number + 1 < len(episode.steps):
+        return Observation(text=episode.steps[number + 1].observation, irreversible=irreversible)
+    return Observation(
+        text=episode.final_observation or "",
+        done=episode.termination is Termination.FINISHED,
+        success=episode.success,
+        irreversible=irreversible,
+    )
+
+
+def share(episode: Episode, earlier: Iterable[Episode]) -> Episode:
+    """Names the episode's origin: of the earlier ones, the first with which it has the most leading steps in common.
+
+    Args:
+        episode: Without origin.
+        earlier: Episodes of the same task and seed that have an outcome.
+
+    Returns:
+        The episode, holding its origin's steps instead of its own equal ones.
+    """
+    steps = list(episode.steps)
+    best, origin = 0, None
+    for other in earlier:
+        common = 0
+        for mine, theirs in zip(steps, other.steps, strict=False):
+            if mine is not theirs and mine != theirs:
+                break
+            steps[common] = theirs  # the next ones to compare with hold the same object, where they share it
+            common += 1
+        if common == len(steps) == len(other.steps) and _ends_alike(episode, other):
+            return replace(episode, steps=other.steps, origin=Origin(arm=other.arm, step=None))
+        if common > best:
+            best, origin = common, other
+    if origin is None:
+        return episode
+    return replace(episode, steps=tuple(steps), origin=Origin(arm=origin.arm, step=best))
+
+
+def _ends_alike(episode: Episode, other: Episode) -> bool:
+    return (
+        episode.termination is other.termination
+        and episode.success is other.success
+        and episode.final_observation == other.final_observation
+    )

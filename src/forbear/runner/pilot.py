@@ -1,0 +1,209 @@
+"""Runs a pilot: bounded, resumable, each episode written down before it is announced."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from forbear.errors import InvalidInput, ProviderError
+from forbear.policy import Arm
+from forbear.records.codec import EpisodeKey
+from forbear.records.journal import Exclusion, Journal, JournalWriter
+from forbear.records.model import Episode, Task
+from forbear.runner.cell import Cell
+from forbear.runner.episode import ForkCheck, run_episode
+from forbear.runner.memo import Memo, share
+from forbear.runner.plan import FrozenPlan, PilotPlan, freeze
+from forbear.runner.result import PilotResult, result_of
+
+logger = logging.getLogger(__name__)
+
+
+async def run_pilot(
+    plan: PilotPlan,
+    journal: Journal,
+    *,
+    concurrency: int = 16,
+    retries: int = 2,
+    outage_after: int = 20,
+    on_episode: Callable[[Episode], None] | None = None,
+) -> PilotResult:
+    """Runs what the journal does not hold yet; with nothing left to run it only counts.
+
+    Args:
+        plan: Tasks, arms and conditions; has to be the one that the journal was started with.
+        journal: Where episodes are kept.
+        concurrency: Tasks under way at a time; changes nothing in what is found.
+        retries: How often an episode that the outside world broke is tried again, after all others.
+        outage_after: The pilot stops when the first so many tasks in a row break.
+        on_episode: Called with each episode that has just been written.
+
+    Returns:
+        The episodes and their counts.
+
+    Raises:
+        PlanChanged: The journal was started under another plan.
+        JournalLocked: Another process runs it.
+        JournalUnwritable: The disk is full or failed.
+        NotReproducible: The agent or the world did not repeat what it did under the same draws.
+        ProviderError: An outage; the same call goes on where this one stopped.
+        InvalidInput: A part breaks its contract, or an argument is out of range.
+    """
+    if concurrency < 1 or retries < 0 or outage_after < 1:
+        raise InvalidInput("concurrency and outage_after must be at least 1, retries at least 0.")
+    frozen = freeze(plan)
+    with journal.writing(frozen.record) as writer:
+        pilot = _Pilot(frozen, writer, retries=retries, outage_after=outage_after, on_episode=on_episode)
+        try:
+            await pilot.run(concurrency)
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        return result_of(frozen, episodes=pilot.episodes, exclusions=pilot.exclusions)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+@dataclass(slots=True)
+class _Row:
+    """One task under one seed, with all its arms."""
+
+    task: Task
+    seed: int
+    written: list[Episode]
+    """Its episodes so far, broken ones included, in the order in which they were run."""
+    memos: dict[int, Memo] = field(default_factory=dict)
+    """By seed of draws: arms that draw alike share what they paid for."""
+    held: list[Episode | Exclusion] = field(default_factory=list)
+    """Not written yet."""
+
+    def key(self, arm: Arm) -> EpisodeKey:
+        return (self.task.id, self.seed, arm.name)
+
+
+class _Pilot:
+    def __init__(
+        self,
+        frozen: FrozenPlan,
+        writer: JournalWriter,
+        *,
+        retries: int,
+        outage_after: int,
+        on_episode: Callable[[Episode], None] | None,
+    ) -> None:
+        self.frozen = frozen
+        self.writer = writer
+        self.retries = retries
+        self.outage_after = outage_after
+        self.on_episode = on_episode
+        self.check = ForkCheck()
+        self.episodes = dict(writer.content.episodes)
+        self.exclusions = dict(writer.content.exclusions)
+        self.broken = Counter(writer.content.broken)
+        self.broken_in_a_row = 0
+        self.round = 0
+
+    async def run(self, concurrency: int) -> None:
+        plan, written = self.frozen.plan, self.writer.content.rows
+        rows = [_Row(task, seed, written.get((task.id, seed), [])) for task in plan.tasks for seed in plan.seeds]
+        while rows := [row for row in rows if self._left(row)]:
+            todo = iter(rows)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(concurrency, len(rows))):
+                    group.create_task(self._work(todo))
+            self.round += 1
+
+    async def _work(self, todo: Iterator[_Row]) -> None:
+        for row in todo:
+            for arm in self._left(row):
+                # What broke once is tried again in round 1, after all others, also by a process that resumes.
+                if self.broken[row.key(arm)] <= self.round:
+                    await self._run_arm(row, arm)
+            self._write(row)
+            if not self._left(row):
+                row.memos.clear()
+
+    def _left(self, row: _Row) -> list[Arm]:
+        return [
+            arm for arm in self.frozen.arms if row.key(arm) not in self.episodes and row.key(arm) not in self.exclusions
+        ]
+
+    async def _run_arm(self, row: _Row, arm: Arm) -> None:
+        cell = self.frozen.cell(row.task, row.seed, arm)
+        times = self.broken[row.key(arm)]
+        if times > self.retries:  # by a process that would have tried more often
+            self._exclude(row, arm, f"it had no outcome {times} time{'s' if times > 1 else ''}")
+            return
+        if self.frozen.design == "coupled" and not arm.is_baseline and not arm.is_rerun:
+            baseline = row.key(self.frozen.arms[0])
+            if baseline in self.exclusions:
+                self._exclude(row, arm, "its baseline has no outcome")
+                return
+            if baseline not in self.episodes:
+                return  # broken; it will be tried again, and this arm after it
+            if self.frozen.needs_snapshots and cell.draw_seed not in row.memos:
+                self._exclude(row, arm, "the pilot was stopped after its baseline, whose state no journal keeps")
+                return
+        episode = await run_episode(cell, arm.policy, self._memo(row, cell), check=self.check)
+        if episode.success is None:
+            self._note_broken(row, arm, episode)
+        else:
+            self.broken_in_a_row = 0
+            coupled = self._coupled(row, cell)
+            episode = share(episode, [other for other in coupled if other.success is not None])
+            self.episodes[row.key(arm)] = episode
+            self._keep(row, episode)
+        await asyncio.sleep(0)  # the loop is others' too
+
+    def _memo(self, row: _Row, cell: Cell) -> Memo:
+        memo = row.memos.get(cell.draw_seed)
+        if memo is None or not self.frozen.can_go_back:
+            memo = row.memos[cell.draw_seed] = Memo()
+            if self.frozen.can_go_back and not self.frozen.needs_snapshots:
+                for episode in self._coupled(row, cell):
+                    memo.fill(episode)
+        return memo
+
+    def _coupled(self, row: _Row, cell: Cell) -> list[Episode]:
+        """What was run so far under the same draws."""
+        names = {arm.name for arm in self.frozen.arms if self.frozen.draw_seed(row.seed, arm) == cell.draw_seed}
+        return [episode for episode in row.written if episode.arm in names]
+
+    def _note_broken(self, row: _Row, arm: Arm, episode: Episode) -> None:
+        key = row.key(arm)
+        self.broken[key] += 1
+        self._keep(row, episode)
+        if self.broken[key] > self.retries:
+            self._exclude(row, arm, f"{episode.termination.value}: {episode.cause}")
+        elif self.broken[key] == 1:
+            self.broken_in_a_row += 1
+            if self.broken_in_a_row >= self.outage_after:
+                self._write(row)
+                raise ProviderError(
+                    f"{self.broken_in_a_row} episodes in a row had no outcome, the last one for {episode.cause}. The "
+                    "pilot stopped and lost nothing; run the same again when the outage is over."
+                )
+
+    def _exclude(self, row: _Row, arm: Arm, reason: str) -> None:
+        exclusion = Exclusion(task_id=row.task.id, seed=row.seed, arm=arm.name, reason=reason)
+        logger.warning("task %r, seed %d, arm %r has no outcome: %s", row.task.id, row.seed, arm.name, reason)
+        self.exclusions[exclusion.key] = exclusion
+        self._keep(row, exclusion)
+
+    def _keep(self, row: _Row, record: Episode | Exclusion) -> None:
+        row.held.append(record)
+        if isinstance(record, Episode):
+            row.written.append(record)
+        # Arms that need snapshots cannot be forked by a later process: their row is written whole or not at all.
+        if not self.frozen.needs_snapshots:
+            self._write(row)
+
+    def _write(self, row: _Row) -> None:
+        self.writer.append(*row.held)
+        for record in row.held:
+            if isinstance(record, Episode) and self.on_episode is not None:
+                self.on_episode(record)
+        row.held.clear()

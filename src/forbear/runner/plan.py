@@ -1,0 +1,205 @@
+"""What a pilot will do, frozen and hashed before its first episode."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from forbear.draw import derived_seed
+from forbear.errors import InvalidInput, described
+from forbear.policy import Arm, critic_name
+from forbear.protocols import Agent, Critic, Environment, Restorable
+from forbear.records.codec import canonical_json, config_digest
+from forbear.records.model import JSON, Task
+from forbear.runner.cell import Cell, Conditions
+from forbear.stats.verdict import DecisionRule
+
+PLAN_FORMAT = "forbear-plan-1"
+
+Design: TypeAlias = Literal["coupled", "independent"]
+"""`coupled`: arms share the baseline's episode up to where they first act, and its draws after that. `independent`:
+every arm runs every episode from its start, with draws of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PilotPlan:
+    """Tasks × arms × seeds, and under what conditions.
+
+    Raises:
+        InvalidInput: Something is missing, doubled or out of range.
+    """
+
+    tasks: Sequence[Task]
+    """In the order in which they are run and their evidence is used."""
+    agent: Callable[[], Agent]
+    """Makes the agent of one episode."""
+    environment: Callable[[], Environment]
+    """Makes the world of one episode."""
+    arms: Sequence[Arm]
+    """One of them `Arm.baseline()`."""
+    rule: DecisionRule = DecisionRule()
+    """What counts as a gain, and how sure to be."""
+    seeds: Sequence[int] = (42,)
+    max_steps: int = 15
+    """Steps that an episode may execute, undone ones and charged rollbacks included."""
+    design: Design | Literal["auto"] = "auto"
+    """`auto` couples where the world can be replayed or restored."""
+    critic_deadline_s: float = 30.0
+    """After it the agent goes on without the critic."""
+    call_deadline_s: float = 600.0
+    """After it an agent or a world that does not answer has broken the episode."""
+
+    def __post_init__(self) -> None:
+        if not self.tasks or not self.seeds:
+            raise InvalidInput("a pilot needs at least one task and one seed.")
+        _require_unique([task.id for task in self.tasks], what="task id")
+        _require_unique(list(self.seeds), what="seed")
+        _require_unique([arm.name for arm in self.arms], what="arm name")
+        baselines = [arm.name for arm in self.arms if arm.is_baseline]
+        if len(baselines) != 1:
+            raise InvalidInput(
+                f"a pilot needs exactly one baseline arm, got {baselines or 'none'}: add Arm.baseline()."
+            )
+        if not all(isinstance(seed, int) and not isinstance(seed, bool) for seed in self.seeds):
+            raise InvalidInput(f"seeds must be whole numbers, got {list(self.seeds)!r:.80}.")
+        if not isinstance(self.max_steps, int) or self.max_steps < 1:
+            raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
+        if self.design not in ("auto", "coupled", "independent"):
+            raise InvalidInput(f"design must be 'auto', 'coupled' or 'independent', got {self.design!r:.60}.")
+        if not isinstance(self.rule, DecisionRule):
+            raise InvalidInput(f"rule must be a DecisionRule, got {described(self.rule)}.")
+        for name in ("critic_deadline_s", "call_deadline_s"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InvalidInput(f"{name} must be a number of seconds above 0, got {getattr(self, name)!r:.60}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenPlan:
+    """A plan whose parts were made once and asked for their configs."""
+
+    plan: PilotPlan
+    design: Design
+    arms: tuple[Arm, ...]
+    """The baseline first; with a rerun where the design is independent."""
+    critics: Mapping[str, Critic]
+    """Every critic, by name; they all watch the baseline."""
+    conditions: Conditions
+    can_go_back: bool
+    """The world can be brought back to where an episode was."""
+    needs_snapshots: bool
+    """Arms can only be forked while the baseline's snapshots are in memory, which no journal keeps."""
+    record: Mapping[str, JSON]
+    """What `plan.json` says; digests of the baseline's part and of each arm are in it."""
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the record."""
+        return config_digest(self.record)
+
+    def draw_seed(self, seed: int, arm: Arm) -> int:
+        """Returns the seed that keys an arm's draws; arms that have it in common are coupled."""
+        own = arm.is_rerun or (self.design == "independent" and not arm.is_baseline)
+        return derived_seed(seed, purpose=f"arm:{arm.name}") if own else seed
+
+    def cell(self, task: Task, seed: int, arm: Arm) -> Cell:
+        """Returns what an episode of the plan needs."""
+        critics = self.critics if arm.is_baseline else {}
+        if arm.policy is not None:
+            critics = {arm.policy.critic_name: arm.policy.critic}
+        return Cell(
+            task=task,
+            arm=arm.name,
+            seed=seed,
+            draw_seed=self.draw_seed(seed, arm),
+            critics=critics,
+            conditions=self.conditions,
+        )
+
+
+def freeze(plan: PilotPlan) -> FrozenPlan:
+    """Makes the parts of a plan once, settles the design and hashes everything that decides behaviour.
+
+    Raises:
+        InvalidInput: The design asks for more than the world can do, or a config is not JSON.
+    """
+    agent, environment = plan.agent(), plan.environment()
+    restorable = isinstance(environment, Restorable)
+    can_go_back = restorable or environment.replay_safe
+    if plan.design == "coupled" and not can_go_back:
+        raise InvalidInput(
+            "the environment can neither be replayed (replay_safe is False) nor restored (no snapshot and restore), so "
+            "its arms cannot share episodes. Use design='independent'."
+        )
+    design: Design = "independent" if plan.design == "independent" or not can_go_back else "coupled"
+    arms = sorted(plan.arms, key=lambda arm: not arm.is_baseline)
+    if design == "independent" and not any(arm.is_rerun for arm in arms):
+        arms.append(Arm.rerun())
+        _require_unique([arm.name for arm in arms], what="arm name")
+    for arm in arms:
+        if arm.policy is not None and arm.policy.intervention.undoes_steps and not can_go_back:
+            raise InvalidInput(
+                f"arm {arm.name!r} undoes executed steps, but the environment can neither be replayed nor restored."
+            )
+    policies = [arm.policy for arm in arms if arm.policy is not None]
+    critics = {critic_name(policy.critic): policy.critic for policy in policies}
+    conditions = Conditions(
+        agent=plan.agent,
+        environment=plan.environment,
+        agent_remembers=isinstance(agent, Restorable),
+        world_restorable=restorable,
+        max_steps=plan.max_steps,
+        critic_deadline_s=plan.critic_deadline_s,
+        call_deadline_s=plan.call_deadline_s,
+    )
+    return FrozenPlan(
+        plan=plan,
+        design=design,
+        arms=tuple(arms),
+        critics=critics,
+        conditions=conditions,
+        can_go_back=can_go_back,
+        needs_snapshots=design == "coupled" and (conditions.agent_remembers or not environment.replay_safe),
+        record=_record(plan, design, arms, critics, agent, environment),
+    )
+
+
+def _record(
+    plan: PilotPlan,
+    design: Design,
+    arms: Sequence[Arm],
+    critics: Mapping[str, Critic],
+    agent: Agent,
+    environment: Environment,
+) -> dict[str, JSON]:
+    baseline: dict[str, JSON] = {
+        "tasks": [[task.id, config_digest([task.payload, task.stratum, task.cluster])] for task in plan.tasks],
+        "seeds": list(plan.seeds),
+        "max_steps": plan.max_steps,
+        "design": design,
+        "agent": _config(agent, "agent"),
+        "environment": _config(environment, "environment"),
+        "critic_deadline_s": float(plan.critic_deadline_s),
+        "call_deadline_s": float(plan.call_deadline_s),
+    }
+    return {
+        "format": PLAN_FORMAT,
+        "baseline": {"digest": config_digest(baseline), **baseline},
+        "arms": {arm.name: {"digest": config_digest(arm.config()), **arm.config()} for arm in arms},
+        "critics": {name: critic.config() for name, critic in sorted(critics.items())},
+        "rule": dict(plan.rule.to_dict()),
+    }
+
+
+def _config(part: Agent | Environment, what: str) -> Mapping[str, JSON]:
+    config = part.config()
+    if not isinstance(config, Mapping):
+        raise InvalidInput(f"the {what}'s config() must return a mapping, got {type(config).__name__}.")
+    canonical_json(config)
+    return config
+
+
+def _require_unique(values: Sequence[str | int], *, what: str) -> None:
+    seen: set[str | int] = set()
+    for value in values:
+        if value in seen:
+            raise InvalidInput(f"{what} {value!r:.80} occurs twice; it names an episode and has to be unique.")
+        seen.add(value)

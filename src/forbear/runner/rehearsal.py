@@ -1,0 +1,56 @@
+"""Tries a plan on a few tasks before it is paid for in full."""
+
+import tempfile
+from dataclasses import replace
+
+from forbear.records.journal import Journal
+from forbear.runner.pilot import run_pilot
+from forbear.runner.plan import PilotPlan
+from forbear.runner.result import PilotResult
+
+MOST_TASKS = 5
+"""Tasks tried at most, until an arm has intervened."""
+
+
+async def rehearse(plan: PilotPlan) -> list[str]:
+    """Runs the first task (more, up to five, until an arm intervenes) with every arm, twice, and keeps nothing.
+
+    Returns:
+        What was seen, a line each.
+
+    Raises:
+        ForbearError: What `run_pilot` raises; a part that breaks its contract says so here.
+    """
+    for count in range(1, min(MOST_TASKS, len(plan.tasks)) + 1):
+        small = replace(plan, tasks=plan.tasks[:count], seeds=plan.seeds[:1])
+        result, digest = await _run(small)
+        if any(arm.interventions for arm in result.arms.values()):
+            break
+    _, again = await _run(small)
+    arms = result.arms.values()
+    calls, paid = sum(arm.agent_calls for arm in arms), sum(arm.new_agent_calls for arm in arms)
+    lines = [
+        f"ran {count} task{'s' if count > 1 else ''} under {', '.join(result.arms)}: design {result.design}",
+        f"agent calls: {paid} made, {calls} without sharing",
+        "twice the same, to the last byte"
+        if digest == again
+        else "two runs differed: the agent or the world is not a function of its draws, so arms do not share draws",
+    ]
+    for arm in arms:
+        if arm.interventions:
+            noops = f", {arm.rollback_noops} of them in vain" if arm.rollback_noops else ""
+            lines.append(f"arm {arm.name}: {arm.interventions} interventions{noops}")
+        if arm.missing:
+            lines.append(f"arm {arm.name}: {arm.missing} episodes have no outcome, the outside world broke them")
+        if arm.critic_faults:
+            lines.append(f"arm {arm.name}: its critic broke, hung or gave no probability {arm.critic_faults} times")
+    if not any(arm.interventions for arm in arms):
+        lines.append(f"no arm intervened in {count} tasks: look at threshold and min_step")
+    return lines
+
+
+async def _run(plan: PilotPlan) -> tuple[PilotResult, str]:
+    with tempfile.TemporaryDirectory(prefix="forbear-check-") as directory:
+        journal = Journal(directory)
+        result = await run_pilot(plan, journal, concurrency=1)
+        return result, journal.read().digest()

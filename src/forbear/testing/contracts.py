@@ -1,0 +1,248 @@
+"""Contract tests: inherit one, say how to make yours, and its tests run on it.
+
+class TestMyAgent(AgentContract):
+    def make(self):
+        return MyAgent(temperature=0.7)
+    def variants(self):
+        return [MyAgent(temperature=0.2)]
+    def trajectories(self):
+        return [...]
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from forbear.draw import Draw
+from forbear.protocols import (
+    Agent,
+    Continue,
+    Critic,
+    Environment,
+    Halt,
+    Intervention,
+    Observation,
+    Restorable,
+    Retry,
+)
+from forbear.records.codec import canonical_json
+from forbear.records.model import JSON, Action, Task, Trajectory
+
+
+class _Configured(Protocol):
+    def config(self) -> Mapping[str, JSON]: ...
+
+
+_Made = TypeVar("_Made", bound=_Configured)
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise AssertionError(sentence)
+
+
+class _ConfigContract(Generic[_Made]):
+    def make(self) -> _Made:
+        """Returns a fresh instance, always of the same configuration."""
+        raise NotImplementedError("say how to make one: def make(self): return Mine(...)")
+
+    def variants(self) -> Sequence[_Made]:
+        """Returns instances that behave differently from `make()` and from one another, one for each option."""
+        return ()
+
+    def test_config_is_json_and_the_same_for_every_instance(self) -> None:
+        """Digests of plans are taken of it."""
+        first, second = canonical_json(self.make().config()), canonical_json(self.make().config())
+        _require(first == second, f"two instances of one configuration say {first:.200} and {second:.200}")
+
+    def test_what_behaves_differently_has_another_config(self) -> None:
+        """Else a pilot would pass for evidence about something else."""
+        configs = [canonical_json(made.config()) for made in (self.make(), *self.variants())]
+        _require(len(set(configs)) == len(configs), f"variants share a config: {sorted(configs)!r:.400}")
+
+
+class AgentContract(_ConfigContract[Agent]):
+    """Tests that an agent is a pure function of (trajectory, draw, excluded)."""
+
+    def trajectories(self) -> Sequence[Trajectory]:
+        """Returns at least two trajectories whose last step is open."""
+        raise NotImplementedError("return trajectories for the agent to act on, their last step open")
+
+    def _situations(self) -> list[tuple[Trajectory, Draw]]:
+        return [
+            (trajectory, _draw(trajectory.task, "agent", len(trajectory.steps) - 1, attempt))
+            for trajectory in self.trajectories()
+            for attempt in (0, 1)
+        ]
+
+    def test_acts_alike_given_the_same_trajectory_and_draw(self) -> None:
+        """In another instance, in any order, and after other calls."""
+        situations = self._situations()
+        fresh = [asyncio.run(self.make().act(seen, draw=draw)) for seen, draw in situations]
+        if isinstance(self.make(), Restorable):
+            return  # has a memory of its own and says so
+        used = self.make()
+        backwards = [asyncio.run(used.act(seen, draw=draw)) for seen, draw in reversed(situations)]
+        _require(fresh == backwards[::-1], "the action depends on more than the trajectory and the draw")
+
+    def test_returns_actions(self) -> None:
+        """With a text, also when something is excluded."""
+        for seen, draw in self._situations():
+            agent = self.make()
+            action = asyncio.run(agent.act(seen, draw=draw))
+            _require(isinstance(action, Action) and isinstance(action.text, str), f"got {action!r:.100}")
+            again = asyncio.run(self.make().act(seen, draw=draw, excluded=(action,)))
+            _require(isinstance(again, Action), f"with an action excluded, got {again!r:.100}")
+
+    def test_acting_leaves_the_config_alone(self) -> None:
+        """A config describes the agent, not the run."""
+        agent = self.make()
+        before = canonical_json(agent.config())
+        for seen, draw in self._situations():
+            asyncio.run(agent.act(seen, draw=draw))
+        _require(canonical_json(agent.config()) == before, "the config changed while it acted")
+
+
+class CriticContract(_ConfigContract[Critic]):
+    """Tests that a critic is a pure function of (trajectory, proposed, draw) into [0, 1] or None."""
+
+    def proposals(self) -> Sequence[tuple[Trajectory, Action]]:
+        """Returns at least two (trajectory whose last step is open, proposed action)."""
+        raise NotImplementedError("return (trajectory, proposed action) pairs for the critic to score")
+
+    def _score(self, critic: Critic, seen: Trajectory, proposed: Action) -> float | None:
+        draw = _draw(seen.task, "critic", len(seen.steps) - 1, 0)
+        return asyncio.run(critic.score(seen, proposed, draw=draw))
+
+    def test_scores_are_probabilities_or_abstentions(self) -> None:
+        """NaN, 2.0 and True are neither."""
+        for seen, proposed in self.proposals():
+            p_fail = self._score(self.make(), seen, proposed)
+            valid = p_fail is None or (
+                isinstance(p_fail, float | int) and not isinstance(p_fail, bool) and 0 <= p_fail <= 1
+            )
+            _require(valid, f"expected a number in [0, 1] or None, got {p_fail!r:.100}")
+
+    def test_scores_alike_given_the_same_prefix_and_draw(self) -> None:
+        """In another instance, in any order, and after other calls."""
+        pairs = self.proposals()
+        fresh = [self._score(self.make(), seen, proposed) for seen, proposed in pairs]
+        used = self.make()
+        backwards = [self._score(used, seen, proposed) for seen, proposed in reversed(pairs)]
+        _require(fresh == backwards[::-1], "the score depends on more than the prefix, the proposal and the draw")
+
+
+class EnvironmentContract(_ConfigContract[Environment]):
+    """Tests that an environment can be replayed, and restored where it says so."""
+
+    def tasks(self) -> Sequence[Task]:
+        """Returns a few tasks to play."""
+        raise NotImplementedError("return a few tasks for the environment")
+
+    def actions(self, task: Task) -> Sequence[Action]:
+        """Returns actions to play on the task; by default a random walk over the legal actions, 12 long."""
+        return asyncio.run(self._random_walk(task))
+
+    async def _random_walk(self, task: Task) -> list[Action]:
+        environment, walked = self.make(), list[Action]()
+        seen = await environment.reset(task, draw=_draw(task, "environment", 0, 0))
+        while not seen.done and seen.legal_actions and len(walked) < 12:
+            draw = _draw(task, "walk", len(walked), 0)
+            choice = draw.gumbel_choice([0.0] * len(seen.legal_actions), keys=seen.legal_actions)
+            walked.append(Action(seen.legal_actions[choice]))
+            seen = await environment.step(walked[-1], draw=_draw(task, "environment", len(walked), 0))
+        return walked
+
+    async def _play(self, task: Task, actions: Sequence[Action]) -> list[Observation]:
+        environment = self.make()
+        seen = [await environment.reset(task, draw=_draw(task, "environment", 0, 0))]
+        for number, action in enumerate(actions, start=1):
+            if not seen[-1].done:
+                seen.append(await environment.step(action, draw=_draw(task, "environment", number, 0)))
+        return seen
+
+    def test_the_same_actions_give_the_same_observations(self) -> None:
+        """In a fresh instance, under the same draws."""
+        if not self.make().replay_safe:
+            return
+        for task in self.tasks():
+            actions = self.actions(task)
+            _require(len(actions) > 0, f"no action to play on task {task.id!r}: override actions()")
+            first, second = asyncio.run(self._play(task, actions)), asyncio.run(self._play(task, actions))
+            _require(first == second, f"task {task.id!r}: two plays of the same actions differ")
+
+    def test_the_end_tells_the_outcome(self) -> None:
+        """`done` comes with `success`."""
+        for task in self.tasks():
+            for seen in asyncio.run(self._play(task, self.actions(task))):
+                _require(isinstance(seen.text, str), f"task {task.id!r}: an observation without text")
+                _require(
+                    not seen.done or isinstance(seen.success, bool), f"task {task.id!r}: done, but success is None"
+                )
+
+    def test_nonsense_is_answered(self) -> None:
+        """Agents say anything; the world goes on."""
+
+        async def play(task: Task) -> Observation:
+            environment = self.make()
+            await environment.reset(task, draw=_draw(task, "environment", 0, 0))
+            return await environment.step(Action("\x00 no such action ☃"), draw=_draw(task, "environment", 1, 0))
+
+        for task in self.tasks():
+            _require(isinstance(asyncio.run(play(task)), Observation), f"task {task.id!r}: nonsense was not answered")
+
+    def test_a_restored_state_goes_on_as_the_kept_one_did(self) -> None:
+        """In the same instance and in another, any number of times."""
+
+        async def play(task: Task, actions: Sequence[Action], kept_at: int) -> tuple[list[Observation], ...]:
+            environment, other = self.make(), self.make()
+            if not (isinstance(environment, Restorable) and isinstance(other, Restorable)):
+                return ()
+            await other.reset(task, draw=_draw(task, "environment", 0, 0))
+            await environment.reset(task, draw=_draw(task, "environment", 0, 0))
+            for number in range(kept_at):
+                await environment.step(actions[number], draw=_draw(task, "environment", number + 1, 0))
+            snapshot = environment.snapshot()
+            tails = []
+            for world in (environment, environment, other, other):
+                world.restore(snapshot)
+                tails.append(
+                    [
+                        await world.step(actions[number], draw=_draw(task, "environment", number + 1, 0))
+                        for number in range(kept_at, len(actions))
+                    ]
+                )
+            return tuple(tails)
+
+        for task in self.tasks():
+            actions = self.actions(task)
+            for kept_at in range(len(actions)):
+                tails = asyncio.run(play(task, actions, kept_at))
+                _require(
+                    all(tail == tails[0] for tail in tails[1:]),
+                    f"task {task.id!r}: after restoring step {kept_at}, the same actions give other observations",
+                )
+
+
+class InterventionContract(_ConfigContract[Intervention]):
+    """Tests that an intervention is a pure function into one of the three effects."""
+
+    def proposals(self) -> Sequence[tuple[Trajectory, Action]]:
+        """Returns at least one (trajectory whose last step is open, proposed action)."""
+        raise NotImplementedError("return (trajectory, proposed action) pairs to intervene on")
+
+    def test_the_same_proposal_has_the_same_effect(self) -> None:
+        """In another instance too."""
+        for seen, proposed in self.proposals():
+            effects = [self.make().apply(seen, proposed, p_fail=0.9) for _ in range(2)]
+            _require(isinstance(effects[0], Continue | Retry | Halt), f"expected an effect, got {effects[0]!r:.100}")
+            _require(effects[0] == effects[1], "two instances of one configuration intervene differently")
+
+    def test_it_has_a_name(self) -> None:
+        """Reports and journals call it by one word."""
+        name = self.make().name
+        _require(name.isidentifier() and name not in ("proceed", "refused"), f"expected one word, got {name!r:.60}")
+
+
+def _draw(task: Task, role: str, step_index: int, attempt: int) -> Draw:
+    return Draw(task_id=task.id, seed=0, role=role, step_index=max(0, step_index), attempt=attempt)

@@ -1,0 +1,376 @@
+"""The tabular layout: two readers that must agree, and errors that name the line."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forbear.adapters.formats.source import read_source
+from forbear.adapters.formats.tabular import Columns, read_outcomes
+from forbear.adapters.formats.tabular_rows import read_rows
+from forbear.adapters.formats.tabular_vectors import _many, read_vectors
+from forbear.errors import InvalidInput
+from forbear.pairing import OutcomeTable
+
+HEADER = "task_id,arm,seed,success\n"
+GOOD = HEADER + "t1,baseline,0,1\nt1,critic,0,0\nt2,baseline,0,0\nt2,critic,0,1\n"
+ROWS = [
+    ("t1", "baseline", "0", True, 2),
+    ("t1", "critic", "0", False, 3),
+    ("t2", "baseline", "0", False, 4),
+    ("t2", "critic", "0", True, 5),
+]
+
+
+def rows_of(table: OutcomeTable):
+    return [
+        (
+            table.tasks.names[task],
+            table.arms.names[arm],
+            table.seeds.names[seed],
+            bool(success),
+            int(table.places[i].rpartition("line ")[2]),
+        )
+        for i, (task, arm, seed, success) in enumerate(
+            zip(table.tasks.codes, table.arms.codes, table.seeds.codes, table.success, strict=True)
+        )
+    ]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="outcomes.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def is_plain(path, columns=None, *, needs_arm=True):
+    return read_vectors([read_source(path)], columns or Columns(), needs_arm=needs_arm) is not None
+
+
+# --- what can be read ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "plain"),
+    [
+        (GOOD, True),
+        (GOOD.rstrip("\n"), True),
+        (GOOD + "\n\n", True),
+        (GOOD + "\n" * 1000, False),
+        ("\ufeff" + GOOD, True),
+        (GOOD.replace("\n", "\r\n"), True),
+        (GOOD.replace("\n", "\r\n").rstrip(), True),
+        (GOOD.replace("\n", "\r\n") + "\r\n\r\n", True),
+        (GOOD.replace("\n", "\r"), False),
+        (GOOD.replace(",", "\t"), True),
+        (GOOD.replace(",", ", "), False),
+        (GOOD.replace("t1", "t1 "), False),
+        (GOOD.replace("baseline", "\tbaseline"), False),
+        (GOOD.replace("t1", '"t1"'), False),
+        (GOOD.replace(",1\n", ",PASS\n").replace(",0\n", ",False\n"), True),
+        (GOOD.replace(",1\n", ",YES\n").replace(",0\n", ",no\n"), True),
+    ],
+)
+def test_the_same_rows_however_they_are_written(write, content, plain):
+    path = write(content)
+    rows = [row[:4] for row in rows_of(read_outcomes(path).table)]
+    assert rows == [row[:4] for row in ROWS]
+    assert is_plain(path) is plain
+
+
+def test_lines_are_those_of_an_editor(write):
+    quoted = 'task_id,arm,seed,success\n"a\nb",baseline,0,1\n\n"a\nb",critic,0,1\n"x, y",critic,0,0\n'
+    assert rows_of(read_outcomes(write(quoted)).table) == [
+        ("a\nb", "baseline", "0", True, 2),
+        ("a\nb", "critic", "0", True, 5),
+        ("x, y", "critic", "0", False, 7),
+    ]
+    assert rows_of(read_outcomes(write(GOOD)).table) == ROWS
+
+
+def test_jsonl_takes_booleans_numbers_and_text(write):
+    path = write(
+        '{"task_id": 1, "arm": "baseline", "seed": 3, "success": true, "note": {"x": [1]}, "z": 0, "b": 0, "y": 0}\n'
+        '{"task_id": "1", "arm": "critic", "seed": null, "success": 0}\r\n\n'
+        '{"task_id": "é", "arm": "critic", "success": "Pass"}\n',
+        "outcomes.jsonl",
+    )
+    read = read_outcomes(path)
+    assert rows_of(read.table) == [
+        ("1", "baseline", "3", True, 1),
+        ("1", "critic", "", False, 2),
+        ("é", "critic", "", True, 4),
+    ]
+    assert read.ignored == ("note", "z", "b", "y")
+
+
+def test_column_names_can_be_given_and_the_others_are_said(write):
+    path = write("n,id,condition,ok,run\n9,t1,baseline,1,5\n9,t1,x,1,5\n")
+    read = read_outcomes(path, columns=Columns(task="id", arm="condition", seed="run", success="ok"))
+    assert rows_of(read.table) == [("t1", "baseline", "5", True, 2), ("t1", "x", "5", True, 3)]
+    assert read.ignored == ("n",)
+
+
+def test_a_seed_column_is_optional(write):
+    assert rows_of(read_outcomes(write("success,arm,task_id\n1,b,t\n")).table) == [("t", "b", "", True, 2)]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_two_files_are_baseline_and_treated(write, quote):
+    first = write(f"task_id,success\n{quote}t1{quote},1\nt2,0\n", "a.csv")
+    second = write("success\ttask_id\n0\tt2\n", "b.tsv")
+    read = read_outcomes([first, second])
+    assert read.baseline == "baseline"
+    assert rows_of(read.table) == [
+        ("t1", "baseline", "", True, 2),
+        ("t2", "baseline", "", False, 3),
+        ("t2", "treated", "", False, 2),
+    ]
+    assert "b.tsv, line 2" in read.table.places[2]
+
+
+def test_two_files_keep_the_names_of_their_arms(write):
+    first, second = write("task_id,arm,success\nt,v1,1\n", "a.csv"), write("task_id,arm,success\nt,v2,1\n", "b.csv")
+    read = read_outcomes([first, second])
+    assert read.baseline == "v1"
+    assert [row[1] for row in rows_of(read.table)] == ["v1", "v2"]
+    same = read_outcomes([first, first])
+    assert [row[1] for row in rows_of(same.table)] == ["baseline", "treated"]
+
+
+def test_two_files_in_the_wrong_order_are_noticed(write):
+    first, second = (
+        write("task_id,arm,success\nt,v1,1\n", "a.csv"),
+        write("task_id,arm,success\nt,baseline,1\n", "b.csv"),
+    )
+    with pytest.raises(InvalidInput, match=r"the baseline comes first.*Swap them"):
+        read_outcomes([first, second])
+
+
+def test_two_files_hold_one_arm_each(write):
+    with pytest.raises(InvalidInput, match=r"each is one arm, but .*holds the arms 'baseline', 'critic'"):
+        read_outcomes([write(GOOD), write(GOOD)])
+
+
+# --- the two readers agree -------------------------------------------------------------------------------------------
+
+names = st.one_of(
+    st.sampled_from(["t1", "t2", "t10", "baseline", "critic", "task_0000001", "task_0000002", "x" * 8, "x" * 9]),
+    st.text(st.characters(exclude_characters='",\t\r\n\0', exclude_categories=["Cs"]), min_size=0, max_size=20),
+    st.text("ab", min_size=1, max_size=130),
+)
+flags = st.sampled_from(["0", "1", "true", "FALSE", "Yes", "no", "pass", "Fail", "0", "1", "1", "maybe", " 1", ""])
+good_flags = st.sampled_from(["0", "1", "true", "FALSE", "Yes"])
+good_names = names.filter(lambda name: name.strip(" \t"))
+records = st.one_of(
+    st.lists(st.tuples(good_names, good_names, names, good_flags), min_size=1, max_size=40),
+    st.lists(st.tuples(names, names, names, flags), max_size=10),
+)
+endings = st.sampled_from(["\n", "\r\n", "\r"])
+
+
+@settings(max_examples=300)
+@given(records, endings, st.sampled_from([",", "\t"]), st.sampled_from(["", "\n", "\r\n\n", "x", ",", "\0", " "]))
+def test_both_readers_give_the_same_table_or_the_same_error(tmp_path_factory, records, ending, delimiter, tail):
+    text = ending.join(delimiter.join(row) for row in [("task_id", "arm", "seed", "success"), *records]) + ending + tail
+    path = tmp_path_factory.mktemp("both") / "outcomes.csv"
+    path.write_bytes(text.encode())
+
+    def outcome(read):
+        try:
+            return read()
+        except InvalidInput as error:
+            return str(error)
+
+    fast = outcome(lambda: read_vectors([read_source(path)], Columns(), needs_arm=True))
+    careful = outcome(lambda: read_rows([read_source(path)], Columns(), needs_arm=True))
+    if fast is None:
+        return
+    if isinstance(fast, str) or isinstance(careful, str):
+        assert fast == careful
+        return
+
+    def listing(content):
+        columns = (content.tasks, content.arms, content.seeds)
+        return [[column.names[code] for code in column.codes] for column in columns], content.success.tolist()
+
+    assert listing(fast) == listing(careful)
+    assert list(fast.lines[0]) == careful.lines[0]
+    for column in (fast.tasks, fast.arms, fast.seeds):
+        assert len(set(column.names)) == len(column.names) == len(set(column.codes.tolist()))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.builds(
+                "{}{}".format, st.sampled_from(["", "task_0", "task_00000000"]), st.text("ab", max_size=4)
+            ).filter(bool),
+            st.sampled_from(["baseline", "critic"]),
+            st.booleans(),
+        ),
+        min_size=1,
+    )
+)
+def test_the_fast_reader_does_read_plain_files(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("plain") / "outcomes.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("task_id", "arm", "success"), *((t, a, int(s)) for t, a, s in rows)])
+    assert is_plain(path)
+    table = read_outcomes(path).table
+    assert [row[:2] + row[3:4] for row in rows_of(table)] == [(t, a, s) for t, a, s in rows]
+
+
+def test_names_whose_hashes_collide_stay_apart():
+    # Each word is multiplied and folded, so a second word can undo the first: such names share their slot in round 1.
+    rng = np.random.default_rng(5)
+    words = [rng.integers(0, 3, 5000, dtype=np.uint64), rng.integers(0, 700, 5000, dtype=np.uint64)]
+    grouped = _many(words)
+    assert grouped is not None
+    codes, leaders = grouped
+    key = words[0] * np.uint64(1000) + words[1]
+    assert len(leaders) == len(np.unique(key))
+    assert np.array_equal(key[leaders][codes], key)
+
+
+def test_a_large_file_in_any_order_gives_the_same_pairs(write):
+    rng = np.random.default_rng(3)
+    rows = [f"task_{i:07d},{arm},0,{rng.integers(2)}" for arm in ("baseline", "critic") for i in range(5000)]
+    tables = []
+    for order in (range(len(rows)), rng.permutation(len(rows)), np.argsort([i % 5000 for i in range(len(rows))])):
+        path = write(HEADER + "\n".join(rows[i] for i in order))
+        assert is_plain(path)
+        tables.append(sorted(row[:4] for row in rows_of(read_outcomes(path).table)))
+    assert tables[0] == tables[1] == tables[2]
+    assert len({row[0] for row in tables[0]}) == 5000
+
+
+def test_a_return_inside_a_line_is_a_line_end_to_both(write):
+    # As many returns as lines, but not one at the end of each.
+    path = write("task_id,arm,seed,success\nt\r1,a,0,1\r\nt2,b,0,1\r\n")
+    assert not is_plain(path)
+    with pytest.raises(InvalidInput, match="line 2 has 1 field,"):
+        read_outcomes(path)
+
+
+# --- what cannot be read ---------------------------------------------------------------------------------------------
+
+LONG = "x" * 200_000
+ERRORS = [
+    (b"", "is empty"),
+    (b"\n\r\n  \n", "is empty"),
+    (HEADER, "holds no outcomes, only a header"),
+    (GOOD + "t3,baseline,0,maybe\n", r"line 6: success is 'maybe'; expected 0 or 1"),
+    (GOOD + "t3,baseline,0,\n", r"line 6: success is ''; expected 0 or 1.*leave its row out"),
+    (GOOD + '"t\n3",baseline,0,2\n', "line 6: success is '2'"),
+    (GOOD + "t3,baseline,0\n", "line 6 has 3 fields, the header has 4"),
+    (GOOD + "t3,baseline,0,1,9\n", "line 6 has 5 fields, the header has 4"),
+    (GOOD + "t3,baseline,0,1,t3,critic,0,1\n", "line 6 has 8 fields, the header has 4"),
+    (GOOD + "t3,baseline,0\nt3,critic,0,1,9\n", "line 6 has 3 fields, the header has 4"),
+    (GOOD + ",baseline,0,1\n", "line 6: the task id is empty"),
+    (GOOD + "t3, ,0,1\n", "line 6: the arm is empty"),
+    (GOOD + '"t3,baseline,0,1\n', r"line 6: cannot be read as CSV \(unexpected end of data\)"),
+    (GOOD + '"t3"x,baseline,0,1\n', "line 6: cannot be read as CSV"),
+    (GOOD + f"{LONG},baseline,0,1\n", "line 6: cannot be read as CSV .*field larger"),
+    ("x" * 10_000_000, "line 1: cannot be read as CSV .*field larger"),
+    ("x," * 5_000_000, "has no column 'task_id'; it has 'x', 'x', 'x', 'x', 'x', ..."),
+    (
+        "task,arm,seed,success\nt,a,0,1\n",
+        r"no column 'task_id'; it has 'task', 'arm'.*Did you mean 'task'\?.*--task-col",
+    ),
+    ("task_id,arm,seed,Success\nt,a,0,1\n", r"no column 'success'.*Did you mean 'Success'\?.*--success-col NAME"),
+    ("task_id,success\nt,1\n", "no column 'arm'.*--arm-col NAME. Two files without it work too"),
+    ("task_id,arm,arm,success\nt,a,b,1\n", "2 columns named 'arm'"),
+    ("task_id;arm;success\nt;a;1\n", "separated by neither commas nor tabs: its header is 'task_id;arm;success'"),
+    (GOOD.encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+    (GOOD.encode() + b"t\0,critic,0,1\n", "is not text: line 6 holds a NUL byte"),
+    (GOOD.encode() + b"t\xff,critic,0,1\n", "is not UTF-8: line 6 cannot be decoded"),
+    (b"\x89PNG\r\n\x1a\n\0\0\0", "is not text"),
+    ("[1, 2]", "is a JSON array"),
+    ('{"task_id": 1}', "line 1 has no column 'success'"),
+    ('{"task_id": 1, "success": 1}', "line 1 has no column 'arm'"),
+    ('{"task_id": 1.5, "arm": "a", "success": 1}', "line 1: 'task_id' is 1.5; expected text or a whole number"),
+    ('{"task_id": true, "arm": "a", "success": 1}', "line 1: 'task_id' is true"),
+    ('{"task_id": "\\ud800", "arm": "a", "success": 1}', "half a character"),
+    ('{"task_id": "t", "arm": "a", "success": null}', "line 1: success is 'null'"),
+    ('{"task_id": "t", "arm": "a", "success": NaN}', "line 1: success is 'NaN'"),
+    ('{"task_id": "t", "arm": "a", "success": [1]}', "line 1: success is"),
+    (
+        '{"task_id": "t", "arm": "a", "success": 1, "success": 0}',
+        "line 1 is not a JSON object .a key stands there twice",
+    ),
+    ('{"task_id": "t", "arm": "a", "success": 1}\n[]', "line 2 is not a JSON object .it is"),
+    ('{"task_id": "t", "arm": "a", "success": 1}\n{"', "line 2 is not a JSON object .Unterminated string"),
+    ('{"a":' * 100_000, "line 1 is not a JSON object"),
+    ('{"task_id": ' + "9" * 10_000 + "}", "line 1 is not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), ERRORS, ids=range(len(ERRORS)))
+def test_what_cannot_be_read_is_one_bounded_line(write, content, message):
+    with pytest.raises(InvalidInput, match=message) as caught:
+        read_outcomes(write(content))
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 600
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred\x1b[0m", "[bold]x[/bold]", "a" * 10_000, "\u202eevil"])
+def test_hostile_text_is_inert_in_messages(write, name):
+    rows = [("task_id", "arm", "success"), (name, "baseline", name)]
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    for content in (buffer.getvalue(), json.dumps(dict(zip(*rows, strict=True)))):
+        with pytest.raises(InvalidInput) as caught:
+            read_outcomes(write(content))
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 400
+
+
+def test_unreadable_paths_are_errors(tmp_path):
+    for path, message in [
+        (tmp_path, "Is a directory"),
+        (tmp_path / "absent.csv", "No such file"),
+        (tmp_path / "a\0b", "NUL"),
+        (tmp_path / ("x" * 5000), "too long"),
+    ]:
+        with pytest.raises(InvalidInput, match=message) as caught:
+            read_outcomes(path)
+        assert str(caught.value).isprintable()
+
+
+def test_one_or_two_files(write):
+    path = write(GOOD)
+    for paths in ([], [path] * 3):
+        with pytest.raises(InvalidInput, match="expected one file, or two"):
+            read_outcomes(paths)
+    with pytest.raises(InvalidInput, match="standard input can be read once"):
+        read_outcomes(["-", "-"])
+
+
+def test_a_column_named_twice_is_an_error(write):
+    path = write(GOOD)
+    for content in (GOOD, json.dumps({"task_id": "t", "arm": "a", "success": 1})):
+        with pytest.raises(InvalidInput, match="four different columns"):
+            read_outcomes(write(content), columns=Columns(arm="task_id"))
+    with pytest.raises(InvalidInput, match="no column 'run'"):
+        read_outcomes(path, columns=Columns(seed="run"))
+
+
+def test_published_pilots_are_plain(shared_data):
+    files = sorted((shared_data / "pairs").glob("*.csv"))
+    assert files
+    for path in files:
+        with path.open(newline="") as file:
+            expected = [
+                (row["task_id"], row["arm"], row["seed"], row["success"] == "1") for row in csv.DictReader(file)
+            ]
+        assert [row[:4] for row in rows_of(read_outcomes(path).table)] == expected, path.name

@@ -1,0 +1,167 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forbear.cli.main import run
+from forbear.stats.verdict import Verdict
+
+HELPS = "27,17,0,20"
+HARMS = "27,0,17,20"
+STUDY = "35,7,11,47"
+
+
+@pytest.fixture
+def decide(capsys):
+    def decide(*arguments):
+        code = run(["decide", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return decide
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes a pilot from the counts of each arm, which must agree on the baseline."""
+
+    def write(**arms):
+        lines = []
+        for arm, counts in arms.items():
+            cells = zip(((0, 0), (0, 1), (1, 0), (1, 1)), map(int, counts.split(",")), strict=True)
+            outcomes = [cell for cell, n in cells for _ in range(n)]
+            lines += [f"t{i},{arm},0,{t}" for i, (_, t) in enumerate(outcomes)]
+        before = [f"t{i},baseline,0,{b}" for i, (b, _) in enumerate(outcomes)]
+        path = tmp_path / "outcomes.csv"
+        path.write_text("\n".join(["task_id,arm,seed,success", *before, *lines]))
+        return path
+
+    return write
+
+
+def one_error_line(result):
+    code, out, err = result
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_the_study_is_undecided(decide):
+    code, out, err = decide("--counts", STUDY)
+    assert (code, err) == (0, "")
+    assert out.startswith("UNDECIDED")
+
+
+@pytest.mark.parametrize(("counts", "code"), [(HELPS, 0), (HARMS, 20), (STUDY, 21)])
+def test_the_gate_tells_the_verdict(decide, file, counts, code):
+    assert decide("--counts", counts, "--gate")[0] == code
+    assert decide(file(critic=counts), "--gate")[0] == code
+    assert decide("--counts", counts)[0] == 0
+
+
+def test_a_file_and_its_counts_give_the_same_verdict(decide, file):
+    from_counts = json.loads(decide("--counts", STUDY, "--json")[1])
+    from_file = json.loads(decide(file(critic=STUDY), "--json")[1])
+    assert from_file.pop("excluded") == {"baseline": 0, "critic": 0}
+    assert from_counts.pop("excluded") == {}
+    assert from_file == from_counts
+
+
+def test_json_is_one_object_that_reads_back(decide, file):
+    code, out, err = decide(file(critic=STUDY), "--json", "--alpha", "0.1", "--worthwhile", "0.05", "--margin", "0.01")
+    assert (code, err) == (0, "")
+    verdict = Verdict.from_dict(json.loads(out))
+    assert (verdict.rule.alpha, verdict.rule.worthwhile, verdict.rule.margin) == (0.1, 0.05, 0.01)
+    assert verdict.success_gain.confidence == pytest.approx(0.8)
+
+
+def test_several_arms_share_the_error_rate(decide, file):
+    path = file(a="40,9,1,14", b="42,7,1,14")
+    alone = {arm: json.loads(decide(path, "--json", "--treated", arm)[1]) for arm in ("a", "b")}
+    together = json.loads(decide(path, "--json")[1])
+    assert (together["format"], list(together["verdicts"])) == ("forbear-verdicts-1", ["a", "b"])
+    # Holm over two: the smaller p-value doubles, the larger stays unless it falls below the doubled one.
+    smaller = 2 * alone["a"]["p_value_gain"]
+    assert together["verdicts"]["a"]["p_value_gain"] == pytest.approx(smaller)
+    assert together["verdicts"]["b"]["p_value_gain"] == pytest.approx(max(smaller, alone["b"]["p_value_gain"]))
+    assert alone["b"]["cautions"][0]["code"] == "arm_picked"
+    assert "p (Holm)" in decide(path)[1]
+
+
+def test_the_gate_wants_one_arm(decide, file):
+    path = file(a="27,17,17,3", b="27,17,0,20", c="44,0,20,0")
+    assert "has 3. Name it: --treated NAME" in one_error_line(decide(path, "--gate"))
+    assert decide(path, "--gate", "--treated", "b")[0] == 0
+    assert decide(path, "--gate", "--treated", "c")[0] == 20
+
+
+def test_swapped_arms_swap_the_verdict(decide, file):
+    assert decide(file(critic=HELPS), "--baseline", "critic", "--treated", "baseline", "--gate")[0] == 20
+
+
+def test_columns_can_be_named(decide, tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text("id\tver\trun\tok\tnote\n" + "".join(f"t{i}\t{v}\t1\tyes\t-\n" for i in range(9) for v in "ab"))
+    names = ("--task-col", "id", "--arm-col", "ver", "--seed-col", "run", "--success-col", "ok", "--baseline", "a")
+    code, out, err = decide(path, *names)
+    assert (code, err) == (0, "")
+    assert "Columns not used: 'note'." in out
+    code, out, err = decide(path, *names, "--json")
+    assert json.loads(out)["pairs"] == 9
+    assert err == "note: columns not used: 'note'\n"
+
+
+def test_two_files_are_baseline_and_treated(decide, tmp_path):
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text("task_id,success\n" + "".join(f"t{i},0\n" for i in range(30)))
+    second.write_text("task_id,success\n" + "".join(f"t{i},1\n" for i in range(1, 33)))
+    code, out, _ = decide(first, second, "--json")
+    verdict = json.loads(out)
+    assert (code, verdict["recovered"], verdict["excluded"]) == (0, 29, {"baseline": 1, "treated": 3})
+    assert [caution["code"] for caution in verdict["cautions"]] == ["unpaired_tasks"]
+    assert "drop --baseline" in one_error_line(decide(first, second, "--treated", "x"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to decide on: give a FILE"),
+        (["--counts", STUDY, "f.csv"], "--counts stands alone; drop the file"),
+        (["--counts", STUDY, "--treated", "x"], "--counts stands alone; drop --treated"),
+        (["--counts", "35,7,11"], "four whole numbers A,C,B,D"),
+        (["--counts", "35,7,11,x"], "four whole numbers A,C,B,D"),
+        (["--counts", "35,7,11,1.5"], "four whole numbers"),
+        (["--counts", ",,,"], "four whole numbers"),
+        (["--counts", "9" * 9999 + ",1,1,1"], "four whole numbers"),
+        (["--counts", "-1,7,11,47"], "both_fail"),
+        (["--counts", "9999999999,7,11,47"], "pairs"),
+        (["--counts", "0,0,0,0"], "nothing to decide on"),
+        (["--counts", STUDY, "--alpha", "0"], "alpha"),
+        (["--counts", STUDY, "--alpha", "1"], "alpha"),
+        (["--counts", STUDY, "--alpha", "nan"], "alpha"),
+        (["--counts", STUDY, "--alpha", "x"], "--alpha"),
+        (["--counts", STUDY, "--margin", "inf"], "margin"),
+        (["--counts", STUDY, "--margin", "0.1"], "margin"),
+        (["a", "b", "c"], "expected one file, or two"),
+        (["/no/such/file"], "No such file"),
+        (["."], "Is a directory"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(decide, arguments, message):
+    line = one_error_line(decide(*arguments))
+    assert message in line
+    assert len(line) < 400
+
+
+def test_a_real_pilot_that_harms(decide, shared_data):
+    code, out, _ = decide(shared_data / "pairs" / "reflexion_mbpp_py_gpt4.csv", "--gate", "--json")
+    verdict = json.loads(out)
+    assert (code, verdict["pairs"], verdict["recovered"], verdict["disrupted"]) == (20, 397, 17, 29)
+    assert verdict["harmful"]
+
+
+@given(st.text(max_size=40), st.lists(st.sampled_from(["--json", "--gate", "--margin", "x", "0.1", "--", "-h"])))
+def test_no_arguments_are_a_bug(text, extra):
+    assert run(["decide", "--counts", text, *extra]) in (0, 2, 20, 21)

@@ -1,0 +1,122 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from forbear.cli.main import run
+from forbear.records.journal import Journal
+from pilot_files import TEXT, write_pilot
+
+FORBEAR = [sys.executable, "-m", "forbear"]
+
+
+@pytest.fixture
+def pilot(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write_pilot(tmp_path)
+
+
+def test_from_a_file_to_a_verdict_twice_the_same(pilot, capsys):
+    assert run(["pilot", "check", "pilot.toml"]) == 0
+    assert run(["pilot", "plan", "pilot.toml"]) == 0
+    capsys.readouterr()
+    assert run(["pilot", "run", "pilot.toml"]) == 0
+    first = capsys.readouterr().out
+    lines = (pilot.parent / "runs/pilot/episodes.jsonl").read_bytes()
+    assert run(["pilot", "run", "pilot.toml"]) == 0
+    assert capsys.readouterr().out == first
+    assert (pilot.parent / "runs/pilot/episodes.jsonl").read_bytes() == lines
+    assert "runs/pilot/report.html" in first
+    assert (pilot.parent / "runs/pilot/report.html").read_text().startswith("<!doctype html>")
+
+
+def test_json_is_one_object_and_nothing_else(pilot, capsys):
+    assert run(["pilot", "run", "pilot.toml", "--json", "--journal", "here"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["format"] == "forbear-pilot-1"
+    assert data["journal"] == "here"
+    assert set(data["arms"]) == {"rollback", "append", "placebo"}
+
+
+def test_status_and_digest(pilot, capsys):
+    run(["pilot", "run", "pilot.toml"])
+    capsys.readouterr()
+    assert run(["pilot", "status", "pilot.toml"]) == 0
+    assert "rollback: 12 of 12 episodes" in capsys.readouterr().out
+    assert run(["journal", "digest", "runs/pilot"]) == 0
+    assert capsys.readouterr().out.strip() == Journal("runs/pilot").read().digest()
+
+
+def test_a_changed_plan_is_refused_and_says_what_changed(pilot, capsys):
+    run(["pilot", "run", "pilot.toml"])
+    before = (pilot.parent / "runs/pilot/episodes.jsonl").read_bytes()
+    pilot.write_text(TEXT.replace("threshold = 0.7", "threshold = 0.8"), encoding="utf-8")
+    capsys.readouterr()
+    assert run(["pilot", "run", "pilot.toml"]) == 2
+    assert "threshold was 0.7, is 0.8" in capsys.readouterr().err
+    assert (pilot.parent / "runs/pilot/episodes.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pilot", "run", "none.toml"], "forbear pilot init"),
+        (["pilot", "status", "pilot.toml"], "no readable journal"),
+        (["journal", "digest", "nowhere"], "no readable journal"),
+        (["pilot", "run", "pilot.toml", "--journal", "/proc/none"], "cannot be written"),
+        (["pilot", "run", "pilot.toml", "--concurrency", "0"], "concurrency"),
+        (["pilot", "run"], "Missing argument"),
+    ],
+)
+def test_errors_are_one_line_and_exit_2(pilot, arguments, message, capsys):
+    assert run(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_init_writes_an_example_and_never_overwrites(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["pilot", "init"]) == 0
+    text = (tmp_path / "pilot.toml").read_text()
+    assert "[[arm]]" in text
+    assert run(["pilot", "init"]) == 2
+    assert (tmp_path / "pilot.toml").read_text() == text
+    assert "is there already" in capsys.readouterr().err
+
+
+SLOW = """
+import asyncio
+from forbear.testing import Corridor
+class Slow(Corridor):
+    async def step(self, action, *, draw):
+        await asyncio.sleep(0.05)
+        return await super().step(action, draw=draw)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_finished_and_the_same_command_goes_on(pilot, capsys):
+    (pilot.parent / "slow_world.py").write_text(SLOW, encoding="utf-8")
+    pilot.write_text(TEXT.replace("forbear.testing:Corridor", "slow_world:Slow"), encoding="utf-8")
+    command = [*FORBEAR, "pilot", "run", "pilot.toml"]
+    process = subprocess.Popen([*command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    lines = pilot.parent / "runs/pilot/episodes.jsonl"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and (not lines.exists() or lines.stat().st_size < 500):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "The same command goes on" in error
+    assert "Traceback" not in error
+    kept = lines.read_bytes()
+    assert kept
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert lines.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+    assert subprocess.run([*command, "--journal", "fresh"], capture_output=True, check=False).returncode == 0
+    assert Journal("runs/pilot").read().digest() == Journal("fresh").read().digest()

@@ -1,0 +1,132 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from forbear.interventions import Append
+from forbear.policy import Arm, InterventionPolicy
+from forbear.records.model import Task
+from forbear.report.html import pilot_html
+from forbear.report.pilot_text import pilot_text, plan_text
+from forbear.report.pilot_view import MOST_FORKS, pilot_json, pilot_view
+from forbear.runner.evidence import evidence_of
+from forbear.runner.plan import freeze
+from forbear.testing import CoinFlipAgent, WordCritic
+from runner.pilots import ALL_ARMS, POLICY, plan, run
+
+HOSTILE = '<script>alert(1)</script>\x1b[31m[red]{{ 7*7 }}"onload='
+
+
+def found(directory, pilot):
+    result, frozen = run(pilot, directory), freeze(pilot)
+    evidence = evidence_of(frozen, result)
+    return pilot_view(frozen, result, evidence, title="Pilot mine", journal=str(directory)), result, evidence
+
+
+@pytest.fixture(scope="module")
+def pilot(tmp_path_factory):
+    return found(tmp_path_factory.mktemp("pilot") / "j", plan(ALL_ARMS, n=40))
+
+
+class _Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open, self.attributes = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_loads_nothing(pilot):
+    text = pilot_html(pilot[0])
+    page = _Page()
+    page.feed(text)
+    assert page.open == []
+    assert "script" not in page.tags
+    assert not {"src", "href", "onload"} & {name for name, _ in page.attributes}
+    assert "http" not in re.sub(r"http-equiv", "", text)
+
+
+def test_every_changed_task_stands_side_by_side(pilot):
+    view, result, _ = pilot
+    for arm in view["arms"]:
+        name = arm["decision"]["arm"]
+        changed = {
+            task
+            for (task, seed, a), episode in result.episodes.items()
+            if a == name and episode.success != result.episodes[task, seed, "baseline"].success
+        }
+        assert {fork["task"] for fork in arm["forks"]} == changed
+        assert len(arm["forks"]) + arm["forks_left_out"] == arm["decision"]["recovered"] + arm["decision"]["disrupted"]
+        for fork in arm["forks"]:
+            own = result.episodes[fork["task"], fork["seed"], name]
+            first = own.first_intervention or 0
+            assert fork["step"] == first
+            assert fork["treated"]["steps"][0]["index"] == first
+            before = result.episodes[fork["task"], fork["seed"], "baseline"]
+            if own.first_intervention is not None:
+                assert own.steps[:first] == before.steps[:first]
+
+
+def test_text_shows_every_arm_within_80_columns(pilot):
+    text = pilot_text(pilot[0])
+    assert max(map(len, text.splitlines())) <= 80
+    for arm in ALL_ARMS[1:]:
+        assert arm.name in text
+    assert "saved" in text
+    assert "auroc" in text
+
+
+def test_json_has_the_documented_keys(pilot):
+    view, result, evidence = pilot
+    data = json.loads(pilot_json(view, result, evidence, report="r.html"))
+    assert data["format"] == "forbear-pilot-1"
+    assert set(data) >= {"plan_digest", "journal", "report", "tasks", "seeds", "design", "critic", "baseline", "arms"}
+    assert set(data["baseline"]) == {"success", "agent_calls", "critic_calls", "steps"}
+    assert set(data["arms"]) == {arm.name for arm in ALL_ARMS[1:]}
+    for arm in data["arms"].values():
+        assert arm["verdict"]["format"] == "forbear-verdict-1"
+        assert arm["new_calls"] <= arm["agent_calls"]
+    assert data["critic"]["auroc"]["confidence"] == 0.95
+
+
+def test_hostile_text_is_inert(tmp_path):
+    tasks = [Task(id=f"{HOSTILE}{i}") for i in range(30)]
+    agent = CoinFlipAgent({"open": 3, HOSTILE: 2, "jump": 0.7}, warned={"jump": 1})
+    policy = InterventionPolicy(critic=WordCritic({HOSTILE: 0.9}), intervention=Append(message=HOSTILE))
+    arms = [Arm.baseline(), Arm("<i>append</i>", policy)]
+    view, _, _ = found(tmp_path / "j", plan(arms, tasks=tasks, agent=lambda: agent))
+    assert view["arms"][0]["forks"], "nothing changed, so nothing hostile is shown"
+    page = pilot_html(view)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "<i>" not in page
+    assert "{{ 7*7 }}" in page
+    for text in (page, pilot_text(view)):
+        assert "\x1b" not in text
+
+
+def test_a_page_is_bounded(tmp_path):
+    agent = CoinFlipAgent({"x" * 5000: 1, "open": 5}, warned={"jump": 1})
+    policy = InterventionPolicy(critic=WordCritic({}, otherwise=0.9), intervention=Append())
+    view, _, _ = found(tmp_path / "j", plan([Arm.baseline(), Arm("append", policy)], n=90, agent=lambda: agent))
+    assert len(view["arms"][0]["forks"]) == MOST_FORKS
+    assert view["arms"][0]["forks_left_out"] > 0
+    assert len(pilot_html(view)) < 1_000_000
+
+
+def test_a_plan_says_what_it_costs_at_most():
+    text = plan_text(freeze(plan([Arm.baseline(), Arm("rollback", POLICY)], n=8, max_steps=12)))
+    assert "8 tasks x 1 seed(s) x 2 arms: 16 episodes" in text
+    assert "96 at most" in text
+    assert max(map(len, text.splitlines())) <= 80

@@ -1,0 +1,523 @@
+"""One episode at a time: what interventions do, what is shared, what is metered, and what breaks."""
+
+import asyncio
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forbear.draw import Draw
+from forbear.errors import AgentError, InvalidInput, NotReproducible, ProviderError
+from forbear.interventions import Append, Placebo, Rollback, Stop
+from forbear.policy import Arm, InterventionPolicy, critic_name
+from forbear.protocols import Observation
+from forbear.records.model import FAILED, PROCEED, REFUSED, Action, Termination
+from forbear.runner.episode import ForkCheck, run_episode
+from forbear.runner.memo import Memo, share
+from forbear.runner.plan import freeze
+from forbear.testing import Corridor, RestorableCorridor, ScriptedAgent, ScriptedCritic, WordCritic
+from runner.pilots import POLICY, corridor, plan, with_
+
+JUMPS = WordCritic({"jump": 0.9}, otherwise=0.1)
+
+
+class TryingAgent:
+    """Proposes its list's entry for the attempt, and keeps what it was shown."""
+
+    def __init__(self, by_step, seen=None):
+        self.by_step = by_step
+        self.seen = [] if seen is None else seen
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        self.seen.append((trajectory, draw, tuple(excluded)))
+        options = self.by_step[min(draw.step_index, len(self.by_step) - 1)]
+        return Action(options[min(draw.attempt, len(options) - 1)])
+
+    def config(self):
+        return {"name": "trying", "by_step": self.by_step}
+
+
+def episodes(arms, agent, *, environment=lambda: Corridor(doors=3), max_steps=6, memo=None, check=None, **options):
+    """Runs the arms in order over one memo; returns the frozen plan's arms by name."""
+    frozen = freeze(plan(arms, n=1, agent=agent, environment=environment, max_steps=max_steps, **options))
+    memo = memo or Memo()
+    found = {}
+    for arm in frozen.arms:
+        cell = frozen.cell(frozen.plan.tasks[0], 42, arm)
+        found[arm.name] = asyncio.run(run_episode(cell, arm.policy, memo, check=check))
+    return found
+
+
+def treated(intervention, agent, *, critic=JUMPS, **options):
+    policy_options = {
+        key: options.pop(key) for key in ("budget", "min_step", "cooldown", "threshold") if key in options
+    }
+    policy = InterventionPolicy(critic=critic, intervention=intervention, **policy_options)
+    found = episodes([Arm.baseline(), Arm("treated", policy)], agent, **options)
+    return found["baseline"], found["treated"]
+
+
+def actions(episode):
+    return [[(p.action.text, p.decision) for p in step.proposals] for step in episode.steps]
+
+
+def executed(episode):
+    return [step.executed and step.executed.text for step in episode.steps]
+
+
+def test_the_baseline_runs_to_the_worlds_end_with_every_critic_watching():
+    seen = []
+    baseline, _ = treated(Rollback(), lambda: TryingAgent([["open"], ["jump"]], seen))
+    assert executed(baseline) == ["open", "jump"]
+    assert (baseline.termination, baseline.success) == (Termination.FINISHED, False)
+    assert baseline.final_observation == "You are outside."
+    assert [step.observation for step in baseline.steps] == ["You stand at door 1 of 3.", "You stand at door 2 of 3."]
+    assert [dict(p.p_fail) for s in baseline.steps for p in s.proposals] == [
+        {critic_name(JUMPS): 0.1},
+        {critic_name(JUMPS): 0.9},
+    ]
+    assert baseline.interventions == 0
+    usage = baseline.usage
+    assert (usage.agent_calls, usage.new_agent_calls, usage.critic_calls, usage.new_critic_calls) == (2, 2, 2, 2)
+    # What the agent was shown: steps without scores, the last one open, with what may be done.
+    trajectory, draw, excluded = seen[1]
+    assert trajectory.steps[0].executed == Action("open")
+    assert trajectory.steps[0].proposals == ()
+    assert trajectory.steps[0].legal_actions is None
+    assert trajectory.steps[1].executed is None
+    assert trajectory.steps[1].legal_actions == ("open", "wait", "back", "jump")
+    assert draw == Draw(task_id="t00", seed=42, role="agent", step_index=1, attempt=0)
+    assert excluded == ()
+
+
+def test_a_rollback_drops_the_proposal_and_touches_nothing_else():
+    seen = []
+    agent = lambda: TryingAgent([["open"], ["jump", "wait"], ["open"]], seen)  # noqa: E731
+    baseline, rollback = treated(Rollback(), agent)
+    assert actions(rollback)[1] == [("jump", "rollback"), ("wait", PROCEED)]
+    assert executed(rollback) == ["open", "wait", "open", "open"]
+    assert rollback.success
+    assert rollback.steps[1].messages == ()
+    assert rollback.interventions == 1
+    assert rollback.first_intervention == 1
+    assert (rollback.usage.agent_calls, rollback.usage.new_agent_calls) == (5, 3)
+    assert (rollback.usage.critic_calls, rollback.usage.new_critic_calls) == (5, 3)
+    # The retry was drawn as attempt 1, saw no trace of the dropped proposal, and shares the baseline's first step.
+    trajectory, draw, _ = seen[2]
+    assert draw.attempt == 1
+    assert trajectory.steps[-1].proposals == ()
+    assert trajectory.steps[-1].messages == ()
+    shared = share(rollback, [baseline])
+    assert shared.origin.step == 1
+    assert shared.steps[0] is baseline.steps[0]
+
+
+def test_a_rollback_may_say_why_and_exclude():
+    seen = []
+    agent = lambda: TryingAgent([["jump", "jump", "open"], ["open"]], seen)  # noqa: E731
+    _, rollback = treated(Rollback(message="Not {action}.", exclude=True), agent)
+    assert actions(rollback)[0] == [("jump", "rollback"), ("jump", "rollback"), ("open", PROCEED)]
+    assert rollback.steps[0].messages == ("Not jump.", "Not jump.")
+    assert [p.shown for p in rollback.steps[0].proposals] == [0, 1, 2]
+    assert [p.excluded for p in rollback.steps[0].proposals] == [(), (Action("jump"),), (Action("jump"),)]
+    assert rollback.rollback_noops == 1
+    # Messages stay in the step's record for later steps to see.
+    assert seen[-1][0].steps[0].messages == ("Not jump.", "Not jump.")
+
+
+def test_the_budget_of_interventions_is_a_limit_and_noops_are_counted():
+    _, rollback = treated(Rollback(), lambda: ScriptedAgent(["jump"]), budget=2)
+    assert actions(rollback) == [[("jump", "rollback"), ("jump", "rollback"), ("jump", PROCEED)]]
+    assert rollback.rollback_noops == 2
+    assert rollback.success is False
+
+
+@pytest.mark.parametrize(("costs_step", "steps"), [(False, 4), (True, 2)])
+def test_a_rollback_costs_steps_only_if_it_says_so(costs_step, steps):
+    agent = lambda: TryingAgent([["jump", "wait"]])  # noqa: E731
+    _, rollback = treated(Rollback(costs_step=costs_step), agent, max_steps=4, budget=9)
+    assert len([text for text in executed(rollback) if text]) == steps
+    assert rollback.termination is Termination.STEP_LIMIT
+    assert rollback.success is False
+
+
+def test_a_charge_may_spend_the_last_step():
+    _, rollback = treated(Rollback(costs_step=True), lambda: TryingAgent([["open"], ["jump"]]), max_steps=2)
+    assert executed(rollback) == ["open", None]
+    assert rollback.termination is Termination.STEP_LIMIT
+    assert rollback.final_observation is None
+
+
+def test_an_appended_message_comes_with_the_next_observation():
+    seen = []
+    critic = WordCritic({"wait": 0.9})
+    agent = lambda: TryingAgent([["open"], ["wait"], ["open"]], seen)  # noqa: E731
+    baseline, append = treated(Append(message="{action}?"), agent, critic=critic)
+    assert executed(append) == executed(baseline) == ["open", "wait", "open", "open"]
+    assert [step.messages for step in append.steps] == [(), (), ("wait?",), ()]
+    assert seen[4][0].steps[-1].messages == ("wait?",)
+    # Step 1 was shared but for the decision, so the draw at step 2 is the baseline's: (step, attempt), not transcript.
+    assert seen[4][1] == seen[2][1]
+    assert append.usage.new_agent_calls == 2
+
+
+def test_a_placebo_is_a_silent_fresh_draw():
+    _, placebo = treated(Placebo(), lambda: TryingAgent([["jump", "open"], ["open"]]))
+    assert actions(placebo)[0] == [("jump", "placebo"), ("open", PROCEED)]
+    assert placebo.steps[0].messages == ()
+
+
+def test_stop_ends_the_episode_as_a_failure():
+    _, stopped = treated(Stop(), lambda: TryingAgent([["open"], ["jump"]]))
+    assert (stopped.termination, stopped.success) == (Termination.STOPPED, False)
+    assert executed(stopped) == ["open", None]
+
+
+@pytest.mark.parametrize("environment", [lambda: Corridor(doors=3), lambda: RestorableCorridor(doors=3)])
+def test_a_deep_rollback_undoes_executed_steps(environment):
+    seen = []
+    agent = lambda: TryingAgent([["open"], ["wait", "open"], ["jump", "open"]], seen)  # noqa: E731
+    _, deep = treated(Rollback(depth=2, message="Back.", exclude=True), agent, environment=environment)
+    assert [step.index for step in deep.steps] == [0, 1, 2, 1, 2]
+    assert executed(deep) == ["open", "wait", None, "open", "open"]
+    assert deep.success
+    assert deep.steps[3].messages == ("Back.",)
+    assert deep.steps[3].observation == deep.steps[1].observation
+    assert deep.steps[3].proposals[0].excluded == (Action("wait"),)
+    assert deep.steps[3].proposals[0].attempt == 1
+    # Index 2 is reached for the second time: its next draw is a fresh one too.
+    assert deep.steps[4].proposals[0].attempt == 1
+    assert [step.executed.text for step in deep.trajectory.steps] == ["open", "open", "open"]
+    assert deep.rollback_noops == 0
+
+
+def test_undone_steps_stay_spent_and_depth_ends_at_the_start():
+    agent = lambda: TryingAgent([["open"], ["jump", "wait"], ["wait"]])  # noqa: E731
+    _, deep = treated(Rollback(depth=9), agent, max_steps=3)
+    assert [step.index for step in deep.steps] == [0, 1, 0, 1]
+    assert executed(deep) == ["open", None, "open", "wait"]
+    assert deep.termination is Termination.STEP_LIMIT
+
+
+class OneWay(RestorableCorridor):
+    """Doors fall shut behind you."""
+
+    async def step(self, action, *, draw):
+        return replace(await super().step(action, draw=draw), irreversible=action.text == "open")
+
+
+def test_no_rollback_crosses_an_irreversible_action():
+    agent = lambda: TryingAgent([["open"], ["wait"], ["jump", "wait"], ["open"]])  # noqa: E731
+    _, across = treated(Rollback(depth=3), agent, environment=OneWay)
+    assert actions(across)[2] == [("jump", REFUSED)]
+    assert across.interventions == 0
+    assert across.steps[0].irreversible
+    _, within = treated(Rollback(depth=2), agent, environment=OneWay)
+    assert actions(within)[2] == [("jump", "rollback")]
+
+
+def test_equal_policies_share_all_and_pay_once():
+    arms = [Arm.baseline(), Arm("one", POLICY), Arm("two", POLICY), Arm("never", with_(Rollback(), min_step=99))]
+    found = episodes(arms, lambda: TryingAgent([["open"], ["jump", "wait"], ["open"]]))
+    assert found["one"].steps == found["two"].steps
+    assert found["two"].usage.new_agent_calls == found["two"].usage.new_critic_calls == 0
+    assert share(found["two"], [found["baseline"], found["one"]]).origin.arm == "one"
+    assert share(found["never"], [found["baseline"]]).origin.step is None
+    assert found["never"].usage.agent_calls == found["baseline"].usage.agent_calls
+
+
+def test_a_memo_filled_from_records_is_the_memo_that_made_them():
+    arms = [
+        Arm.baseline(),
+        Arm("deep", with_(Rollback(depth=2, message="no", exclude=True))),
+        Arm("append", with_(Append())),
+    ]
+    agent = lambda: TryingAgent([["open"], ["wait", "open"], ["jump", "open"]])  # noqa: E731
+    found = episodes(arms, agent)
+    memo = Memo()
+    for episode in found.values():
+        memo.fill(episode)
+
+    class Silent(TryingAgent):
+        async def act(self, trajectory, *, draw, excluded=()):
+            raise AssertionError("asked for what is known")
+
+    again = episodes(arms, lambda: Silent([["open"], ["wait", "open"], ["jump", "open"]]), memo=memo)
+    for name, episode in found.items():
+        timeless = replace(episode.usage, seconds=0.0)
+        assert replace(again[name], usage=replace(again[name].usage, seconds=0.0)) == replace(episode, usage=timeless)
+
+
+# What breaks ----------------------------------------------------------------------------------------------------------
+
+
+class Raising(TryingAgent):
+    def __init__(self, error, *, at=1):
+        super().__init__([["open"]])
+        self.error, self.at = error, at
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        if draw.step_index == self.at:
+            raise self.error
+        return await super().act(trajectory, draw=draw, excluded=excluded)
+
+
+def test_an_agent_that_breaks_has_failed():
+    seen = []
+
+    class Counting(Raising):
+        async def act(self, trajectory, *, draw, excluded=()):
+            seen.append(draw)
+            return await super().act(trajectory, draw=draw, excluded=excluded)
+
+    baseline, treated_ = treated(Rollback(), lambda: Counting(AgentError("lost my \x1b[31mplan\n")))
+    for episode in (baseline, treated_):
+        assert (episode.termination, episode.success) == (Termination.AGENT_ERROR, False)
+        assert episode.cause == "AgentError: lost my  [31mplan"
+        assert actions(episode) == [[("open", PROCEED)], [("", FAILED)]]
+    assert len(seen) == 2  # the treated arm shares the failure too
+    assert share(treated_, [baseline]).origin.step is None
+
+
+def test_an_outage_is_no_outcome_and_what_was_paid_stays_paid():
+    down = [True]
+
+    class Flaky(Raising):
+        async def act(self, trajectory, *, draw, excluded=()):
+            if down[0] and draw.step_index == 2:
+                raise ProviderError("503")
+            return await TryingAgent.act(self, trajectory, draw=draw)
+
+    memo = Memo()
+    arms = [Arm.baseline()]
+    broken = episodes(arms, lambda: Flaky(None), memo=memo)["baseline"]
+    assert (broken.termination, broken.success) == (Termination.PROVIDER_ERROR, None)
+    assert broken.cause == "ProviderError: 503"
+    assert executed(broken) == ["open", "open"]
+    down[0] = False
+    calls = []
+
+    class Counting(TryingAgent):
+        async def act(self, trajectory, *, draw, excluded=()):
+            calls.append(draw.step_index)
+            return await super().act(trajectory, draw=draw)
+
+    whole = episodes(arms, lambda: Counting([["open"]]), memo=memo)["baseline"]
+    assert whole.success
+    assert calls == [2]
+    assert whole.usage.new_agent_calls == 3  # the arm's own, whenever they were paid
+
+
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_a_world_that_breaks_is_no_outcome(method):
+    class Broken(Corridor):
+        pass
+
+    async def broken(self, *_, draw):
+        raise ProviderError("no such container")
+
+    setattr(Broken, method, broken)
+    episode = episodes([Arm.baseline()], lambda: ScriptedAgent(["open"]), environment=Broken)["baseline"]
+    assert (episode.termination, episode.success) == (Termination.ENVIRONMENT_ERROR, None)
+    assert executed(episode) == ([] if method == "reset" else [None])
+
+
+def test_unknown_errors_are_bugs_and_are_let_through():
+    with pytest.raises(ZeroDivisionError):
+        episodes([Arm.baseline()], lambda: Raising(ZeroDivisionError()))
+
+
+def test_a_part_that_hangs_has_a_deadline():
+    class Hanging(Corridor):
+        async def step(self, action, *, draw):
+            await asyncio.sleep(60)
+
+    class Thinking(ScriptedAgent):
+        async def act(self, trajectory, *, draw, excluded=()):
+            await asyncio.Event().wait()
+
+    baseline = [Arm.baseline()]
+    hung = episodes(baseline, lambda: ScriptedAgent(["open"]), environment=Hanging, call_deadline_s=0.02)["baseline"]
+    assert hung.termination is Termination.ENVIRONMENT_ERROR
+    assert "within 0.02 s" in hung.cause
+    thinking = episodes(baseline, lambda: Thinking(["open"]), call_deadline_s=0.02)["baseline"]
+    assert thinking.termination is Termination.PROVIDER_ERROR
+
+
+def broken_critic(answer):
+    class Broken:
+        async def score(self, trajectory, proposed, *, draw):
+            return await answer() if callable(answer) else answer
+
+        def config(self):
+            return {"name": "broken", "how": repr(answer)[:20]}
+
+    return Broken()
+
+
+async def crash():
+    raise RuntimeError("CUDA out of memory")
+
+
+async def hang():
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (math.nan, "invalid"),
+        (2.0, "invalid"),
+        (-0.1, "invalid"),
+        (math.inf, "invalid"),
+        ("0.9", "invalid"),
+        (True, "invalid"),
+        (crash, "error"),
+        (hang, "timeout"),
+        (None, None),
+    ],
+)
+def test_a_critic_that_cannot_answer_lets_the_agent_go_on_and_is_counted(answer, fault):
+    critic = broken_critic(answer)
+    name = critic_name(critic)
+    baseline, rollback = treated(
+        Rollback(), lambda: ScriptedAgent(["open"]), critic=critic, threshold=0.0, critic_deadline_s=0.01
+    )
+    assert baseline.success
+    assert rollback.success
+    for episode in (baseline, rollback):
+        for step in episode.steps:
+            assert step.proposals[0].p_fail == {name: None}
+            assert step.proposals[0].faults == ({name: fault} if fault else {})
+
+
+def test_numpys_floats_are_probabilities_too():
+    baseline, _ = treated(Rollback(), lambda: ScriptedAgent(["open"]), critic=broken_critic(np.float32(0.25)))
+    (score,) = baseline.steps[0].proposals[0].p_fail.values()
+    assert (type(score), score) == (float, 0.25)
+
+
+def test_a_realised_score_is_never_drawn_again():
+    class Changeable(ScriptedCritic):
+        calls = 0
+
+        async def score(self, trajectory, proposed, *, draw):
+            type(self).calls += 1
+            return 0.9 if self.calls > 4 else 0.1
+
+    baseline, rollback = treated(Rollback(), lambda: ScriptedAgent(["wait"]), critic=Changeable([]), max_steps=4)
+    assert rollback.steps == baseline.steps
+    assert Changeable.calls == 4
+
+
+class Whimsical(Corridor):
+    """Says that it can be replayed, and counts its lives."""
+
+    lives = 0
+
+    async def reset(self, task, *, draw):
+        type(self).lives += 1
+        return replace(await super().reset(task, draw=draw), text=f"life {self.lives}")
+
+
+def test_a_world_that_cannot_be_replayed_is_found_out():
+    with pytest.raises(NotReproducible, match=r"not deterministic: replayed, it shows 'life 2' after reset"):
+        treated(Rollback(), lambda: TryingAgent([["open"], ["jump", "open"]]), environment=Whimsical)
+
+
+class Counter(TryingAgent):
+    """Remembers in a global how often any of its kind was asked."""
+
+    asked = 0
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        type(self).asked += 1
+        return Action("jump" if self.asked == 2 else "open")
+
+
+def test_an_agent_that_does_not_repeat_itself_is_refused_at_the_first_fork():
+    Counter.asked = 0
+    check = ForkCheck()
+    with pytest.raises(NotReproducible, match=r"proposed 'open', where 'jump' had been proposed.*implement Restorable"):
+        treated(Rollback(), lambda: Counter([[]]), check=check)
+
+
+def test_the_check_is_made_once_and_charged_to_nobody():
+    seen = []
+    check = ForkCheck()
+    arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append()))]
+    found = episodes(arms, lambda: TryingAgent([["open"], ["jump", "wait"], ["open"]], seen), check=check)
+    assert check.is_done
+    assert len(seen) == sum(e.usage.new_agent_calls for e in found.values()) + 1
+
+
+class Remembering:
+    """Opens doors until it has counted to three by itself, whatever it is shown."""
+
+    def __init__(self):
+        self.count = 0
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        self.count += 1
+        return Action({1: "open", 2: "wait" if draw.attempt else "jump"}.get(self.count, "open"))
+
+    def snapshot(self):
+        return self.count
+
+    def restore(self, snapshot):
+        self.count = snapshot
+
+    def config(self):
+        return {"name": "remembering"}
+
+
+def test_an_agent_with_a_memory_is_put_back_to_before_what_was_dropped():
+    baseline, rollback = treated(Rollback(), Remembering, check=ForkCheck())
+    assert executed(baseline) == ["open", "jump"]
+    # Its count at the retry is 2 again: with a memory of the dropped proposal it would have opened.
+    assert executed(rollback) == ["open", "wait", "open", "open"]
+    assert rollback.usage.new_agent_calls == 3
+
+
+class Speechless(Corridor):
+    async def step(self, action, *, draw):
+        return Observation(text="end", done=True)
+
+
+@pytest.mark.parametrize(
+    ("agent", "environment", "said"),
+    [
+        (lambda: ScriptedAgent(["open"]), Speechless, "done with success=None"),
+        (lambda: broken_agent("open"), corridor, "must return an Action, got str"),
+        (lambda: synchronous_agent(), corridor, "must be `async def`"),
+    ],
+)
+def test_a_broken_contract_is_said_in_a_sentence(agent, environment, said):
+    with pytest.raises(InvalidInput, match=said):
+        episodes([Arm.baseline()], agent, environment=environment)
+
+
+def broken_agent(answer):
+    class Broken(ScriptedAgent):
+        async def act(self, trajectory, *, draw, excluded=()):
+            return answer
+
+    return Broken([])
+
+
+def synchronous_agent():
+    class Synchronous(ScriptedAgent):
+        def act(self, trajectory, *, draw, excluded=()):
+            return Action("open")
+
+    return Synchronous([])
+
+
+def test_tokens_are_summed_where_they_are_known():
+    class Frugal(ScriptedAgent):
+        async def act(self, trajectory, *, draw, excluded=()):
+            return Action("open", tokens=10)
+
+    assert episodes([Arm.baseline()], lambda: Frugal([]))["baseline"].usage.tokens == 30
+    assert episodes([Arm.baseline()], lambda: ScriptedAgent(["open"]))["baseline"].usage.tokens is None

@@ -1,0 +1,149 @@
+import asyncio
+
+import pytest
+
+from forbear.errors import ProviderError
+from forbear.interventions import Append, Placebo, Rollback
+from forbear.pairing import pair_episodes
+from forbear.policy import Arm, InterventionPolicy
+from forbear.records.journal import Journal
+from forbear.records.model import Action
+from forbear.runner.evidence import evidence_of
+from forbear.runner.pilot import run_pilot
+from forbear.runner.plan import freeze
+from forbear.runner.rehearsal import rehearse
+from forbear.stats.decision import decide_arms
+from forbear.testing import Corridor, DeafAgent, ScriptedCritic, WordCritic
+from runner.pilots import POLICY, agent, corridor, plan, run, with_
+
+
+def evidence(pilot, directory):
+    result = run(pilot, directory)
+    return result, evidence_of(freeze(pilot), result)
+
+
+def codes(verdict):
+    return [remark.code for remark in verdict.cautions]
+
+
+def test_verdicts_are_those_of_the_paired_outcomes(tmp_path):
+    arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("placebo", with_(Placebo()))]
+    result, found = evidence(plan(arms, n=40), tmp_path / "j")
+    success = {key: episode.success for key, episode in result.episodes.items()}
+    for name in ("rollback", "append", "placebo"):
+        cells = [(success[f"t{i:02}", 42, "baseline"], success[f"t{i:02}", 42, name]) for i in range(40)]
+        verdict = found.verdicts[name]
+        assert (verdict.recovered, verdict.disrupted) == (cells.count((False, True)), cells.count((True, False)))
+        assert verdict.pairs == 40
+    assert found.controls == {"placebo"}
+    # A control is no candidate: the family is the two arms that could be deployed.
+    family = {name: pair_episodes(result.episodes.values(), treated=name).pairs for name in ("rollback", "append")}
+    for name, verdict in decide_arms(family).items():
+        assert found.verdicts[name].p_value_gain == verdict.p_value_gain
+        assert "placebo_gain" in codes(found.verdicts[name])
+    assert "control" in codes(found.verdicts["placebo"])
+
+
+def test_a_deaf_agent_is_not_changed_by_messages(tmp_path):
+    arms = [Arm.baseline(), Arm("append", with_(Append()))]
+    _, found = evidence(plan(arms, n=60, agent=lambda: DeafAgent(agent())), tmp_path / "j")
+    verdict = found.verdicts["append"]
+    assert verdict.recovered == verdict.disrupted == 0
+
+
+def test_the_critic_is_measured_on_the_baseline(tmp_path):
+    pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], n=60)
+    result, found = evidence(pilot, tmp_path / "j")
+    rows = [
+        (proposal.p_fail[POLICY.critic_name], episode.success)
+        for episode in result.episodes.values()
+        if episode.arm == "baseline"
+        for step in episode.steps
+        for proposal in step.proposals
+    ]
+    pairs = [((a > b) + (a == b) / 2) for a, failed in rows if not failed for b, won in rows if won]
+    assert found.critics[POLICY.critic_name].overall["auroc"].value == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_a_critic_that_says_nothing_has_no_metrics(tmp_path):
+    silent = InterventionPolicy(critic=ScriptedCritic([]), intervention=Rollback())
+    _, found = evidence(plan([Arm.baseline(), Arm("rollback", silent)]), tmp_path / "j")
+    assert list(found.critics.values()) == [None]
+    assert "never_intervened" in codes(found.verdicts["rollback"])
+
+
+def test_early_disruption_cascades_and_vain_retries_are_named(tmp_path):
+    # Every proposal is dropped and excluded until three are spent: each episode is touched at step 0, three times.
+    always = InterventionPolicy(critic=WordCritic({}, otherwise=0.9), intervention=Rollback(exclude=True), budget=3)
+    _, found = evidence(plan([Arm.baseline(), Arm("always", always)], n=30), tmp_path / "j")
+    assert {"early_disruption", "cascades"} <= set(codes(found.verdicts["always"]))
+    stubborn = InterventionPolicy(critic=WordCritic({"open": 0.9}), intervention=Rollback(), budget=1)
+    _, found = evidence(
+        plan([Arm.baseline(), Arm("stubborn", stubborn)], n=10, agent=lambda: _Opener()), tmp_path / "s"
+    )
+    assert "rollback_noops" in codes(found.verdicts["stubborn"])
+
+
+class _Opener(DeafAgent):
+    def __init__(self):
+        super().__init__(agent())
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        return Action("open")
+
+    def config(self):
+        return {"name": "opener"}
+
+
+def test_an_independent_design_says_so(tmp_path):
+    pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], environment=lambda: Corridor(doors=4, replay_safe=False))
+    _, found = evidence(pilot, tmp_path / "j")
+    assert "independent_design" in codes(found.verdicts["rollback"])
+    assert found.controls == {"rerun"}
+
+
+class _Outage(Corridor):
+    """Breaks for one task, whatever is tried."""
+
+    async def reset(self, task, *, draw):
+        if task.id == "t03":
+            raise ProviderError("down")
+        return await super().reset(task, draw=draw)
+
+
+def test_an_outage_is_counted_and_never_a_failure(tmp_path):
+    pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], environment=lambda: _Outage(doors=4, slip=0.2))
+    result, found = evidence(pilot, tmp_path / "j")
+    verdict = found.verdicts["rollback"]
+    assert verdict.pairs == 7
+    assert "missing_outcomes" in codes(verdict)
+    assert all(key[0] != "t03" for key in result.episodes)
+
+
+def test_rehearsal_says_what_was_seen():
+    lines = asyncio.run(rehearse(plan(n=8)))
+    assert lines[0].startswith("ran ")
+    assert "twice the same, to the last byte" in lines
+    assert any(line.startswith("arm rollback: ") for line in lines)
+
+
+def test_rehearsal_sees_an_agent_that_draws_elsewhere():
+    calls = []
+
+    class Fickle(DeafAgent):
+        async def act(self, trajectory, *, draw, excluded=()):
+            calls.append(1)
+            return Action("open" if len(calls) % 3 else "wait")
+
+        def config(self):
+            return {"name": "fickle"}
+
+    pilot = plan([Arm.baseline()], environment=corridor, agent=lambda: Fickle(agent()))
+    assert any(line.startswith("two runs differed") for line in asyncio.run(rehearse(pilot)))
+
+
+def test_the_same_journal_always_gives_the_same_evidence(tmp_path):
+    pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], n=20)
+    _, first = evidence(pilot, tmp_path / "j")
+    again = asyncio.run(run_pilot(pilot, Journal(tmp_path / "j")))
+    assert evidence_of(freeze(pilot), again) == first

@@ -1,0 +1,101 @@
+"""What the documents show is what happens: every console and Python block is run and its output compared."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import forbear as fb
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCUMENTS = ["README.md", "docs/formats.md"]
+
+
+def blocks(name: str) -> list[tuple[str, str]]:
+    return BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """Each command of a console block with the output shown below it."""
+    parts = re.split(r"^\$ ", text, flags=re.MULTILINE)
+    assert parts[0] == ""
+    return [(part.partition("\n")[0], part.partition("\n")[2]) for part in parts[1:]]
+
+
+CONSOLE = [
+    (name, *one) for name in DOCUMENTS for kind, text in blocks(name) if kind == "console" for one in commands(text)
+]
+
+
+def shell(command: str) -> str:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize(("document", "command", "expected"), CONSOLE, ids=[f"{c[0]}: {c[1]}" for c in CONSOLE])
+def test_commands_print_what_is_shown(document, command, expected):
+    output = shell(command)
+    if expected.startswith("{"):
+        # The last digits of a float may differ between platforms.
+        assert_same(json.loads(output), json.loads(expected))
+    else:
+        assert output == expected
+
+
+def assert_same(got: object, shown: object) -> None:
+    if isinstance(shown, dict):
+        assert isinstance(got, dict)
+        assert list(got) == list(shown)
+        for key in shown:
+            assert_same(got[key], shown[key])
+    elif isinstance(shown, float):
+        assert got == pytest.approx(shown, rel=1e-6)
+    else:
+        assert got == shown
+
+
+def test_the_python_example_prints_what_is_shown():
+    kinds = [kind for kind, _ in blocks("README.md")]
+    texts = [text for _, text in blocks("README.md")]
+    examples = [i for i, kind in enumerate(kinds) if kind == "python"]
+    assert examples
+    for i in examples:
+        assert kinds[i + 1] == "text"
+        done = subprocess.run([sys.executable, "-c", texts[i]], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == (texts[i + 1], "")
+
+
+def test_both_documents_show_commands():
+    assert {name for name, _, _ in CONSOLE} == set(DOCUMENTS)
+
+
+def test_the_example_file_holds_the_published_counts(shared_data):
+    def pairs(path):
+        (pairing,) = fb.compare(fb.read_outcomes(path).table)
+        return pairing.pairs
+
+    published = pairs(shared_data / "pairs" / "reflexion_mbpp_py_gpt4.csv")
+    assert pairs(ROOT / "examples" / "outcomes.csv") == published
+
+
+def test_links_lead_somewhere():
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+@pytest.mark.slow
+def test_the_false_go_tables_are_what_the_benchmark_prints(shared_data):
+    command = [sys.executable, ROOT / "benchmarks" / "false_go.py", shared_data / "pairs"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in printed if line.startswith("|")]
+    assert len(rows) > 20
+    assert [row for row in rows if row not in readme] == []
