@@ -13,6 +13,10 @@ from forbear.errors import InvalidInput
 from forbear.stats.intervals import restricted_discordance
 
 
+_MOST = 1e15
+"""No pilot, and beyond it whole numbers are no longer exact in double precision."""
+
+
 def tasks_needed(
     *, gain: float, discordance: float, margin: float = 0.0, alpha: float = 0.05, power: float = 0.8
 ) -> int | None:
@@ -26,7 +30,8 @@ def tasks_needed(
         power: Probability to reject, alpha < power < 1.
 
     Returns:
-        The number of tasks by the normal approximation, at least 1; None when gain equals margin: no number suffices.
+        The number of tasks by the normal approximation, at least 1; None where gain and margin are equal or so close
+        that more than 10¹⁵ tasks would be needed.
 
     Raises:
         InvalidInput: An argument out of its range.
@@ -47,4 +52,5 @@ def tasks_needed(
     null = restricted_discordance(expected[0], expected[1], n=1.0, gain=margin) - margin**2
     true = discordance - gain**2
     spread = -float(ndtri(alpha)) * math.sqrt(max(null, 0.0)) + float(ndtri(power)) * math.sqrt(max(true, 0.0))
-    return max(1, math.ceil((spread / (gain - margin)) ** 2))
+    tasks = (spread / (gain - margin)) ** 2 if abs(gain - margin) > 1e-150 else math.inf
+    return max(1, math.ceil(tasks)) if tasks <= _MOST else None
