@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from forbear.errors import InvalidInput, described, shown
 from forbear.stats.clustered import ClusteredOutcomes
@@ -11,7 +12,7 @@ from forbear.stats.exact import OneSided
 from forbear.stats.intervals import Estimate
 from forbear.stats.missing import MissingOutcomes, Outcomes
 from forbear.stats.paired import PairedOutcomes
-from forbear.stats.power import tasks_needed
+from forbear.stats.power import approximate_tasks_needed
 from forbear.stats.verdict import DecisionRule, Recommendation, Remark, Verdict, points
 
 _FEW_DISCORDANT = 10
@@ -192,11 +193,12 @@ def _verdict(
 
 def _tasks_for_a_verdict(data: Evidence, gain: float, rule: DecisionRule) -> int | None:
     """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts."""
-    discordance, targets = max(data.discordance, abs(gain)), []
+    approximate = partial(approximate_tasks_needed, gain=gain, discordance=max(data.discordance, abs(gain)))
+    targets = []
     if gain > rule.margin:
-        targets.append(tasks_needed(gain=gain, discordance=discordance, margin=rule.margin, alpha=rule.alpha))
+        targets.append(approximate(margin=rule.margin, alpha=rule.alpha))
     if gain < rule.worthwhile:
-        targets.append(tasks_needed(gain=gain, discordance=discordance, margin=rule.worthwhile, alpha=rule.harm_alpha))
+        targets.append(approximate(margin=rule.worthwhile, alpha=rule.harm_alpha))
     pairs = min((n for n in targets if n is not None), default=_MOST_TASKS + 1)
     tasks = math.ceil(pairs * data.tasks_per_pair)
     # A pilot that just failed to decide needs at least as many again.
