@@ -19,7 +19,7 @@ check: lint
 
 # Everything that CI runs; ends with pytest's summary line.
 test: lint
-	$(BIN)/pytest -q -n auto
+	HYPOTHESIS_PROFILE=many $(BIN)/pytest -q -n auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -62,10 +62,69 @@ def test_a_row_twice_is_named_with_task_arm_seed_and_both_places():
         )
 
 
-def test_several_seeds_need_methods_that_do_not_exist_yet():
-    rows = [(t, arm, 1, seed) for t in ("t1", "t2") for arm in ("baseline", "critic") for seed in ("1", "2")]
-    with pytest.raises(InvalidInput, match=r"several seeds per task \('1', '2'\).*keep the rows of one seed"):
-        compare(table(*rows))
+def seeded(*rows):
+    """Rows of task, arm, seed, success (None: no outcome)."""
+    columns = zip(*rows, strict=True)
+    return OutcomeTable.from_columns(**dict(zip(("tasks", "arms", "seeds", "success"), columns, strict=True)))
+
+
+def test_several_runs_per_task_are_paired_by_seed():
+    rows = [
+        ("t1", "baseline", "2", True),
+        ("t1", "baseline", "1", False),
+        ("t1", "critic", "1", True),
+        ("t1", "critic", "2", True),
+        ("t2", "critic", "2", False),
+        ("t2", "baseline", "2", True),
+        ("t2", "baseline", "1", True),
+    ]
+    (pairing,) = compare(seeded(*rows))
+    # t2 has seed 1 under one arm only: that run has no partner.
+    assert pairing.pairs.table == PairedOutcomes(both_fail=0, recovered=1, disrupted=1, both_succeed=1)
+    assert pairing.pairs.tasks == 2
+    assert [c.code for c in pairing.cautions] == ["unpaired_runs"]
+    assert pairing.excluded == {"baseline": 0, "critic": 0}
+
+
+def test_different_numbers_of_seeds_compare_task_by_task():
+    rows = [(t, "baseline", s, s == "1") for t in ("t1", "t2") for s in ("1", "2", "3")]
+    rows += [(t, "critic", "9", True) for t in ("t1", "t2")]
+    (pairing,) = compare(seeded(*rows))
+    assert not pairing.pairs.paired_seeds
+    assert pairing.pairs.success_gain == pytest.approx(2 / 3)
+    assert [c.code for c in pairing.cautions] == ["seeds_unpaired"]
+
+
+def test_a_run_without_outcome_leaves_its_pair_out_and_is_bounded():
+    rows = [(f"t{i}", arm, "0", True) for i in range(6) for arm in ("baseline", "critic")]
+    rows[1] = ("t0", "critic", "0", None)
+    rows[2] = ("t1", "baseline", "0", None)
+    rows[4] = ("t2", "baseline", "0", None)
+    rows[5] = ("t2", "critic", "0", None)
+    (pairing,) = compare(seeded(*rows))
+    assert pairing.pairs == PairedOutcomes(both_fail=0, recovered=0, disrupted=0, both_succeed=3)
+    assert pairing.excluded == {"baseline": 3, "critic": 3}
+    assert pairing.missing.by_arm == {"baseline": 2, "critic": 2}
+    # t0 known to succeed: [−1, 0]; t1's treated run succeeds: [0, 1]; t2: [−1, 1].
+    assert pairing.missing.worst.success_gain == pytest.approx(-2 / 6)
+    assert pairing.missing.best.success_gain == pytest.approx(2 / 6)
+
+
+def test_nothing_but_missing_outcomes_is_an_error():
+    with pytest.raises(InvalidInput, match="no task has an outcome under both"):
+        compare(seeded(("t", "baseline", "0", None), ("t", "critic", "0", True)))
+
+
+def test_clusters_become_the_unit_and_belong_to_their_task():
+    rows = [(f"t{i}", arm, i % 3 == 0) for i in range(24) for arm in ("baseline", "critic")]
+    labels = [f"c{i // 2}" for i in range(24) for _ in range(2)]
+    columns = {"tasks": [r[0] for r in rows], "arms": [r[1] for r in rows], "success": [r[2] for r in rows]}
+    (pairing,) = compare(OutcomeTable.from_columns(**columns, clusters=labels))
+    assert pairing.pairs.clusters == tuple(labels[::2])
+    with pytest.raises(InvalidInput, match=r"task 't0' is in the clusters 'c0', 'other' \(row 1\)"):
+        compare(OutcomeTable.from_columns(**columns, clusters=["c0", "other", *labels[2:]]))
+    with pytest.raises(InvalidInput, match="task 't0' has no cluster"):
+        compare(OutcomeTable.from_columns(**columns, clusters=["", "", *labels[2:]]))
 
 
 def test_different_seeds_between_the_arms_are_a_caution():

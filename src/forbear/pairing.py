@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.errors import InvalidInput, listed, shown
+from forbear.records.codec import EpisodeKey
 from forbear.records.model import Episode
+from forbear.stats.clustered import ClusteredOutcomes
+from forbear.stats.missing import MissingOutcomes, planned_outcomes
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.verdict import Remark
 
@@ -58,9 +61,16 @@ class OutcomeTable:
     success: NDArray[np.bool_]
     places: Sequence[str]
     """Where each row came from ("outcomes.csv, line 7"), for messages."""
+    missing: NDArray[np.bool_] | None = None
+    """Where a run has no outcome (its `success` means nothing); None where every run has one."""
+    clusters: Labels | None = None
+    """What the task of each row belongs to; None where tasks are the unit."""
 
     def __post_init__(self) -> None:
-        lengths = [len(x) for x in (self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places)]
+        columns = [self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places]
+        columns += [] if self.missing is None else [self.missing]
+        columns += [] if self.clusters is None else [self.clusters.codes]
+        lengths = [len(x) for x in columns]
         if len(set(lengths)) > 1:
             raise InvalidInput(
                 "the columns task, arm, seed, success and place must have one entry per row, "
@@ -73,8 +83,9 @@ class OutcomeTable:
         *,
         tasks: Sequence[str],
         arms: Sequence[str],
-        success: Sequence[bool],
+        success: Sequence[bool | None],
         seeds: Sequence[str] | None = None,
+        clusters: Sequence[str] | None = None,
         places: Sequence[str] | None = None,
     ) -> Self:
         """Builds a table from plain lists, one entry per episode.
@@ -82,8 +93,9 @@ class OutcomeTable:
         Args:
             tasks: Task ids.
             arms: Arm names.
-            success: True where the episode succeeded.
+            success: True where the episode succeeded, None where it has no outcome.
             seeds: Seed names; omitted where there is one run per task and arm.
+            clusters: What each task belongs to, where tasks come in groups that are the unit.
             places: Where each row came from, for messages; omitted: its position.
         """
         return cls(
@@ -92,6 +104,8 @@ class OutcomeTable:
             seeds=Labels.of([""] * len(tasks) if seeds is None else seeds),
             success=np.array([bool(x) for x in success], dtype=np.bool_),
             places=[f"row {i}" for i in range(1, len(tasks) + 1)] if places is None else places,
+            missing=np.array([x is None for x in success], dtype=np.bool_) if None in success else None,
+            clusters=None if clusters is None else Labels.of(clusters),
         )
 
 
@@ -101,10 +115,13 @@ class Pairing:
 
     baseline: str
     treated: str
-    pairs: PairedOutcomes
+    pairs: PairedOutcomes | ClusteredOutcomes
+    """A plain table where every task has one pair, else the runs of each task."""
     excluded: Mapping[str, int]
-    """By arm: its tasks that were left out because the other arm has no outcome for them. Both arms are named."""
+    """By arm: its tasks that were left out because one of the arms has no outcome for them. Both arms are named."""
     cautions: tuple[Remark, ...] = ()
+    missing: MissingOutcomes | None = None
+    """Runs that are there without an outcome, and how far they could move the gain; None where there is none."""
 
 
 def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None) -> tuple[Pairing, ...]:
@@ -185,9 +202,12 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
         treated: The arm with it.
 
     Raises:
-        InvalidInput: An unknown arm, no common task, a duplicated (task, arm, seed), or several seeds per task.
+        InvalidInput: An unknown arm, no common task, a duplicated (task, arm, seed), or a task in two clusters.
     """
     before, after = (_arm(table, name) for name in (baseline, treated))
+    holes = table.missing is not None and bool(table.missing.any())
+    if before.repeated or after.repeated or holes or table.clusters is not None:
+        return _pair_runs(table, baseline=baseline, treated=treated, rows=(before.rows, after.rows))
     common = (before.row >= 0) & (after.row >= 0)
     pairs = int(np.count_nonzero(common))
     if not pairs:
@@ -213,32 +233,47 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
     )
 
 
-def pair_episodes(episodes: Iterable[Episode], *, treated: str, baseline: str = "baseline") -> Pairing:
-    """Pairs the episodes of two arms by task; episodes without outcome leave their pair out, and are counted.
+def pair_episodes(
+    episodes: Iterable[Episode],
+    *,
+    treated: str,
+    baseline: str = "baseline",
+    without_outcome: Iterable[EpisodeKey] = (),
+) -> Pairing:
+    """Pairs the episodes of two arms by task and seed; episodes without outcome leave their pair out and are bounded.
 
     Args:
         episodes: Of any arms, in any order.
         treated: The arm with the intervention.
         baseline: The arm without it.
+        without_outcome: Planned episodes that are not among `episodes` because they will have no outcome.
 
     Raises:
         InvalidInput: As `pair_arms`.
     """
-    chosen = [e for e in episodes if e.arm in (baseline, treated) and e.success is not None]
+    chosen = [e for e in episodes if e.arm in (baseline, treated)]
+    rows = [(e.task.id, e.arm, e.seed, e.success) for e in chosen]
+    rows += [(task, arm, seed, None) for task, seed, arm in without_outcome if arm in (baseline, treated)]
+    clusters = {e.task.id: e.task.cluster for e in chosen if e.task.cluster is not None}
     table = OutcomeTable.from_columns(
-        tasks=[e.task.id for e in chosen],
-        arms=[e.arm for e in chosen],
-        seeds=[str(e.seed) for e in chosen],
-        success=[e.success is True for e in chosen],
+        tasks=[task for task, _, _, _ in rows],
+        arms=[arm for _, arm, _, _ in rows],
+        seeds=[str(seed) for _, _, seed, _ in rows],
+        success=[success for _, _, _, success in rows],
+        # A task without a cluster is one of its own.
+        clusters=[clusters.get(task, task) for task, _, _, _ in rows] if clusters else None,
     )
     return pair_arms(table, baseline=baseline, treated=treated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arm:
+    rows: IntArray
     row: IntArray
-    """(tasks of the table,): the row of each task in this arm, −1 where it has none."""
+    """(tasks of the table,): a row of each task in this arm, −1 where it has none."""
     tasks: int
+    repeated: bool
+    """Whether a task has several rows."""
 
 
 def _arm(table: OutcomeTable, name: str) -> _Arm:
@@ -250,14 +285,114 @@ def _arm(table: OutcomeTable, name: str) -> _Arm:
     row = np.full(len(table.tasks.names), -1, dtype=np.int64)
     row[tasks] = rows
     # A task that came twice kept one of its rows, so one of them does not find itself again.
-    repeated = row[tasks] != rows
-    if repeated.any():
-        _refuse_repeats(table, name, rows)
-    return _Arm(row=row, tasks=rows.size)
+    return _Arm(rows=rows, row=row, tasks=rows.size, repeated=bool((row[tasks] != rows).any()))
+
+
+# --- Several runs per task, runs without an outcome, clusters -----------------------------------------------
+
+Runs = dict[int, dict[int, int]]
+"""Task code → seed code → row."""
+
+
+def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str, rows: tuple[IntArray, IntArray]) -> Pairing:
+    """Pairs run by run: by seed where the arms ran the same seeds, else task by task."""
+    before, after = _runs(table, baseline, rows[0]), _runs(table, treated, rows[1])
+    common = [task for task in before if task in after]
+    if not common:
+        raise InvalidInput(
+            f"the arms '{shown(baseline)}' and '{shown(treated)}' have no task in common. "
+            "Pairs need the same task ids in both arms."
+        )
+    by_seed = _seeds(before) == _seeds(after)
+    dropped, differing = 0, 0
+    planned: tuple[list[list[bool | None]], list[list[bool | None]]] = ([], [])
+    tasks = []
+    for task in common:
+        first, second = sorted(before[task]), sorted(after[task])
+        if by_seed and len(first) + len(second) > 2:
+            # Both arms were to run these seeds: what one of them lacks has no partner.
+            both = sorted(before[task].keys() & after[task].keys())
+            dropped += len(first) + len(second) - 2 * len(both)
+            first = second = both
+        if first:
+            tasks.append(task)
+            differing += sum(a != b for a, b in zip(first, second, strict=False))
+            for arm, runs, seeds in zip(planned, (before, after), (first, second), strict=True):
+                arm.append([_outcome(table, runs[task][seed]) for seed in seeds])
+    clusters = None if table.clusters is None else [_cluster(table, task, before, after) for task in tasks]
+    split = planned_outcomes(baseline=planned[0], treated=planned[1], clusters=clusters, arms=(baseline, treated))
+    if split.observed is None:
+        raise InvalidInput(
+            f"no task has an outcome under both '{shown(baseline)}' and '{shown(treated)}': nothing to compare."
+        )
+    used = _tasks_of(split.observed)
+    excluded = {name: len(runs) - used for name, runs in ((baseline, before), (treated, after))}
+    unequal = isinstance(split.observed, ClusteredOutcomes) and not split.observed.paired_seeds
+    return Pairing(
+        baseline=baseline,
+        treated=treated,
+        pairs=split.observed,
+        excluded=excluded,
+        cautions=(
+            *_unpaired_cautions(
+                {name: len(runs) - len(common) for name, runs in ((baseline, before), (treated, after))}
+            ),
+            *_run_cautions(dropped, unequal=unequal),
+            *(() if unequal else _seed_cautions(np.arange(sum(map(len, planned[0]))) < differing)),
+        ),
+        missing=split.missing,
+    )
+
+
+def _runs(table: OutcomeTable, arm: str, rows: IntArray) -> Runs:
+    runs: Runs = {}
+    for row in rows.tolist():
+        task = runs.setdefault(int(table.tasks.codes[row]), {})
+        if task.setdefault(int(table.seeds.codes[row]), row) != row:
+            _refuse_repeats(table, arm, rows)
+    return runs
+
+
+def _seeds(runs: Runs) -> set[int]:
+    return set().union(*runs.values())
+
+
+def _outcome(table: OutcomeTable, row: int) -> bool | None:
+    return None if table.missing is not None and table.missing[row] else bool(table.success[row])
+
+
+def _tasks_of(outcomes: PairedOutcomes | ClusteredOutcomes) -> int:
+    return outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
+
+
+def _cluster(table: OutcomeTable, task: int, before: Runs, after: Runs) -> str:
+    assert table.clusters is not None, "asked only where there are clusters"
+    rows = [*before[task].values(), *after[task].values()]
+    names = {table.clusters.names[code] for code in table.clusters.codes[rows].tolist()}
+    if len(names) > 1 or names == {""}:
+        what = f"is in the clusters {listed(sorted(names))}" if len(names) > 1 else "has no cluster"
+        raise InvalidInput(
+            f"task '{shown(table.tasks.names[task])}' {what} ({table.places[rows[0]]}). "
+            "Every task belongs to one cluster."
+        )
+    return str(names.pop())
+
+
+def _run_cautions(dropped: int, *, unequal: bool) -> tuple[Remark, ...]:
+    remarks = []
+    if dropped:
+        text = f"{dropped:,} runs have no partner with their seed in the other arm and were left out."
+        remarks.append(Remark(code="unpaired_runs", text=text))
+    if unequal:
+        text = (
+            "The arms ran different numbers of seeds: success rates are compared task by task, without pairs of runs."
+        )
+        remarks.append(Remark(code="seeds_unpaired", text=text))
+    return tuple(remarks)
 
 
 def _refuse_repeats(table: OutcomeTable, arm: str, rows: IntArray) -> None:
-    """Raises: two rows of one task are either one run written twice or several seeds."""
+    """Raises: one run is there twice."""
     first: dict[tuple[int, int], int] = {}
     for row in rows.tolist():
         key = (int(table.tasks.codes[row]), int(table.seeds.codes[row]))
@@ -273,11 +408,6 @@ def _refuse_repeats(table: OutcomeTable, arm: str, rows: IntArray) -> None:
                 f"{table.places[row]}. {hint}"
             )
         first[key] = row
-    seeds = (table.seeds.names[code] for code in np.unique(table.seeds.codes[rows]).tolist())
-    raise InvalidInput(
-        f"arm '{shown(arm)}' has several seeds per task ({listed(seeds)}); runs of one task are not independent pairs. "
-        "Decide on one seed: keep the rows of one seed per arm."
-    )
 
 
 def _unpaired_cautions(excluded: Mapping[str, int]) -> tuple[Remark, ...]:

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,3 +166,25 @@ def test_a_real_pilot_that_harms(decide, shared_data):
 @given(st.text(max_size=40), st.lists(st.sampled_from(["--json", "--gate", "--margin", "x", "0.1", "--", "-h"])))
 def test_no_arguments_are_a_bug(text, extra):
     assert run(["decide", "--counts", text, *extra]) in (0, 2, 20, 21)
+
+
+def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):
+    rng = np.random.default_rng(2)
+    path = tmp_path / "seeds.csv"
+    rows = ["task_id,arm,seed,success"]
+    for task in range(40):
+        for seed in range(3):
+            success = rng.random() < 0.4
+            rows.append(f"t{task},baseline,{seed},{int(success)}")
+            rows.append(f"t{task},critic,{seed},{'error' if (task, seed) == (0, 0) else int(success or task % 3 == 0)}")
+    path.write_text("\n".join(rows))
+    assert run(["decide", str(path), "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert (verdict["tasks"], verdict["pairs"], verdict["disrupted"]) == (40, 119, 0)
+    assert verdict["recommendation"] == "INTERVENE"
+    assert verdict["method"].startswith("score (Tango), tasks as units")
+    assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes"]
+    assert run(["decide", str(path), "--json", "--guarantee", "finite-sample"]) == 0
+    assert json.loads(capsys.readouterr().out)["method"] == "exact unconditional by seed, Bonferroni over 3 seeds"
+    assert run(["decide", str(path)]) == 0
+    assert "119 pairs" in capsys.readouterr().out

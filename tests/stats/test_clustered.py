@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-import pilots
 import reference
+import simulated
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, PairedOutcomes, Recommendation, decide, decide_arms
 from forbear.stats.clustered import (
     clustered_gain,
@@ -240,14 +240,14 @@ def test_unequal_seeds_have_no_table():
 @given(st.integers(2, 20), st.integers(2, 5), st.sampled_from([0.0, 0.1, -0.1]), st.integers(0, 2**32 - 1))
 def test_the_simulated_statistic_is_ours(tasks, seeds, gain, seed):
     rng = np.random.default_rng(seed)
-    counts = pilots.draw(rng, tasks=tasks, seeds=seeds, truth=pilots.agreeing(0.4, 0.1, 0.5), pilots=1)
+    counts = simulated.draw(rng, tasks=tasks, seeds=seeds, truth=simulated.agreeing(0.4, 0.1, 0.5), pilots=1)
     baseline, treated = [], []
-    for (recovered, disrupted), times in zip(pilots.splits(seeds), counts[0], strict=True):
+    for (recovered, disrupted), times in zip(simulated.splits(seeds), counts[0], strict=True):
         same = seeds - recovered - disrupted
         baseline += [[0] * recovered + [1] * disrupted + [0] * same] * int(times)
         treated += [[1] * recovered + [0] * disrupted + [0] * same] * int(times)
     ours = clustered_gain(ClusteredOutcomes(baseline=baseline, treated=treated)).statistic(gain)
-    assert ours == pytest.approx(pilots.statistics(counts, seeds, gain)[0], abs=1e-9)
+    assert ours == pytest.approx(simulated.statistics(counts, seeds, gain)[0], abs=1e-9)
 
 
 @pytest.mark.statistical
@@ -257,9 +257,9 @@ def test_coverage_and_size_over_the_grid():
     grid = itertools.product((20, 50, 100, 200), (2, 3, 5), (0.02, 0.05, 0.1, 0.2, 0.35), (0.0, 0.7, 1.0), (0.0, 0.5))
     for tasks, seeds, discordance, agreement, lean in grid:
         gain = lean * discordance
-        truth = pilots.agreeing(discordance, gain, agreement)
-        counts = pilots.draw(rng, tasks=tasks, seeds=seeds, truth=truth, pilots=4000)
-        z = pilots.statistics(counts, seeds, gain)
+        truth = simulated.agreeing(discordance, gain, agreement)
+        counts = simulated.draw(rng, tasks=tasks, seeds=seeds, truth=truth, pilots=4000)
+        z = simulated.statistics(counts, seeds, gain)
         coverage.append(np.mean(np.abs(z) <= stats.t.ppf(0.975, tasks - 1)))
         if lean == 0:
             size.append(np.mean(z > stats.t.ppf(0.95, tasks - 1)))
@@ -295,9 +295,9 @@ def test_rare_disasters_fool_the_approximation_but_not_the_finite_sample_test():
     # that happen to miss the disasters. 20,000 pilots: standard error .0015 at .05.
     rng, tasks, seeds = np.random.default_rng(11), 50, 3
     truth = [(0.99, 0.01 / 0.99, 0.0), (0.01, 0.0, 1.0)]
-    assert pilots.gain_of(truth) == pytest.approx(0)
-    counts = pilots.draw(rng, tasks=tasks, seeds=seeds, truth=truth, pilots=20_000)
-    approximate = np.mean(pilots.statistics(counts, seeds, 0.0) > stats.t.ppf(0.95, tasks - 1))
-    finite = np.mean(pilots.seedwise_rejects(rng, tasks=tasks, seeds=seeds, truth=truth, pilots=20_000, alpha=0.05))
+    assert simulated.gain_of(truth) == pytest.approx(0)
+    counts = simulated.draw(rng, tasks=tasks, seeds=seeds, truth=truth, pilots=20_000)
+    approximate = np.mean(simulated.statistics(counts, seeds, 0.0) > stats.t.ppf(0.95, tasks - 1))
+    finite = np.mean(simulated.seedwise_rejects(rng, tasks=tasks, seeds=seeds, truth=truth, pilots=20_000, alpha=0.05))
     assert finite <= 0.05
     assert approximate > finite

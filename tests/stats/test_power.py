@@ -4,9 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
-from forbear import InvalidInput
+from forbear import DecisionRule, InvalidInput, PairedOutcomes, Recommendation, decide
+from forbear.stats.exact import exact_unconditional, score_test
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.power import tasks_needed
+from forbear.stats.power import (
+    MOST_EXACT,
+    Effect,
+    approximate_tasks_needed,
+    effective_pairs,
+    minimum_detectable_gain,
+    power,
+    tasks_needed,
+)
+from forbear.stats.regions import rejection_region
 
 
 def score_power(n, gain, discordance, margin, z=1.6448536269514722):
@@ -29,7 +39,7 @@ def score_power(n, gain, discordance, margin, z=1.6448536269514722):
     ],
 )
 def test_the_named_size_has_about_the_asked_power(gain, discordance, margin):
-    n = tasks_needed(gain=gain, discordance=discordance, margin=margin)
+    n = approximate_tasks_needed(gain=gain, discordance=discordance, margin=margin)
     # Lattice steps move the power of one size; the mean over neighbours is what the approximation speaks of.
     powers = [score_power(m, gain, discordance, margin) for m in range(n - 3, n + 4)]
     assert np.mean(powers) == pytest.approx(0.8, abs=0.06)
@@ -37,25 +47,27 @@ def test_the_named_size_has_about_the_asked_power(gain, discordance, margin):
 
 def test_mcnemar_sample_size():
     # Miettinen (1968) at margin 0: ((1.645·√.14 + .842·√(.14 − .01))/.10)² = 84.4.
-    assert tasks_needed(gain=0.10, discordance=0.14) == 85
+    assert approximate_tasks_needed(gain=0.10, discordance=0.14) == 85
 
 
 def test_without_discordance_the_upper_limit_decides():
     # Tango's one-sided upper limit without discordant pairs is z²/(N + z²): below .02 from N = 133 on.
-    assert tasks_needed(gain=0.0, discordance=0.0, margin=0.02) == 133
+    assert approximate_tasks_needed(gain=0.0, discordance=0.0, margin=0.02) == 133
 
 
 @given(st.floats(0.01, 0.5), st.floats(0.0, 0.4), st.floats(0.5, 0.95))
 def test_more_is_needed_for_less(gain, extra, power):
-    n = tasks_needed(gain=gain, discordance=gain + extra, power=power)
-    assert n >= tasks_needed(gain=gain, discordance=gain + extra, power=power - 0.2)
-    assert n >= tasks_needed(gain=gain, discordance=gain + extra, power=power, alpha=0.1)
-    assert n <= tasks_needed(gain=gain, discordance=gain + extra, power=power, margin=gain / 2)
-    assert tasks_needed(gain=-gain, discordance=gain + extra, power=power) == n
+    n = approximate_tasks_needed(gain=gain, discordance=gain + extra, power=power)
+    assert n >= approximate_tasks_needed(gain=gain, discordance=gain + extra, power=power - 0.2)
+    assert n >= approximate_tasks_needed(gain=gain, discordance=gain + extra, power=power, alpha=0.1)
+    assert n <= approximate_tasks_needed(gain=gain, discordance=gain + extra, power=power, margin=gain / 2)
+    assert approximate_tasks_needed(gain=-gain, discordance=gain + extra, power=power) == n
 
 
 def test_no_number_of_tasks_tells_a_gain_from_itself():
-    assert tasks_needed(gain=0.02, discordance=0.1, margin=0.02) is None
+    assert approximate_tasks_needed(gain=0.02, discordance=0.1, margin=0.02) is None
+    for tiny in (5e-324, 1e-200, 1e-12):
+        assert approximate_tasks_needed(gain=tiny, discordance=0.1) is None
 
 
 @pytest.mark.parametrize(
@@ -71,4 +83,119 @@ def test_no_number_of_tasks_tells_a_gain_from_itself():
 )
 def test_impossible_questions(keywords):
     with pytest.raises(InvalidInput):
-        tasks_needed(**keywords)
+        approximate_tasks_needed(**keywords)
+
+
+# --- Exact --------------------------------------------------------------------------------------------------
+
+
+def table(recovered, disrupted, n):
+    return PairedOutcomes(both_fail=n - recovered - disrupted, recovered=recovered, disrupted=disrupted, both_succeed=0)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+@pytest.mark.parametrize("margin", [-0.05, 0.0, 0.02])
+@pytest.mark.parametrize("n", [4, 17, 30, pytest.param(60, marks=pytest.mark.slow)])
+def test_the_region_is_where_the_tests_reject(n, margin, alpha):
+    critical = rejection_region(n_pairs=n, margin=margin, alpha=alpha)
+    for total in range(n + 1):
+        for recovered in {max(int(critical[total]) - 1, 0), min(int(critical[total]), total)}:
+            pairs = table(recovered, total - recovered, n)
+            rejected = (
+                exact_unconditional(pairs, margin=margin).pvalue <= alpha
+                and score_test(pairs, margin=margin).pvalue < alpha
+            )
+            assert rejected == (recovered >= critical[total]), (total, recovered)
+
+
+@pytest.mark.parametrize("rule", [DecisionRule(), DecisionRule(margin=-0.05, worthwhile=0.1, alpha=0.1)])
+@pytest.mark.parametrize(("gain", "discordance"), [(0.2, 0.3), (-0.1, 0.3), (0.0, 0.0), (0.4, 0.4)])
+def test_power_sums_the_verdicts_of_all_tables(rule, gain, discordance):
+    n = 16
+    recovered, disrupted, _ = reference.lattice(n)
+    masses = reference.masses(n, gain, discordance)
+    verdicts = [
+        decide(table(int(c), int(b), n), rule).recommendation for c, b in zip(recovered, disrupted, strict=True)
+    ]
+    ours = power(Effect(gain=gain, discordance=discordance), tasks=n, rule=rule)
+    for recommendation, probability in (
+        (Recommendation.INTERVENE, ours.intervene),
+        (Recommendation.FORBEAR, ours.forbear),
+        (Recommendation.UNDECIDED, ours.undecided),
+    ):
+        expected = masses[[v is recommendation for v in verdicts]].sum()
+        assert probability == pytest.approx(expected, abs=1e-9)
+    assert ours.point_rule == pytest.approx(masses[recovered > disrupted].sum(), abs=1e-9)
+
+
+@pytest.mark.parametrize(("tasks", "expected"), [(50, 0.575), (100, 0.887), (200, 0.992)])
+def test_power_at_pilot_sizes_is_that_found_before_this_code_was_written(tasks, expected):
+    assert power(Effect(gain=0.10, discordance=0.14), tasks=tasks).intervene == pytest.approx(expected, abs=6e-4)
+
+
+def test_what_the_point_rule_would_have_risked():
+    # 50 tasks, 18 % discordant: it deploys a useless intervention 43.3 % of the time, one that costs 2.3 points 29.0 %.
+    for gain, risk in ((0.0, 0.433), (-0.023, 0.290)):
+        ours = power(Effect(gain=gain, discordance=0.18), tasks=50)
+        assert ours.point_rule == pytest.approx(risk, abs=6e-4)
+        assert ours.intervene <= 0.05
+
+
+def test_from_that_many_tasks_on_the_power_holds():
+    effect = Effect(gain=0.2, discordance=0.3)
+    n = tasks_needed(effect)
+    powers = [power(effect, tasks=m).intervene for m in range(n - 1, n + 11)]
+    assert powers[0] < 0.8 <= min(powers[1:])
+    assert n == pytest.approx(approximate_tasks_needed(gain=0.2, discordance=0.3), rel=0.2)
+
+
+def test_a_harmful_truth_is_planned_for_its_own_verdict():
+    effect = Effect(gain=-0.2, discordance=0.3)
+    n = tasks_needed(effect)
+    assert power(effect, tasks=n).forbear >= 0.8
+    assert n < tasks_needed(Effect(gain=-0.1, discordance=0.3))
+
+
+def test_the_smallest_gain_is_where_the_power_crosses():
+    gain = minimum_detectable_gain(tasks=60, discordance=0.3)
+    assert power(Effect(gain=gain, discordance=0.3), tasks=60).intervene >= 0.8
+    assert power(Effect(gain=gain - 2e-4, discordance=0.3), tasks=60).intervene < 0.8
+    assert minimum_detectable_gain(tasks=10, discordance=0.05) is None
+
+
+def test_exact_and_approximate_power_meet():
+    effect = Effect(gain=0.05, discordance=0.15)
+    below, above = (power(effect, tasks=n) for n in (MOST_EXACT, MOST_EXACT + 1))
+    assert (below.method, above.method) == ("exact", "normal approximation")
+    assert below.intervene == pytest.approx(above.intervene, abs=0.02)
+    assert below.forbear == pytest.approx(above.forbear, abs=0.02)
+    assert below.point_rule == pytest.approx(above.point_rule, abs=0.01)
+
+
+def test_seeds_count_by_how_much_they_agree():
+    assert effective_pairs(tasks=100, seeds=3, agreement=0.0) == 300
+    assert effective_pairs(tasks=100, seeds=3, agreement=1.0) == 100
+    assert effective_pairs(tasks=100, seeds=3, agreement=0.5) == 150
+    one, three = (power(Effect(gain=0.1, discordance=0.2), tasks=40, seeds=k, agreement=0.3) for k in (1, 3))
+    assert three.intervene > one.intervene
+
+
+def test_rates_give_the_effect():
+    effect = Effect.from_rates(failure_rate=0.42, recovery_rate=7 / 42, disruption_rate=11 / 58)
+    assert (effect.gain, effect.discordance) == (pytest.approx(-0.04), pytest.approx(0.18))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: Effect(gain=0.3, discordance=0.2),
+        lambda: Effect.from_rates(failure_rate=1.2, recovery_rate=0.1, disruption_rate=0.1),
+        lambda: power(Effect(gain=0.1, discordance=0.2), tasks=0),
+        lambda: power(Effect(gain=0.1, discordance=0.2), tasks=10, agreement=1.5),
+        lambda: tasks_needed(Effect(gain=0.1, discordance=0.2), power=1.0),
+        lambda: minimum_detectable_gain(tasks=10, discordance=2.0),
+    ],
+)
+def test_impossible_plans(ask):
+    with pytest.raises(InvalidInput):
+        ask()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -23,7 +23,9 @@ FILE is a table with one row per task and arm: CSV, TSV or JSONL, with a header.
     task_id,arm,seed,success
     t1,baseline,0,1
     t1,rollback,0,0
-`seed` may be missing; success is 0/1, true/false, yes/no or pass/fail. Two
+success is 0/1, true/false, yes/no or pass/fail; empty or error where the run
+has no outcome: left out, counted, bounded. `seed` tells several runs of a task
+apart; `cluster` says what tasks belong to, where that is the unit. Two
 files are two arms, baseline first, and need no `arm` column. `-` is standard
 input. Tasks that only one arm has are left out and counted.
 
@@ -36,7 +38,8 @@ INTERVENE   gains up to --margin are rejected: switch it on
 FORBEAR     gains of --worthwhile or more are rejected: leave it off
 UNDECIDED   the pilot cannot tell: leave it off
 
-One run per task and arm; several treated arms share one error rate (Holm).
+Several runs per task: tasks are the unit, runs are paired by seed. Several
+treated arms share one error rate (Holm).
 
 \b
 Examples:
@@ -81,6 +84,14 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 @click.option("--arm-col", metavar="NAME", help="Column of the arms. [default: arm]")
 @click.option("--seed-col", metavar="NAME", help="Column of the seeds. [default: seed, if there is one]")
 @click.option("--success-col", metavar="NAME", help="Column of the outcomes. [default: success]")
+@click.option("--cluster-col", metavar="NAME", help="Column of what tasks belong to. [default: cluster, if there]")
+@click.option(
+    "--guarantee",
+    type=click.Choice(["approximate", "finite-sample"]),
+    default="approximate",
+    show_default=True,
+    help="For several seeds per task: nominal error rates, or never exceeded.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE, 20 FORBEAR, 21 UNDECIDED.")
 def decide(
@@ -95,6 +106,8 @@ def decide(
     arm_col: str | None,
     seed_col: str | None,
     success_col: str | None,
+    cluster_col: str | None,
+    guarantee: Literal["approximate", "finite-sample"],
     as_json: bool,
     gate: bool,
 ) -> int:
@@ -103,9 +116,9 @@ def decide(
     from forbear.stats.decision import decide_arms
     from forbear.stats.verdict import DecisionRule
 
-    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
+    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
-    names |= {"--seed-col": seed_col, "--success-col": success_col}
+    names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
     ignored: tuple[str, ...] = ()
     if counts is not None:
         clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
@@ -119,6 +132,7 @@ def decide(
     verdicts = decide_arms(
         {one.treated: one.pairs for one in pairings},
         rule,
+        missing={one.treated: one.missing for one in pairings},
         excluded={one.treated: one.excluded for one in pairings},
         cautions={one.treated: one.cautions for one in pairings},
     )
@@ -148,6 +162,7 @@ def _from_files(files: tuple[str, ...], names: dict[str, str | None]) -> tuple[t
         arm=names["--arm-col"],
         seed=names["--seed-col"],
         success="success" if names["--success-col"] is None else names["--success-col"],
+        cluster=names["--cluster-col"],
     )
     read = read_outcomes(files, columns=columns)
     baseline = names["--baseline"] if read.baseline is None else read.baseline

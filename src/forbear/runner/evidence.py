@@ -48,7 +48,10 @@ def evidence_of(result: PilotResult) -> Evidence:
     baseline, treated = frozen.arms[0], frozen.arms[1:]
     controls = frozenset(arm.name for arm in treated if is_control(arm))
     pairings = {
-        arm.name: pair_episodes(result.episodes.values(), baseline=baseline.name, treated=arm.name) for arm in treated
+        arm.name: pair_episodes(
+            result.episodes.values(), baseline=baseline.name, treated=arm.name, without_outcome=result.exclusions
+        )
+        for arm in treated
     }
     churn = [
         Remark(
@@ -73,12 +76,15 @@ def evidence_of(result: PilotResult) -> Evidence:
         verdicts |= decide_arms(
             {name: pairings[name].pairs for name in candidates},
             rule,
+            missing={name: pairings[name].missing for name in candidates},
             excluded={name: pairings[name].excluded for name in candidates},
             cautions={name: cautions[name] for name in candidates},
         )
     for name in controls:
         pairing = pairings[name]
-        verdicts[name] = decide(pairing.pairs, rule, excluded=pairing.excluded, cautions=cautions[name])
+        verdicts[name] = decide(
+            pairing.pairs, rule, missing=pairing.missing, excluded=pairing.excluded, cautions=cautions[name]
+        )
     episodes = [episode for episode in result.episodes.values() if episode.arm == baseline.name]
     return Evidence(
         verdicts={arm.name: verdicts[arm.name] for arm in treated},
@@ -115,15 +121,6 @@ def _cautions(result: PilotResult, arm: Arm) -> list[Remark]:
                 code="independent_design",
                 text="Arms were run apart with draws of their own: recovery and disruption include the agent's own "
                 "run-to-run variation; compare them with the rerun arm's.",
-            )
-        )
-    missing = counted.missing + baseline.missing
-    if missing:
-        cautions.append(
-            Remark(
-                code="missing_outcomes",
-                text=f"{counted.missing} episodes of this arm and {baseline.missing} of the baseline have no outcome; "
-                "their pairs are left out.",
             )
         )
     if arm.policy is not None:

@@ -150,7 +150,10 @@ class _Pilot:
         try:
             episode = await run_episode(cell, arm.policy, self._memo(row, cell), check=self.check)
         except Exception as error:
-            error.add_note(f"in {cell.name}; what was found before is in the journal")
+            error.add_note(
+                f"in {cell.name}; what was found before is in the journal. If the agent itself fails so, have it raise "
+                "forbear.AgentError (a failure); if the world outside broke, forbear.ProviderError (no outcome)."
+            )
             raise
         if episode.success is None:
             self._note_broken(row, arm, episode)

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
-from forbear.errors import InvalidInput, described
+from forbear.errors import InvalidInput, described, shown
 from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.evidence import Evidence, evidence
 from forbear.stats.exact import OneSided
 from forbear.stats.intervals import Estimate
+from forbear.stats.missing import MissingOutcomes, Outcomes
 from forbear.stats.paired import PairedOutcomes
-from forbear.stats.power import tasks_needed
+from forbear.stats.power import approximate_tasks_needed
 from forbear.stats.verdict import DecisionRule, Recommendation, Remark, Verdict, points
 
 _FEW_DISCORDANT = 10
@@ -18,13 +21,11 @@ _FEW_DISCORDANT = 10
 _MOST_TASKS = 1_000_000
 
 
-Outcomes = PairedOutcomes | ClusteredOutcomes
-
-
 def decide(
     outcomes: Outcomes,
     rule: DecisionRule = DecisionRule(),
     *,
+    missing: MissingOutcomes | None = None,
     excluded: Mapping[str, int] | None = None,
     cautions: Sequence[Remark] = (),
 ) -> Verdict:
@@ -40,19 +41,28 @@ def decide(
     Args:
         outcomes: One pair per task (a table), or several seeds per task; at least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
+        missing: Runs without an outcome (`planned_outcomes` makes both); bounded, and the verdict re-tested there.
         excluded: Tasks left out of the table, by arm; echoed.
         cautions: What the caller knows and the table does not; listed first.
 
     Raises:
         InvalidInput: No pairs, or an argument of another type.
     """
-    return _verdict(_evidence(outcomes, rule), rule, arms=1, excluded=excluded, cautions=cautions)
+    verdict = _verdict(_evidence(outcomes, rule), rule, arms=1, excluded=excluded, cautions=cautions)
+    if missing is None:
+        return verdict
+    worst, best = (
+        _verdict(_evidence(bound, rule), rule, arms=1, excluded=None, cautions=())
+        for bound in (missing.worst, missing.best)
+    )
+    return _with_missing(verdict, missing, worst, best)
 
 
 def decide_arms(
     arms: Mapping[str, Outcomes],
     rule: DecisionRule = DecisionRule(),
     *,
+    missing: Mapping[str, MissingOutcomes | None] | None = None,
     excluded: Mapping[str, Mapping[str, int]] | None = None,
     cautions: Mapping[str, Sequence[Remark]] | None = None,
 ) -> dict[str, Verdict]:
@@ -63,6 +73,7 @@ def decide_arms(
     Args:
         arms: The outcomes of each treated arm, as for `decide`. An arm that was dropped on the way stays in the family.
         rule: Margin, worthwhile gain and error rates, the same for all.
+        missing: By treated arm, its runs without an outcome; each arm is re-tested with the others as observed.
         excluded: By treated arm, tasks left out by arm; echoed.
         cautions: By treated arm; listed first.
 
@@ -72,18 +83,21 @@ def decide_arms(
     if not isinstance(arms, Mapping) or not arms:
         raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {described(arms)}.")
     data = {name: _evidence(outcomes, rule) for name, outcomes in arms.items()}
-    adjusted = holm({name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()})
-    return {
-        name: _verdict(
-            arm,
-            rule,
-            arms=len(arms),
-            adjusted=adjusted[name] if len(arms) > 1 else None,
-            excluded=(excluded or {}).get(name),
-            cautions=(cautions or {}).get(name, ()),
-        )
-        for name, arm in data.items()
-    }
+    pvalues = {name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()}
+
+    def verdict_on(name: str, arm: Evidence, remarks: Sequence[Remark]) -> Verdict:
+        adjusted = holm({**pvalues, name: arm.pvalue(rule.margin, "greater")})[name] if len(arms) > 1 else None
+        left_out = (excluded or {}).get(name)
+        return _verdict(arm, rule, arms=len(arms), adjusted=adjusted, excluded=left_out, cautions=remarks)
+
+    verdicts = {}
+    for name, arm in data.items():
+        verdicts[name] = verdict_on(name, arm, (cautions or {}).get(name, ()))
+        holes = (missing or {}).get(name)
+        if holes is not None:
+            worst, best = (verdict_on(name, _evidence(bound, rule), ()) for bound in (holes.worst, holes.best))
+            verdicts[name] = _with_missing(verdicts[name], holes, worst, best)
+    return verdicts
 
 
 def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
@@ -108,7 +122,8 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
 def _evidence(outcomes: Outcomes, rule: DecisionRule) -> Evidence:
     if not isinstance(outcomes, PairedOutcomes | ClusteredOutcomes):
         raise InvalidInput(
-            f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. From two lists: "
+            f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. "
+            "From two lists of outcomes: "
             "PairedOutcomes.from_outcomes(baseline=..., treated=...)."
         )
     if not isinstance(rule, DecisionRule):
@@ -178,11 +193,12 @@ def _verdict(
 
 def _tasks_for_a_verdict(data: Evidence, gain: float, rule: DecisionRule) -> int | None:
     """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts."""
-    discordance, targets = max(data.discordance, abs(gain)), []
+    approximate = partial(approximate_tasks_needed, gain=gain, discordance=max(data.discordance, abs(gain)))
+    targets = []
     if gain > rule.margin:
-        targets.append(tasks_needed(gain=gain, discordance=discordance, margin=rule.margin, alpha=rule.alpha))
+        targets.append(approximate(margin=rule.margin, alpha=rule.alpha))
     if gain < rule.worthwhile:
-        targets.append(tasks_needed(gain=gain, discordance=discordance, margin=rule.worthwhile, alpha=rule.harm_alpha))
+        targets.append(approximate(margin=rule.worthwhile, alpha=rule.harm_alpha))
     pairs = min((n for n in targets if n is not None), default=_MOST_TASKS + 1)
     tasks = math.ceil(pairs * data.tasks_per_pair)
     # A pilot that just failed to decide needs at least as many again.
@@ -219,6 +235,22 @@ def _reasons_undecided(gain: Estimate, needed: int | None) -> list[Remark]:
     else:
         text = f"If the truth is as observed, a new pilot needs about {needed:,} tasks to decide (80% of the time)."
     return [*reasons, _remark("tasks_needed", text)]
+
+
+def _with_missing(verdict: Verdict, missing: MissingOutcomes, worst: Verdict, best: Verdict) -> Verdict:
+    """The verdict with a caution on the runs without an outcome: whether they could overturn it."""
+    counts = " and ".join(f"{count} of '{shown(arm)}'" for arm, count in missing.by_arm.items() if count)
+    low, high = worst.success_gain.value, best.success_gain.value
+    text = f"Runs without an outcome: {counts}. Whatever they were, the gain of all planned pairs lies between "
+    text += f"{points(low)} and {points(high)}"
+    others = dict.fromkeys(
+        bound.recommendation.value for bound in (worst, best) if bound.recommendation is not verdict.recommendation
+    )
+    if others:
+        remark = _remark("missing_outcomes_decide", f"{text}, and the verdict could be {' or '.join(others)}.")
+    else:
+        remark = _remark("missing_outcomes", f"{text}; the verdict stays the same.")
+    return replace(verdict, cautions=(*verdict.cautions, remark))
 
 
 def _cautions(data: Evidence, arms: int) -> list[Remark]:

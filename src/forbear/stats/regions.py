@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, gammaln, xlog1py, xlogy
+from scipy.special import betainc, gammaln, ndtri, xlog1py, xlogy
 
 from forbear.stats.intervals import restricted_discordance, tango_statistic
 
@@ -43,17 +43,18 @@ def binomial(count: Counts, trials: Counts, p: Floats | float) -> Floats:
 
 def midp_region(*, recovered: int, disrupted: int, n_pairs: int) -> Counts:
     """Tables whose conditional mid-p at margin 0 is at most that of the observed one."""
-
-    def midp(count: Counts, trials: Counts) -> Floats:
-        return (at_least(count, trials, 0.5) + at_least(count + 1, trials, 0.5)) / 2
-
     n = np.arange(n_pairs + 1)
     discordant = recovered + disrupted
-    limit = float(midp(np.array(recovered), np.array(discordant))) * (1 + _TIE)
+    limit = float(_midp(np.array(recovered), np.array(discordant))) * (1 + _TIE)
     # Every row is met near the same standardised split; the exact mid-p then says where.
     z = (recovered - disrupted) / math.sqrt(max(discordant, 1))
     guess = np.ceil((n + z * np.sqrt(n)) / 2).astype(np.int64)
-    return _first_extreme(lambda count, trials: midp(count, trials) <= limit, guess)
+    return _first_extreme(lambda count, trials: _midp(count, trials) <= limit, guess)
+
+
+def _midp(count: Counts, trials: Counts) -> Floats:
+    """P(X > count) + P(X = count)/2 for X ~ Bin(trials, ½)."""
+    return (at_least(count, trials, 0.5) + at_least(count + 1, trials, 0.5)) / 2
 
 
 def em_region(*, recovered: int, disrupted: int, n_pairs: int, margin: float) -> Counts:
@@ -64,6 +65,58 @@ def em_region(*, recovered: int, disrupted: int, n_pairs: int, margin: float) ->
     n = np.arange(n_pairs + 1)
     guess = _critical_scores(lattice, np.repeat(_scores(lattice, *observed), n_pairs + 1), n)
     return _first_extreme(lambda count, trials: _estimated_pvalues(lattice, margin, count, trials) <= limit, guess)
+
+
+def rejection_region(*, n_pairs: int, margin: float, alpha: float) -> Counts:
+    """The tables on which a verdict rejects Δ ≤ margin: exact p-value at most alpha, and the score test below it.
+
+    The largest region of the test's ordering whose worst case is at most alpha, found by bisection over the distinct
+    values of the ordering; met with the score test's region, as verdicts do.
+    """
+    n = np.arange(n_pairs + 1)
+    if margin == 0:
+        ordering = _midp
+    else:
+        lattice = _score_lattice(n_pairs, margin)
+
+        def ordering(count: Counts, trials: Counts) -> Floats:
+            return _estimated_pvalues(lattice, margin, count, trials)
+
+    z = -float(ndtri(alpha))
+    psi = n / n_pairs
+    guess = np.ceil((n + n_pairs * margin + z * np.sqrt(n_pairs * np.maximum(psi - margin**2, 0))) / 2).astype(np.int64)
+
+    def region(limit: float) -> Counts:
+        return _first_extreme(lambda count, trials: ordering(count, trials) <= limit, guess)
+
+    def size(critical: Counts) -> float:
+        return worst_case(critical, margin)[0] if (critical <= n).any() else 0.0
+
+    for low, high in ((alpha / 4, 1.5 * alpha), (0.0, 1.0)):
+        inner, outer = region(low), region(high)
+        row = np.repeat(n, inner - outer)
+        count = outer[row] + np.arange(len(row)) - np.repeat(np.cumsum(inner - outer) - (inner - outer), inner - outer)
+        values = np.minimum(ordering(count, row), high) if len(row) else np.empty(0)
+        # Ordered cells, ties together: the region up to the k-th distinct value is the inner one and these cells.
+        distinct = np.sort(values)
+        distinct = distinct[np.append(np.diff(distinct) > _TIE * distinct[1:], True)] if len(row) else distinct
+        best, first, last = inner, -1, len(distinct)
+        while last - first > 1:
+            middle = (first + last) // 2
+            grown = inner - np.bincount(row[values <= distinct[middle] * (1 + _TIE)], minlength=n_pairs + 1)
+            if size(grown) <= alpha:
+                best, first = grown, middle
+            else:
+                last = middle
+        if (first >= 0 or size(inner) <= alpha) and (last < len(distinct) or high == 1.0):
+            break
+    score = _first_extreme(
+        lambda count, trials: (
+            tango_statistic(count.astype(float), (trials - count).astype(float), n=n_pairs, gain=margin) > z
+        ),
+        guess,
+    )
+    return np.maximum(best, score)
 
 
 def _first_extreme(extreme: Callable[[Counts, Counts], NDArray[np.bool_]], guess: Counts) -> Counts:

@@ -167,20 +167,25 @@ names = st.one_of(
     st.text(st.characters(exclude_characters='",\t\r\n\0', exclude_categories=["Cs"]), min_size=0, max_size=20),
     st.text("ab", min_size=1, max_size=130),
 )
-flags = st.sampled_from(["0", "1", "true", "FALSE", "Yes", "no", "pass", "Fail", "0", "1", "1", "maybe", " 1", ""])
-good_flags = st.sampled_from(["0", "1", "true", "FALSE", "Yes"])
+flags = st.sampled_from(
+    ["0", "1", "true", "FALSE", "Yes", "no", "pass", "Fail", "0", "1", "1", "maybe", " 1", "", "Error"]
+)
+good_flags = st.sampled_from(["0", "1", "true", "FALSE", "Yes", "error"])
 good_names = names.filter(lambda name: name.strip(" \t"))
 records = st.one_of(
-    st.lists(st.tuples(good_names, good_names, names, good_flags), min_size=1, max_size=40),
-    st.lists(st.tuples(names, names, names, flags), max_size=10),
+    st.lists(st.tuples(good_names, good_names, names, good_flags, names), min_size=1, max_size=40),
+    st.lists(st.tuples(names, names, names, flags, names), max_size=10),
 )
 endings = st.sampled_from(["\n", "\r\n", "\r"])
+
+
+HEADER_NAMES = ("task_id", "arm", "seed", "success")
 
 
 @settings(max_examples=300)
 @given(records, endings, st.sampled_from([",", "\t"]), st.sampled_from(["", "\n", "\r\n\n", "x", ",", "\0", " "]))
 def test_both_readers_give_the_same_table_or_the_same_error(tmp_path_factory, records, ending, delimiter, tail):
-    text = ending.join(delimiter.join(row) for row in [("task_id", "arm", "seed", "success"), *records]) + ending + tail
+    text = ending.join(delimiter.join(row) for row in [(*HEADER_NAMES, "cluster"), *records]) + ending + tail
     path = tmp_path_factory.mktemp("both") / "outcomes.csv"
     path.write_bytes(text.encode())
 
@@ -199,8 +204,9 @@ def test_both_readers_give_the_same_table_or_the_same_error(tmp_path_factory, re
         return
 
     def listing(content):
-        columns = (content.tasks, content.arms, content.seeds)
-        return [[column.names[code] for code in column.codes] for column in columns], content.success.tolist()
+        columns = (content.tasks, content.arms, content.seeds, content.clusters)
+        listed = [[column.names[code] for code in column.codes] for column in columns]
+        return listed, content.success.tolist(), content.missing.tolist()
 
     assert listing(fast) == listing(careful)
     assert list(fast.lines[0]) == careful.lines[0]
@@ -269,7 +275,7 @@ ERRORS = [
     (b"\n\r\n  \n", "is empty"),
     (HEADER, "holds no outcomes, only a header"),
     (GOOD + "t3,baseline,0,maybe\n", r"line 6: success is 'maybe'; expected 0 or 1"),
-    (GOOD + "t3,baseline,0,\n", r"line 6: success is ''; expected 0 or 1.*leave its row out"),
+    (GOOD + "t3,baseline,0,2\n", r"line 6: success is '2'; expected 0 or 1.*write error"),
     (GOOD + '"t\n3",baseline,0,2\n', "line 6: success is '2'"),
     (GOOD + "t3,baseline,0\n", "line 6 has 3 fields, the header has 4"),
     (GOOD + "t3,baseline,0,1,9\n", "line 6 has 5 fields, the header has 4"),
@@ -300,7 +306,7 @@ ERRORS = [
     ('{"task_id": 1.5, "arm": "a", "success": 1}', "line 1: 'task_id' is 1.5; expected text or a whole number"),
     ('{"task_id": true, "arm": "a", "success": 1}', "line 1: 'task_id' is true"),
     ('{"task_id": "\\ud800", "arm": "a", "success": 1}', "half a character"),
-    ('{"task_id": "t", "arm": "a", "success": null}', "line 1: success is 'null'"),
+    ('{"task_id": "t", "arm": "a", "success": 2}', "line 1: success is '2'"),
     ('{"task_id": "t", "arm": "a", "success": NaN}', "line 1: success is 'NaN'"),
     ('{"task_id": "t", "arm": "a", "success": [1]}', "line 1: success is"),
     (
@@ -356,10 +362,27 @@ def test_one_or_two_files(write):
         read_outcomes(["-", "-"])
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "task_id,arm,success,cluster\nt,a,1,x\nt,b,,x\nu,a,ERROR,y\nu,b,0,y\n",
+        'task_id,arm,success,cluster\n"t",a,1,x\nt,b,,x\nu,a,ERROR,y\nu,b,0,y\n',
+        '{"task_id":"t","arm":"a","success":1,"cluster":"x"}\n{"task_id":"t","arm":"b","success":null,"cluster":"x"}\n'
+        '{"task_id":"u","arm":"a","success":"error","cluster":"y"}\n'
+        '{"task_id":"u","arm":"b","success":0,"cluster":"y"}\n',
+    ],
+)
+def test_a_run_without_outcome_is_missing_not_a_failure(write, content):
+    table = read_outcomes(write(content)).table
+    assert table.missing.tolist() == [False, True, True, False]
+    assert table.success[[0, 3]].tolist() == [True, False]
+    assert [table.clusters.names[code] for code in table.clusters.codes] == ["x", "x", "y", "y"]
+
+
 def test_a_column_named_twice_is_an_error(write):
     path = write(GOOD)
     for content in (GOOD, json.dumps({"task_id": "t", "arm": "a", "success": 1})):
-        with pytest.raises(InvalidInput, match="four different columns"):
+        with pytest.raises(InvalidInput, match="must be different columns"):
             read_outcomes(write(content), columns=Columns(arm="task_id"))
     with pytest.raises(InvalidInput, match="no column 'run'"):
         read_outcomes(path, columns=Columns(seed="run"))

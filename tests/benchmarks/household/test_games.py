@@ -89,7 +89,9 @@ def test_the_game_behind_the_malformed_ones_is_sound():
 
 
 @pytest.mark.parametrize(
-    "content", [b"not gzip at all", gzip.compress(line().encode() * 50)[:-40], gzip.compress(b'{"id": 3}')]
+    "content",
+    [b"not gzip at all", gzip.compress(line().encode() * 50)[:-40], gzip.compress(b'{"id": 3}')],
+    ids=["not gzip", "cut off", "no text"],
 )
 def test_a_file_that_is_not_games_is_refused(content, tmp_path, rules):
     path = tmp_path / "games.jsonl.gz"

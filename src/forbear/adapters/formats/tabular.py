@@ -55,6 +55,8 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Column
         seeds=content.seeds,
         success=content.success,
         places=_Places(names, content.lines),
+        missing=content.missing,
+        clusters=content.clusters,
     )
     return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored)
 

@@ -16,8 +16,14 @@ SUCCESS = {
 }
 """What a success column may hold, in any case."""
 
+MISSING = frozenset({"", "error"})
+"""What it holds, in any case, where a run has no outcome: the world failed, not the agent."""
+
 BLANKS = " \t"
 """Stripped around every name and value."""
+
+
+TWICE = "{source}: task, arm, seed, success and cluster must be different columns; one was named twice."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,7 @@ class Columns:
     arm: str | None = None
     seed: str | None = None
     success: str = "success"
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,7 @@ class Positions:
     arm: int | None
     seed: int | None
     success: int
+    cluster: int | None
     ignored: tuple[str, ...]
     """The other columns."""
 
@@ -50,6 +58,10 @@ class Content:
     arms: Labels
     seeds: Labels
     success: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
+    """Where there is no outcome."""
+    clusters: Labels | None
+    """None where no source has such a column."""
     lines: Sequence[Sequence[int]]
     """Per source: the line on which each of its rows starts."""
     has_arm: Sequence[bool]
@@ -80,13 +92,13 @@ def locate(header: Sequence[str], columns: Columns, *, source: str, needs_arm: b
     seed = find(columns.seed or "seed", "--seed-col", needed=columns.seed is not None)
     assert task is not None
     assert success is not None
-    used = {task, success, arm, seed}
-    if len(used - {None}) != len([x for x in (task, success, arm, seed) if x is not None]):
-        raise InvalidInput(
-            f"{source}: task, arm, seed and success must be four different columns; one was named twice."
-        )
+    cluster = find(columns.cluster or "cluster", "--cluster-col", needed=columns.cluster is not None)
+    found = [at for at in (task, success, arm, seed, cluster) if at is not None]
+    used = set(found)
+    if len(used) != len(found):
+        raise InvalidInput(TWICE.format(source=source))
     ignored = tuple(name for i, name in enumerate(header) if i not in used)
-    return Positions(task=task, arm=arm, seed=seed, success=success, ignored=ignored)
+    return Positions(task=task, arm=arm, seed=seed, success=success, cluster=cluster, ignored=ignored)
 
 
 def missing_column(name: str, header: Sequence[str], *, source: str, option: str) -> str:
@@ -103,14 +115,14 @@ def missing_column(name: str, header: Sequence[str], *, source: str, option: str
     )
 
 
-def success_of(value: str, *, place: str) -> bool:
-    """Reads a success field.
+def success_of(value: str, *, place: str) -> bool | None:
+    """Reads a success field; None where the run has no outcome.
 
     Raises:
-        InvalidInput: Neither 0 nor 1, nor one of their spellings.
+        InvalidInput: Neither 0 nor 1, nor one of their spellings, nor missing.
     """
     known = SUCCESS.get(value.lower())
-    if known is None:
+    if known is None and value.lower() not in MISSING:
         raise InvalidInput(not_binary(value, place=place))
     return known
 
@@ -119,5 +131,5 @@ def not_binary(value: str, *, place: str) -> str:
     """The message for a value that is no outcome."""
     return (
         f"{place}: success is '{shown(value)}'; expected 0 or 1 (or true/false, yes/no, pass/fail). "
-        "If this run has no outcome, leave its row out: the task is then counted as excluded."
+        "If this run has no outcome, write error: it is then left out and bounded."
     )

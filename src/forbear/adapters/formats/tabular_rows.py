@@ -12,6 +12,7 @@ from forbear.adapters.formats.source import Source
 from forbear.adapters.formats.tabular_columns import (
     BLANKS,
     SUCCESS,
+    TWICE,
     Columns,
     Content,
     locate,
@@ -34,12 +35,16 @@ class _Columns:
     tasks: list[str] = field(default_factory=list)
     arms: list[str] = field(default_factory=list)
     seeds: list[str] = field(default_factory=list)
-    success: list[bool] = field(default_factory=list)
+    success: list[bool | None] = field(default_factory=list)
+    clusters: list[str] = field(default_factory=list)
+    clustered: bool = False
     lines: list[list[int]] = field(default_factory=list)
     has_arm: list[bool] = field(default_factory=list)
     ignored: dict[str, None] = field(default_factory=dict)
 
-    def add(self, task: str, arm: str | None, seed: str, success: bool, line: int, source: str) -> None:
+    def add(
+        self, task: str, arm: str | None, seed: str, success: bool | None, cluster: str | None, line: int, source: str
+    ) -> None:
         task = task.strip(BLANKS)
         if not task:
             raise InvalidInput(f"{source}, line {line}: the task id is empty. Every row needs one.")
@@ -51,6 +56,8 @@ class _Columns:
         self.arms.append(arm or "")
         self.seeds.append(seed.strip(BLANKS))
         self.success.append(success)
+        self.clusters.append((cluster or "").strip(BLANKS))
+        self.clustered |= cluster is not None
         self.lines[-1].append(line)
 
 
@@ -78,7 +85,9 @@ def read_rows(sources: Sequence[Source], columns: Columns, *, needs_arm: bool) -
         tasks=Labels.of(rows.tasks),
         arms=Labels.of(rows.arms),
         seeds=Labels.of(rows.seeds),
-        success=np.array(rows.success, dtype=np.bool_),
+        success=np.array([x is True for x in rows.success], dtype=np.bool_),
+        missing=np.array([x is None for x in rows.success], dtype=np.bool_),
+        clusters=Labels.of(rows.clusters) if rows.clustered else None,
         lines=rows.lines,
         has_arm=rows.has_arm,
         ignored=tuple(rows.ignored),
@@ -134,17 +143,18 @@ def _read_csv(text: str, rows: _Columns, columns: Columns, *, source: str, needs
             success = success_of(record[at.success].strip(BLANKS), place=f"{source}, line {line}")
         arm = None if at.arm is None else record[at.arm]
         seed = "" if at.seed is None else record[at.seed]
-        rows.add(record[at.task], arm, seed, success, line, source)
+        cluster = None if at.cluster is None else record[at.cluster]
+        rows.add(record[at.task], arm, seed, success, cluster, line, source)
 
 
 def _read_jsonl(text: str, rows: _Columns, columns: Columns, *, source: str, needs_arm: bool) -> None:
     task, arm, seed, success = columns.task, columns.arm or "arm", columns.seed or "seed", columns.success
-    known = {task, arm, seed, success}
-    if len(known) < 4:
-        raise InvalidInput(
-            f"{source}: task, arm, seed and success must be four different columns; one was named twice."
-        )
+    cluster = columns.cluster or "cluster"
+    known = {task, arm, seed, success, cluster}
+    if len(known) < 5:
+        raise InvalidInput(TWICE.format(source=source))
     needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
+    needed |= {cluster: "--cluster-col"} if columns.cluster else {}
     with_arm: bool | None = None
     for line, raw in enumerate(text.split("\n"), start=1):
         if not raw or raw.isspace():
@@ -166,6 +176,7 @@ def _read_jsonl(text: str, rows: _Columns, columns: Columns, *, source: str, nee
             _name(record[arm], column=arm, place=place) if with_arm else None,
             "" if run is None else _name(run, column=seed, place=place),
             _json_success(record[success], place=place),
+            _name(record[cluster], column=cluster, place=place) if record.get(cluster) is not None else None,
             line,
             source,
         )
@@ -211,7 +222,9 @@ def _name(value: object, *, column: str, place: str) -> str:
     raise InvalidInput(f"{place}: '{shown(column)}' is {shown(json.dumps(value))}; expected text or a whole number.")
 
 
-def _json_success(value: object, *, place: str) -> bool:
+def _json_success(value: object, *, place: str) -> bool | None:
+    if value is None:
+        return None
     if isinstance(value, str):
         return success_of(value.strip(BLANKS), place=place)
     if isinstance(value, bool | int | float) and value in (0, 1):

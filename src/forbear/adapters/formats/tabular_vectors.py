@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.adapters.formats.source import PAD, Source
-from forbear.adapters.formats.tabular_columns import BLANKS, SUCCESS, Columns, Content, Positions, locate
+from forbear.adapters.formats.tabular_columns import BLANKS, MISSING, SUCCESS, Columns, Content, Positions, locate
 from forbear.adapters.formats.tabular_rows import delimiter_of
 from forbear.pairing import IntArray, Labels
 
@@ -75,6 +75,7 @@ class _Plain:
     arms: _Field
     seeds: _Field
     success: _Field
+    clusters: _Field
     at: Positions
     rows: int
 
@@ -93,13 +94,17 @@ def read_vectors(sources: Sequence[Source], columns: Columns, *, needs_arm: bool
         plain.append(one)
     success = _success([one.success for one in plain])
     tasks, arms, seeds = (_labels([getattr(one, name) for one in plain]) for name in ("tasks", "arms", "seeds"))
-    if success is None or tasks is None or arms is None or seeds is None:
+    clustered = any(one.at.cluster is not None for one in plain)
+    clusters = _labels([one.clusters for one in plain]) if clustered else None
+    if success is None or tasks is None or arms is None or seeds is None or (clustered and clusters is None):
         return None
     return Content(
         tasks=tasks,
         arms=arms,
         seeds=seeds,
-        success=success,
+        success=success[0],
+        missing=success[1],
+        clusters=clusters,
         lines=[range(2, one.rows + 2) for one in plain],
         has_arm=[one.at.arm is not None for one in plain],
         ignored=tuple(dict.fromkeys(name for one in plain for name in one.at.ignored)),
@@ -145,13 +150,13 @@ def _split(source: Source, columns: Columns, *, needs_arm: bool) -> _Plain | Non
         stops = line_ends if column == len(names) - 1 else separators[1:, column]
         return _Field(data=data, starts=starts, lengths=stops - starts)
 
-    tasks, arms, seeds, success = (field(column) for column in (at.task, at.arm, at.seed, at.success))
+    tasks, arms, seeds, success, clusters = map(field, (at.task, at.arm, at.seed, at.success, at.cluster))
     if _empty(tasks) or (at.arm is not None and _empty(arms)):
         return None
     blanks = [b for b in BLANKS if data.find(b.encode(), start, end) >= 0]
-    if blanks and any(_padded(one, buffer) for one in (tasks, arms, seeds, success)):
+    if blanks and any(_padded(one, buffer) for one in (tasks, arms, seeds, success, clusters)):
         return None
-    return _Plain(tasks=tasks, arms=arms, seeds=seeds, success=success, at=at, rows=len(line_starts))
+    return _Plain(tasks=tasks, arms=arms, seeds=seeds, success=success, clusters=clusters, at=at, rows=len(line_starts))
 
 
 def _separators(
@@ -187,14 +192,19 @@ def _padded(field: _Field, buffer: NDArray[np.uint8]) -> bool:
     return any(bool(np.any(edge == ord(blank))) for edge in (first, last) for blank in BLANKS)
 
 
-def _success(fields: Sequence[_Field]) -> NDArray[np.bool_] | None:
+def _success(fields: Sequence[_Field]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """Which rows succeeded, and which have no outcome."""
     words = _words(fields)
     few = None if words is None else _few(words)
     if few is None:
         return None
     codes, leaders = few
-    values = [SUCCESS.get(name.lower()) for name in _Names(fields, leaders)]
-    return None if None in values else np.array(values, dtype=np.bool_)[codes]
+    values = [name.lower() for name in _Names(fields, leaders)]
+    if not all(value in SUCCESS or value in MISSING for value in values):
+        return None
+    success = np.array([SUCCESS.get(value, False) for value in values], dtype=np.bool_)
+    missing = np.array([value in MISSING for value in values], dtype=np.bool_)
+    return success[codes], missing[codes]
 
 
 def _labels(fields: Sequence[_Field]) -> Labels | None:
