@@ -14,7 +14,6 @@ import time
 from dataclasses import replace
 
 from forbear.benchmarks.household.pilot import agent, critic, environment, generated_tasks
-
 from forbear.interventions import Append, Placebo, Rollback
 from forbear.pairing import pair_episodes
 from forbear.policy import Arm, InterventionPolicy

@@ -26,9 +26,9 @@ class HouseholdEnvironment:
 
     replay_safe = True
 
-    def __init__(self, games: Iterable[Game]) -> None:
-        """Keeps the games; each is prepared when its task comes."""
-        self._games: Mapping[str, Game] = {game.id: game for game in games}
+    def __init__(self, games: Iterable[Game] | Mapping[str, Game]) -> None:
+        """Keeps the games, or where to find them by id; each is prepared when its task comes."""
+        self._games = games if isinstance(games, Mapping) else {game.id: game for game in games}
         self._house: Household | None = None
 
     async def reset(self, task: Task, *, draw: Draw) -> Observation:
