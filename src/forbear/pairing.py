@@ -233,6 +233,17 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
     )
 
 
+def repeats_of(table: OutcomeTable, *, arm: str) -> list[list[bool]]:
+    """The outcomes of one arm, task by task; runs without an outcome are left out.
+
+    Raises:
+        InvalidInput: An unknown arm, or one run that is there twice.
+    """
+    runs = _runs(table, arm, _arm(table, arm).rows)
+    outcomes = ([_outcome(table, row) for row in seeds.values()] for seeds in runs.values())
+    return [known for task in outcomes if (known := [x for x in task if x is not None])]
+
+
 def pair_episodes(
     episodes: Iterable[Episode],
     *,

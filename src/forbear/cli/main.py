@@ -10,9 +10,11 @@ import click
 
 from forbear import __version__
 from forbear.cli.bench import bench
+from forbear.cli.churn import churn
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.pilot import pilot
+from forbear.cli.power import power
 from forbear.errors import ForbearError, shown
 
 _PIPE_CLOSED = 141
@@ -25,7 +27,7 @@ def cli() -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
 
 
-for command in (decide, pilot, journal, bench):
+for command in (decide, churn, power, pilot, journal, bench):
     cli.add_command(command)
 
 

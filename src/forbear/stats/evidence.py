@@ -6,18 +6,14 @@ In each, a hypothesis counts as rejected only where the interval shown beside it
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtrit
-
 from forbear.errors import InvalidInput
 from forbear.stats.clustered import (
     ClusteredGain,
     ClusteredOutcomes,
     UnitCounts,
     clustered_gain,
+    clustered_rate,
     clustered_score_test,
-    design_effect,
     seedwise_exact,
     seedwise_interval,
     unit_counts,
@@ -30,7 +26,6 @@ from forbear.stats.intervals import (
     break_even_interval,
     break_even_limits,
     paired_gain_interval,
-    wilson_limits,
 )
 from forbear.stats.paired import PairedOutcomes
 
@@ -198,9 +193,9 @@ class SeveralSeeds:
     def rates(self, confidence: float) -> Rates:
         """Wilson's intervals with each rate's own design effect; Jeffreys' at the effective counts."""
         units = unit_counts(self.outcomes)
-        recovery, recovery_effect = _clustered_rate(units.recovered, units.failures, confidence)
-        disruption, disruption_effect = _clustered_rate(units.disrupted, units.successes, confidence)
-        failure, _ = _clustered_rate(units.failures, units.pairs, confidence)
+        recovery, recovery_effect = clustered_rate(units.recovered, units.failures, confidence=confidence)
+        disruption, disruption_effect = clustered_rate(units.disrupted, units.successes, confidence=confidence)
+        failure, _ = clustered_rate(units.failures, units.pairs, confidence=confidence)
         assert failure is not None, "there is at least one pair"
         return Rates(
             failure=failure,
@@ -231,20 +226,6 @@ class SeedBySeed(SeveralSeeds):
         """By the interval beside it."""
         bounds = seedwise_interval(self.outcomes, confidence=1 - 2 * alpha)
         return bounds.low > margin if alternative == "greater" else bounds.high < margin
-
-
-def _clustered_rate(
-    numerator: NDArray[np.float64], denominator: NDArray[np.float64], confidence: float
-) -> tuple[Estimate | None, float]:
-    """A ratio of counts over units with Wilson's interval at the effective counts, and its design effect."""
-    k, n = float(numerator.sum()), float(denominator.sum())
-    if not n:
-        return None, 1.0
-    rate = k / n
-    informative = min(np.count_nonzero(numerator > 0), np.count_nonzero(numerator < denominator))
-    effect = design_effect(numerator, denominator, variance=rate * (1 - rate), informative=int(informative))
-    quantile = float(stdtrit(len(numerator) - 1, (1 + confidence) / 2))
-    return _estimate(rate, wilson_limits(k / effect, n / effect, quantile=quantile), confidence), effect
 
 
 def _break_even(

@@ -1,0 +1,93 @@
+"""`forbear churn`: how often an agent's own reruns change the outcome."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from forbear.errors import InvalidInput, listed, shown
+
+if TYPE_CHECKING:
+    from forbear.stats.intervals import Estimate
+
+_HELP = """Measure an agent's own run-to-run variation from repeated runs.
+
+FILE is a table as for decide, with several seeds per task of one agent. Where
+it holds other arms too, their recovery and disruption are shown net of churn;
+that is for arms that ran independently of the baseline.
+
+\b
+Examples:
+    forbear churn repeats.csv
+    forbear churn outcomes.csv --arm baseline --json
+
+Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
+"""
+
+
+@click.command(help=_HELP, short_help="How often reruns alone change the outcome.")
+@click.argument("file", metavar="FILE")
+@click.option("--arm", metavar="NAME", help="The repeated arm. [default: the only one, or 'baseline']")
+@click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def churn(file: str, arm: str | None, confidence: float, as_json: bool) -> None:
+    """Reads, measures, prints."""
+    from forbear.adapters.formats.tabular import read_outcomes
+    from forbear.pairing import compare, repeats_of
+    from forbear.stats.churn import churn_of, net_of_churn
+
+    table = read_outcomes(file).table
+    arms = list(dict.fromkeys(table.arms.names[code] for code in dict.fromkeys(table.arms.codes.tolist())))
+    if arm is None:
+        arm = arms[0] if len(arms) == 1 else "baseline"
+    if arm not in arms:
+        raise InvalidInput(f"there is no arm '{shown(arm)}'; the arms are {listed(arms)}. Name it: --arm NAME.")
+    found = churn_of(repeats_of(table, arm=arm), confidence=confidence)
+    pairings = compare(table, baseline=arm) if len(arms) > 1 else ()
+    nets = {one.treated: net_of_churn(one.pairs, found) for one in pairings}
+    if as_json:
+        payload = found.to_dict() | {
+            "arm": arm,
+            "net": {
+                name: {
+                    "recovery_rate": net.recovery,
+                    "disruption_rate": net.disruption,
+                    "cautions": [remark.to_dict() for remark in net.cautions],
+                }
+                for name, net in nets.items()
+            },
+        }
+        click.echo(json.dumps(payload, indent=2, allow_nan=False))
+        return
+    click.echo(f"'{shown(arm)}': {found.tasks:,} tasks, {found.runs:,} runs" + _left_out(found.single))
+    rows = [
+        ("flip rate", found.flip_rate, "two runs of one task differ"),
+        ("p", found.failure_rate, "failure rate"),
+        ("r0", found.recovery_rate, "of the failures, recovered by a mere rerun"),
+        ("d0", found.disruption_rate, "of the successes, disrupted by a mere rerun"),
+    ]
+    for symbol, estimate, meaning in rows:
+        click.echo(f"  {symbol:<10}{_percent(estimate):<32}{meaning}")
+    for name, net in nets.items():
+        click.echo(
+            f"'{shown(name)}' net of churn: recovery {_points(net.recovery)}, disruption {_points(net.disruption)}"
+        )
+        for remark in net.cautions:
+            click.echo(f"  - {remark.text}")
+
+
+def _left_out(single: int) -> str:
+    return f"; {single:,} tasks with one run left out" if single else ""
+
+
+def _percent(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.value is None:
+        return "undefined"
+    value, low, high = (100 * x for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value:.1f} % ({100 * estimate.confidence:.4g}% CI {low:.1f} to {high:.1f} %)"
+
+
+def _points(rate: float | None) -> str:
+    return "undefined" if rate is None else f"{100 * rate:+.1f} pp"

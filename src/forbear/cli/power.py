@@ -1,0 +1,176 @@
+"""`forbear power`: what a pilot of a given size would find, and how large it must be."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from forbear.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from forbear.stats.power import Effect, Power
+    from forbear.stats.verdict import DecisionRule
+
+_HELP = """Plan a pilot: how likely each verdict is under a truth you state.
+
+State it as --gain and --discordance (the share of tasks whose outcome the
+intervention changes at all), or as --failure-rate, --recovery-rate and
+--disruption-rate. Exact to 400 effective pairs, a normal approximation above.
+
+Several seeds per task count by how much they agree: --agreement 0 is as good
+as new tasks, 1 adds nothing.
+
+\b
+Examples:
+    forbear power --gain 0.10 --discordance 0.14
+    forbear power --failure-rate 0.42 --recovery-rate 0.4 --disruption-rate 0.1
+    forbear power --gain 0.05 --discordance 0.2 --tasks 100,200 --seeds 3 --agreement 0.5
+    forbear power --study
+
+Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
+"""
+
+
+@click.command(help=_HELP, short_help="How many tasks a pilot needs, and what it would find.")
+@click.option("--gain", type=float, help="True gain, a fraction: 0.05 is 5 points.")
+@click.option("--discordance", type=float, help="True share of tasks whose outcome changes.")
+@click.option("--failure-rate", type=float, help="p, the baseline's failure rate.")
+@click.option("--recovery-rate", type=float, help="r, the share of its failures that are recovered.")
+@click.option("--disruption-rate", type=float, help="d, the share of its successes that are disrupted.")
+@click.option("--tasks", default="50,100,200", show_default=True, metavar="N,N,...", help="Sizes to look at.")
+@click.option("--seeds", type=int, default=1, show_default=True, help="Runs per task and arm.")
+@click.option("--agreement", type=float, default=0.0, show_default=True, help="How much the seeds of a task agree.")
+@click.option("--margin", type=float, default=0.0, show_default=True, help="As in decide.")
+@click.option("--worthwhile", type=float, default=0.02, show_default=True, help="As in decide.")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="As in decide.")
+@click.option("--power", "target", type=float, default=0.8, show_default=True, help="Asked of the size needed.")
+@click.option("--study", is_flag=True, help="The study's minimum detectable effects beside ours, and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def power(
+    gain: float | None,
+    discordance: float | None,
+    failure_rate: float | None,
+    recovery_rate: float | None,
+    disruption_rate: float | None,
+    tasks: str,
+    seeds: int,
+    agreement: float,
+    margin: float,
+    worthwhile: float,
+    alpha: float,
+    target: float,
+    study: bool,
+    as_json: bool,
+) -> None:
+    """Reads the truth, asks the statistics, prints a table."""
+    from forbear.stats.power import power as power_of
+    from forbear.stats.power import tasks_needed
+    from forbear.stats.verdict import DecisionRule
+
+    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
+    if study:
+        _print_study(as_json)
+        return
+    effect = _effect(gain, discordance, (failure_rate, recovery_rate, disruption_rate))
+    rows = [power_of(effect, tasks=n, rule=rule, seeds=seeds, agreement=agreement) for n in _sizes(tasks)]
+    needed = tasks_needed(effect, rule=rule, power=target, seeds=seeds, agreement=agreement)
+    if as_json:
+        click.echo(json.dumps(_payload(rows, effect, rule, needed, target), indent=2, allow_nan=False))
+        return
+    click.echo(f"Truth: gain {100 * effect.gain:+.1f} pp, {100 * effect.discordance:.1f} % of pairs discordant.\n")
+    click.echo(
+        f"{'tasks':>7} {'pairs':>6} {'INTERVENE':>10} {'FORBEAR':>8} {'UNDECIDED':>10} {'point rule deploys':>19}"
+    )
+    for row in rows:
+        chances = (row.intervene, row.forbear, row.undecided, row.point_rule)
+        cells = [f"{100 * x:.1f} %".rjust(w) for x, w in zip(chances, (10, 8, 10, 19), strict=True)]
+        mark = "" if row.method == "exact" else "  (normal approximation)"
+        click.echo(f"{row.tasks:>7,} {row.effective_pairs:>6,} {' '.join(cells)}{mark}")
+    right = "INTERVENE" if effect.gain > rule.margin else "FORBEAR"
+    size = "more than a million" if needed is None else f"{needed:,}"
+    click.echo(f"\n{right} with probability {target:g} needs {size} tasks of {seeds} seed{'s' if seeds > 1 else ''}.")
+    click.echo('The point rule, "deploy if p > p*", deploys whenever more pairs were recovered than disrupted.')
+
+
+def _effect(gain: float | None, discordance: float | None, rates: tuple[float | None, ...]) -> Effect:
+    from forbear.stats.power import Effect
+
+    p, r, d = rates
+    if gain is not None and discordance is not None and rates == (None, None, None):
+        return Effect(gain=gain, discordance=discordance)
+    if gain is None and discordance is None and p is not None and r is not None and d is not None:
+        return Effect.from_rates(failure_rate=p, recovery_rate=r, disruption_rate=d)
+    raise click.UsageError(
+        "state the truth as --gain and --discordance, or as --failure-rate, --recovery-rate and --disruption-rate."
+    )
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InvalidInput(f"--tasks needs whole numbers, e.g. 50,100,200; got '{text:.60}'.") from None
+
+
+def _payload(
+    rows: list[Power], effect: Effect, rule: DecisionRule, needed: int | None, target: float
+) -> dict[str, object]:
+    return {
+        "format": "forbear-power-1",
+        "gain": effect.gain,
+        "discordance": effect.discordance,
+        "rule": rule.to_dict(),
+        "tasks_needed": needed,
+        "power": target,
+        "rows": [
+            {
+                "tasks": row.tasks,
+                "seeds": row.seeds,
+                "effective_pairs": row.effective_pairs,
+                "intervene": row.intervene,
+                "forbear": row.forbear,
+                "undecided": row.undecided,
+                "point_rule": row.point_rule,
+                "method": row.method,
+            }
+            for row in rows
+        ],
+    }
+
+
+def _print_study(as_json: bool) -> None:
+    from forbear.stats.study import study_detectable
+
+    rows = study_detectable()
+    if as_json:
+        payload = {
+            "format": "forbear-study-power-1",
+            "rows": [
+                {
+                    "benchmark": row.benchmark,
+                    "tasks": row.tasks,
+                    "seeds": row.seeds,
+                    "discordance": row.discordance,
+                    "study": row.claimed,
+                    "seeds_independent": row.independent,
+                    "seeds_agree_half": row.half,
+                    "seeds_agree": row.agreeing,
+                }
+                for row in rows
+            ],
+        }
+        click.echo(json.dumps(payload, indent=2, allow_nan=False))
+        return
+    click.echo("Smallest gain found with probability .8 at .05 one-sided, in points: the study's and ours, where the")
+    click.echo("seeds of a task tell new stories (0), half (.5) or the same one (1). Above the study's: optimistic.\n")
+    click.echo(f"{'benchmark':<10} {'tasks x seeds':>13} {'discordant':>11} {'study':>6} {'0':>7} {'.5':>7} {'1':>7}")
+    for row in rows:
+        ours = [f"{'-' if x is None else f'{100 * x:.1f}'}".rjust(7) for x in (row.independent, row.half, row.agreeing)]
+        note = "  optimistic" if row.half is None or row.half > row.claimed else ""
+        size = f"{row.tasks} x {row.seeds}"
+        click.echo(
+            f"{row.benchmark:<10} {size:>13} {100 * row.discordance:>9.0f} % {100 * row.claimed:>6.0f} "
+            f"{' '.join(ours)}{note}"
+        )

@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+from forbear.cli.main import run
+
+
+def power(capsys, *arguments):
+    code = run(["power", *arguments])
+    return code, capsys.readouterr()
+
+
+def test_the_table_shows_each_verdict_and_the_point_rule(capsys):
+    code, out = power(capsys, "--gain", "0", "--discordance", "0.18", "--tasks", "50", "--json")
+    assert code == 0
+    payload = json.loads(out.out)
+    (row,) = payload["rows"]
+    assert row["intervene"] + row["forbear"] + row["undecided"] == pytest.approx(1)
+    assert row["point_rule"] == pytest.approx(0.433, abs=6e-4)
+    code, out = power(capsys, "--gain", "0", "--discordance", "0.18", "--tasks", "50")
+    assert "43.3 %" in out.out
+    assert f"FORBEAR with probability 0.8 needs {payload['tasks_needed']:,} tasks" in out.out
+
+
+def test_rates_state_the_same_truth(capsys):
+    rates = ["--failure-rate", "0.5", "--recovery-rate", "0.3", "--disruption-rate", "0.1"]
+    _, by_rates = power(capsys, *rates, "--tasks", "30", "--json")
+    _, by_gain = power(capsys, "--gain", "0.1", "--discordance", "0.2", "--tasks", "30", "--json")
+    assert json.loads(by_rates.out)["rows"][0]["intervene"] == pytest.approx(
+        json.loads(by_gain.out)["rows"][0]["intervene"]
+    )
+
+
+def test_the_study_is_shown_where_it_is_optimistic(capsys):
+    code, out = power(capsys, "--study", "--json")
+    assert code == 0
+    rows = json.loads(out.out)["rows"]
+    seen = {row["benchmark"]: row for row in rows if row["discordance"] == 0.18}
+    # Even with seeds that tell wholly new stories, 300 pairs at 18 % do not find 5 points: 2.49·√(.18/300) = 6.1.
+    assert seen["HotPotQA"]["seeds_independent"] == pytest.approx(2.4865 * (0.18 / 300) ** 0.5, abs=0.003)
+    assert seen["HotPotQA"]["study"] == 0.05
+    code, out = power(capsys, "--study")
+    assert "optimistic" in out.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "state the truth as"),
+        (["--gain", "0.1"], "state the truth as"),
+        (["--gain", "0.1", "--discordance", "0.05"], "needs a discordance between"),
+        (["--gain", "0.1", "--discordance", "0.2", "--tasks", "many"], "whole numbers"),
+        (["--gain", "0.1", "--discordance", "0.2", "--tasks", "0"], "1 to 1,000,000 tasks"),
+    ],
+)
+def test_impossible_questions_are_one_line(capsys, arguments, message):
+    code, out = power(capsys, *arguments)
+    assert code == 2
+    assert message in out.err
+    assert out.out == ""
