@@ -165,6 +165,7 @@ def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -
     is_control = arm.name in evidence.controls
     decision = arm_view(arm.name, evidence.verdicts[arm.name])
     if is_control:
+        decision["recommendation"] = "CONTROL"
         decision["headline"] = "CONTROL: what changes without help or harm from anybody; never deployed."
         decision["next"] = []
     return TreatedView(
