@@ -8,6 +8,15 @@ from forbear.benchmarks.household.seeds import SEEDS
 from forbear.draw import Draw
 from forbear.errors import InvalidInput
 from forbear.records.model import Step, Trajectory
+from forbear.testing import EnvironmentContract
+
+
+class TestEnvironmentOfGeneratedTasks(EnvironmentContract):
+    def make(self):
+        return environment()
+
+    def tasks(self):
+        return generated_tasks(2, seed=9)
 
 
 def test_a_longer_list_starts_with_a_shorter_one():
