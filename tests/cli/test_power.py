@@ -43,6 +43,17 @@ def test_the_study_is_shown_where_it_is_optimistic(capsys):
     assert "optimistic" in out.out
 
 
+def test_simulated_pilots_agree_with_the_exact_numbers(capsys):
+    rates = ["--failure-rate", "0.5", "--recovery-rate", "0.4", "--disruption-rate", "0.1"]
+    code, out = power(capsys, *rates, "--tasks", "30", "--simulate", "800", "--json")
+    payload = json.loads(out.out)
+    assert code == 0
+    # 800 pilots: standard error .018 at worst.
+    assert payload["simulated"][0]["INTERVENE"] == pytest.approx(payload["rows"][0]["intervene"], abs=0.054)
+    code, out = power(capsys, "--gain", "0.1", "--discordance", "0.2", "--simulate", "10")
+    assert (code, "needs --failure-rate" in out.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

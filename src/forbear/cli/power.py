@@ -11,6 +11,7 @@ from forbear.errors import InvalidInput
 
 if TYPE_CHECKING:
     from forbear.stats.power import Effect, Power
+    from forbear.stats.simulate import OperatingCharacteristics
     from forbear.stats.verdict import DecisionRule
 
 _HELP = """Plan a pilot: how likely each verdict is under a truth you state.
@@ -46,6 +47,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--worthwhile", type=float, default=0.02, show_default=True, help="As in decide.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="As in decide.")
 @click.option("--power", "target", type=float, default=0.8, show_default=True, help="Asked of the size needed.")
+@click.option("--simulate", "pilots", type=int, metavar="N", help="Also draw N pilots (needs rates).")
 @click.option("--study", is_flag=True, help="The study's minimum detectable effects beside ours, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def power(
@@ -61,6 +63,7 @@ def power(
     worthwhile: float,
     alpha: float,
     target: float,
+    pilots: int | None,
     study: bool,
     as_json: bool,
 ) -> None:
@@ -76,8 +79,15 @@ def power(
     effect = _effect(gain, discordance, (failure_rate, recovery_rate, disruption_rate))
     rows = [power_of(effect, tasks=n, rule=rule, seeds=seeds, agreement=agreement) for n in _sizes(tasks)]
     needed = tasks_needed(effect, rule=rule, power=target, seeds=seeds, agreement=agreement)
+    drawn = []
+    if pilots is not None:
+        if failure_rate is None or recovery_rate is None or disruption_rate is None:
+            raise click.UsageError("--simulate needs --failure-rate, --recovery-rate and --disruption-rate.")
+        drawn = _simulated(rows, (failure_rate, recovery_rate, disruption_rate), agreement, rule, pilots)
     if as_json:
-        click.echo(json.dumps(_payload(rows, effect, rule, needed, target), indent=2, allow_nan=False))
+        payload = _payload(rows, effect, rule, needed, target)
+        payload["simulated"] = [{"tasks": o.truth.tasks, "pilots": o.pilots, **o.decisions} for o in drawn]
+        click.echo(json.dumps(payload, indent=2, allow_nan=False))
         return
     click.echo(f"Truth: gain {100 * effect.gain:+.1f} pp, {100 * effect.discordance:.1f} % of pairs discordant.\n")
     click.echo(
@@ -88,6 +98,9 @@ def power(
         cells = [f"{100 * x:.1f} %".rjust(w) for x, w in zip(chances, (10, 8, 10, 19), strict=True)]
         mark = "" if row.method == "exact" else "  (normal approximation)"
         click.echo(f"{row.tasks:>7,} {row.effective_pairs:>6,} {' '.join(cells)}{mark}")
+    for outcome in drawn:
+        said = ", ".join(f"{name} {100 * share:.1f} %" for name, share in outcome.decisions.items())
+        click.echo(f"{outcome.pilots:,} simulated pilots of {outcome.truth.tasks:,} tasks: {said}")
     right = "INTERVENE" if effect.gain > rule.margin else "FORBEAR"
     size = "more than a million" if needed is None else f"{needed:,}"
     click.echo(f"\n{right} with probability {target:g} needs {size} tasks of {seeds} seed{'s' if seeds > 1 else ''}.")
@@ -105,6 +118,29 @@ def _effect(gain: float | None, discordance: float | None, rates: tuple[float | 
     raise click.UsageError(
         "state the truth as --gain and --discordance, or as --failure-rate, --recovery-rate and --disruption-rate."
     )
+
+
+def _simulated(
+    rows: list[Power], rates: tuple[float, float, float], agreement: float, rule: DecisionRule, pilots: int
+) -> list[OperatingCharacteristics]:
+    import numpy as np
+
+    from forbear.stats.simulate import PilotTruth, simulate
+
+    p, r, d = rates
+    truths = [
+        PilotTruth(
+            tasks=row.tasks,
+            seeds=row.seeds,
+            success_rate=1 - p,
+            agreement=agreement,
+            recovery_rate=r,
+            disruption_rate=d,
+        )
+        for row in rows
+    ]
+    # The same question always gives the same answer.
+    return [simulate(truth, rng=np.random.default_rng(0), rule=rule, pilots=pilots) for truth in truths]
 
 
 def _sizes(text: str) -> list[int]:
