@@ -29,7 +29,8 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=11, help="of the generated tasks")
     options = parser.parse_args()
-    policy = InterventionPolicy(critic=critic(), intervention=Rollback())
+    told = Rollback(message="A monitor expects this to fail (probability {p_fail}). Propose something better.")
+    policy = InterventionPolicy(critic=critic(), intervention=told)
     plan = PilotPlan(
         tasks=generated_tasks(n=options.tasks, seed=options.seed),
         agent=agent,
@@ -53,6 +54,12 @@ def main() -> None:
         calls = cost(apart, arm) / cost(coupled, arm)
         ratio = f"{wide / spread:.1f}x" if spread else "inf"
         print(f"{arm:10} {text:32} {other_text:34} {z:+.2f} {ratio:>8}  {calls:.2f}x")
+
+    coupled_calls, apart_calls = (
+        sum(arm.new_agent_calls for arm in pilot.arms.values() if arm.name != "rerun") for pilot in (coupled, apart)
+    )
+    ratio = apart_calls / coupled_calls
+    print(f"agent calls of the whole pilot: {apart_calls:,} independent, {coupled_calls:,} coupled, {ratio:.2f}x")
 
 
 def run(plan: PilotPlan) -> PilotResult:
