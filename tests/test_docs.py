@@ -114,3 +114,9 @@ def test_the_false_go_tables_are_what_the_benchmark_prints(shared_data):
     rows = [line for line in printed if line.startswith("|")]
     assert len(rows) > 20
     assert [row for row in rows if row not in readme] == []
+
+
+def test_the_reproduction_is_what_its_command_prints():
+    command = [sys.executable, ROOT / "benchmarks" / "reproduction.py"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")

@@ -291,13 +291,13 @@ def test_unequal_seeds_between_the_arms_cover():
 
 @pytest.mark.statistical
 def test_rare_disasters_fool_the_approximation_but_not_the_finite_sample_test():
-    # No effect on average: 1 % of tasks lose every seed, the others recover a little. The asymmetry hides in pilots
+    # No effect on average: 2 % of tasks lose every seed, the others recover a little. The asymmetry hides in pilots
     # that happen to miss the disasters. 20,000 pilots: standard error .0015 at .05.
-    rng, tasks, seeds = np.random.default_rng(11), 50, 3
-    truth = [(0.99, 0.01 / 0.99, 0.0), (0.01, 0.0, 1.0)]
+    rng, tasks, seeds = np.random.default_rng(11), 50, 5
+    truth = [(0.98, 0.02 / 0.98, 0.0), (0.02, 0.0, 1.0)]
     assert simulated.gain_of(truth) == pytest.approx(0)
     counts = simulated.draw(rng, tasks=tasks, seeds=seeds, truth=truth, pilots=20_000)
     approximate = np.mean(simulated.statistics(counts, seeds, 0.0) > stats.t.ppf(0.95, tasks - 1))
     finite = np.mean(simulated.seedwise_rejects(rng, tasks=tasks, seeds=seeds, truth=truth, pilots=20_000, alpha=0.05))
     assert finite <= 0.05
-    assert approximate > finite
+    assert approximate > 0.1, "the approximation got better: say so in docs/methods.md"
