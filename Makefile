@@ -4,7 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
 
-.PHONY: demo check test lint format clean
+.PHONY: pilot demo check test lint format clean
+
+# The embedded pilot: a learned agent in a household world, watched by a learned critic. Again: it finds everything done.
+pilot: $(VENV)/.installed
+	$(BIN)/forbear pilot run examples/pilot.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/forbear decide --counts 35,7,11,47
@@ -15,7 +19,7 @@ check: lint
 
 # Everything that CI runs; ends with pytest's summary line.
 test: lint
-	$(BIN)/pytest -q -n auto
+	HYPOTHESIS_PROFILE=many $(BIN)/pytest -q -n auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

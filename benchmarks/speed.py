@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/speed.py [--pairs 1000000] [--runs 5]
 
-Every figure is a median of fresh processes. Figures depend on the machine; the last table therefore also gives them
-as multiples of what Python's own csv module needs to walk over the same file.
+Every figure is a median of fresh processes, wall time unless it says CPU. Figures depend on the machine; the last
+table therefore also gives the ratio to what Python's own csv module needs to walk over the same file.
 """
 
 import argparse
@@ -33,13 +33,13 @@ import resource, sys, time
 from forbear.adapters.formats.tabular import read_outcomes
 from forbear.pairing import compare
 from forbear.stats.decision import decide
-start = time.perf_counter()
+start, busy = time.perf_counter(), time.process_time()
 (pairing,) = compare(read_outcomes(sys.argv[1]).table)
 paired = time.perf_counter()
 decide(pairing.pairs)
-end = time.perf_counter()
+end, busy = time.perf_counter(), time.process_time() - busy
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(paired - start, end - start, peak / (1 << 20 if sys.platform != "darwin" else 1 << 30))
+print(paired - start, end - start, busy, peak / (1 << 20 if sys.platform != "darwin" else 1 << 30))
 """
 WALK = """
 import csv, sys, time
@@ -117,16 +117,16 @@ def main() -> None:
         (cold,) = figures(DECIDE.format(*counts), runs=runs)
         print(f"{f'decide, N = {n}, first call in a process':<46}{1000 * cold:8.1f} ms")
     print()
-    print(f"{options.pairs:,} pairs, rows        read + pair    + decide   csv module   ratio   memory   command")
+    headings = ("read + pair", "+ decide", "of it CPU", "csv module", "ratio", "memory", "command")
+    print(f"{options.pairs:,} pairs, rows".ljust(24) + "".join(f"{heading:>13}" for heading in headings))
     with tempfile.TemporaryDirectory() as folder:
         for order, path in write_pilots(Path(folder), options.pairs).items():
-            paired, decided, peak = figures(READ, str(path), runs=runs)
+            paired, decided, busy, peak = figures(READ, str(path), runs=runs)
             (walk,) = figures(WALK, str(path), runs=runs)
             whole = seconds([python, "-m", "forbear", "decide", str(path)], runs=runs)
-            print(
-                f"{order:<24}{paired:11.3f} s{decided:10.3f} s{walk:11.3f} s{decided / walk:8.2f}"
-                f"{peak:6.2f} GiB{whole:8.3f} s"
-            )
+            times = [f"{value:.3f} s" for value in (paired, decided, busy, walk)]
+            cells = [*times, f"{decided / walk:.2f}", f"{peak:.2f} GiB", f"{whole:.3f} s"]
+            print(order.ljust(24) + "".join(f"{cell:>13}" for cell in cells))
 
 
 if __name__ == "__main__":

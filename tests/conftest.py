@@ -1,11 +1,14 @@
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-# Noisy machines: a slow example is not a failure. Fixed examples: CI must not change its mind overnight.
-settings.register_profile("forbear", deadline=None, derandomize=True, max_examples=100)
-settings.load_profile("forbear")
+# Noisy machines: a slow example is not a failure. Fixed examples: CI must not change its mind overnight. The inner loop
+# looks at few, `make test` at many.
+settings.register_profile("few", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("many", deadline=None, derandomize=True, max_examples=100)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 
 
 @pytest.fixture

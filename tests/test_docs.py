@@ -72,6 +72,21 @@ def test_the_python_example_prints_what_is_shown():
         assert (done.stdout, done.stderr) == (texts[i + 1], "")
 
 
+@pytest.mark.slow
+def test_the_readme_shows_the_embedded_pilot(tmp_path):
+    """`make pilot`, twice: what the README shows of its output, and the second time nothing is run again."""
+    shown = next(text for kind, text in blocks("README.md") if kind == "text" and text.startswith("treated arm"))
+    command = f"forbear pilot run examples/pilot.toml --journal {tmp_path}"
+    output = shell(command).replace(str(tmp_path), "runs/pilot")
+    place = 0
+    for part in shown.split("...\n"):
+        assert part in output[place:]
+        place = output.index(part, place) + len(part)
+    lines = (tmp_path / "episodes.jsonl").read_bytes()
+    assert shell(command).replace(str(tmp_path), "runs/pilot") == output
+    assert (tmp_path / "episodes.jsonl").read_bytes() == lines
+
+
 def test_both_documents_show_commands():
     assert {name for name, _, _ in CONSOLE} == set(DOCUMENTS)
 

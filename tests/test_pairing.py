@@ -196,7 +196,7 @@ def test_labels_keep_the_order_of_appearance():
     assert (labels.codes.tolist(), labels.names, labels.find("a"), labels.find("c")) == ([0, 1, 0], ["b", "a"], 1, None)
 
 
-outcomes = st.dictionaries(st.text(max_size=3), st.booleans(), max_size=12)
+outcomes = st.dictionaries(st.text("abé", max_size=3), st.booleans(), max_size=12)
 
 
 @given(outcomes, outcomes, st.randoms(use_true_random=False))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.records.model import Episode as Episode
     from forbear.records.model import Task as Task
     from forbear.records.model import Trajectory as Trajectory
+    from forbear.runner.evidence import Evidence as Evidence
+    from forbear.runner.evidence import evidence_of as evidence_of
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import PilotPlan as PilotPlan
     from forbear.runner.result import PilotResult as PilotResult
@@ -67,6 +69,7 @@ _HOME = {
     "Draw": "draw",
     "Effect": "stats.power",
     "Episode": "records.model",
+    "Evidence": "runner.evidence",
     "ForbearError": "errors",
     "InterventionPolicy": "policy",
     "InvalidInput": "errors",
@@ -93,6 +96,7 @@ _HOME = {
     "compare": "pairing",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
+    "evidence_of": "runner.evidence",
     "gain_at": "stats.transport",
     "minimum_detectable_gain": "stats.power",
     "planned_outcomes": "stats.missing",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.errors import InvalidInput, listed, shown
+from forbear.records.codec import EpisodeKey
 from forbear.records.model import Episode
 from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.missing import MissingOutcomes, planned_outcomes
@@ -243,24 +244,35 @@ def repeats_of(table: OutcomeTable, *, arm: str) -> list[list[bool]]:
     return [known for task in outcomes if (known := [x for x in task if x is not None])]
 
 
-def pair_episodes(episodes: Iterable[Episode], *, treated: str, baseline: str = "baseline") -> Pairing:
+def pair_episodes(
+    episodes: Iterable[Episode],
+    *,
+    treated: str,
+    baseline: str = "baseline",
+    without_outcome: Iterable[EpisodeKey] = (),
+) -> Pairing:
     """Pairs the episodes of two arms by task and seed; episodes without outcome leave their pair out and are bounded.
 
     Args:
         episodes: Of any arms, in any order.
         treated: The arm with the intervention.
         baseline: The arm without it.
+        without_outcome: Planned episodes that are not among `episodes` because they will have no outcome.
 
     Raises:
         InvalidInput: As `pair_arms`.
     """
     chosen = [e for e in episodes if e.arm in (baseline, treated)]
+    rows = [(e.task.id, e.arm, e.seed, e.success) for e in chosen]
+    rows += [(task, arm, seed, None) for task, seed, arm in without_outcome if arm in (baseline, treated)]
+    clusters = {e.task.id: e.task.cluster for e in chosen if e.task.cluster is not None}
     table = OutcomeTable.from_columns(
-        tasks=[e.task.id for e in chosen],
-        arms=[e.arm for e in chosen],
-        seeds=[str(e.seed) for e in chosen],
-        success=[e.success for e in chosen],
-        clusters=[e.task.cluster or "" for e in chosen] if any(e.task.cluster for e in chosen) else None,
+        tasks=[task for task, _, _, _ in rows],
+        arms=[arm for _, arm, _, _ in rows],
+        seeds=[str(seed) for _, _, seed, _ in rows],
+        success=[success for _, _, _, success in rows],
+        # A task without a cluster is one of its own.
+        clusters=[clusters.get(task, task) for task, _, _, _ in rows] if clusters else None,
     )
     return pair_arms(table, baseline=baseline, treated=treated)
 

@@ -68,6 +68,7 @@ def test_a_closed_pipe_is_no_bug():
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_one_line():
     with open("/dev/full", "w") as full:
@@ -77,6 +78,7 @@ def test_a_full_disk_is_one_line():
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_130_without_a_traceback():
     with subprocess.Popen(
         [*FORBEAR, "decide", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -90,6 +92,7 @@ def test_ctrl_c_is_130_without_a_traceback():
     assert (process.returncode, out, err) == (130, b"", b"stopped\n")
 
 
+@pytest.mark.slow
 def test_standard_input_is_read_and_may_be_closed():
     table = b"task_id,arm,success\nt,baseline,0\nt,critic,1\n"
     done = subprocess.run([*FORBEAR, "decide", "-", "--json"], input=table, capture_output=True, check=True)
@@ -101,6 +104,7 @@ def test_standard_input_is_read_and_may_be_closed():
     assert closed.stderr.startswith("error: standard input is closed")
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_colour_unless_it_refuses():
     def seen(**extra: str) -> bytes:
         environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "TERM")}
@@ -117,6 +121,7 @@ def test_a_terminal_gets_colour_unless_it_refuses():
     assert b"\x1b" not in seen(NO_COLOR="1")
 
 
+@pytest.mark.slow
 def test_output_that_cannot_show_a_character_still_comes(tmp_path):
     path = tmp_path / "outcomes.csv"
     path.write_text("task_id,arm,success\nt,baseline,1\nt,界,1\n", encoding="utf-8")

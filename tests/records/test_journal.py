@@ -121,6 +121,12 @@ def test_a_second_writer_is_refused_at_once_and_readers_are_not(journal):
         assert len(journal.read().episodes) == 2
 
 
+def test_episodes_without_their_plan_are_not_taken_over(journal):
+    (journal.directory / "plan.json").unlink()
+    with pytest.raises(InvalidInput, match=r"episodes but no plan\.json"):
+        journal.writing(PLAN)
+
+
 def test_no_journal_there(tmp_path):
     with pytest.raises(InvalidInput, match="no readable journal"):
         Journal(tmp_path / "none").read()

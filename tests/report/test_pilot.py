@@ -19,9 +19,9 @@ HOSTILE = '<script>alert(1)</script>\x1b[31m[red]{{ 7*7 }}"onload='
 
 
 def found(directory, pilot):
-    result, frozen = run(pilot, directory), freeze(pilot)
-    evidence = evidence_of(frozen, result)
-    return pilot_view(frozen, result, evidence, title="Pilot mine", journal=str(directory)), result, evidence
+    result = run(pilot, directory)
+    evidence = evidence_of(result)
+    return pilot_view(result, evidence, title="Pilot mine", journal=str(directory)), result, evidence
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_hostile_names_and_remarks_are_inert(name):
 counts = st.integers(min_value=0, max_value=400) | st.just(200_000_000)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(counts, counts, counts, counts, st.text(max_size=200), st.text("界", max_size=200), st.integers(40, 200))
 def test_no_line_is_wider_than_the_terminal(a, c, b, d, treated, baseline, width):
     if not a + c + b + d:

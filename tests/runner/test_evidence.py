@@ -2,15 +2,14 @@ import asyncio
 
 import pytest
 
-from forbear.errors import ProviderError
+from forbear.errors import InvalidInput, ProviderError
 from forbear.interventions import Append, Placebo, Rollback
 from forbear.pairing import pair_episodes
 from forbear.policy import Arm, InterventionPolicy
 from forbear.records.journal import Journal
-from forbear.records.model import Action
+from forbear.records.model import Action, Task
 from forbear.runner.evidence import evidence_of
 from forbear.runner.pilot import run_pilot
-from forbear.runner.plan import freeze
 from forbear.runner.rehearsal import rehearse
 from forbear.stats.decision import decide_arms
 from forbear.testing import Corridor, DeafAgent, ScriptedCritic, WordCritic
@@ -19,7 +18,7 @@ from runner.pilots import POLICY, agent, corridor, plan, run, with_
 
 def evidence(pilot, directory):
     result = run(pilot, directory)
-    return result, evidence_of(freeze(pilot), result)
+    return result, evidence_of(result)
 
 
 def codes(verdict):
@@ -146,4 +145,29 @@ def test_the_same_journal_always_gives_the_same_evidence(tmp_path):
     pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], n=20)
     _, first = evidence(pilot, tmp_path / "j")
     again = asyncio.run(run_pilot(pilot, Journal(tmp_path / "j")))
-    assert evidence_of(freeze(pilot), again) == first
+    assert evidence_of(again) == first
+
+
+def test_several_seeds_are_runs_of_a_task_not_tasks(tmp_path):
+    result, found = evidence(plan([Arm.baseline(), Arm("rollback", POLICY)], n=12, seeds=[1, 2, 3]), tmp_path / "j")
+    verdict = found.verdicts["rollback"]
+    assert (verdict.tasks, verdict.pairs) == (12, 36)
+    success = {key: episode.success for key, episode in result.episodes.items()}
+    keys = [(f"t{i:02}", seed) for i in range(12) for seed in (1, 2, 3)]
+    assert verdict.recovered == sum(success[*k, "rollback"] and not success[*k, "baseline"] for k in keys)
+
+
+def test_an_outage_of_one_arm_is_bounded(tmp_path):
+    pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], environment=lambda: _Outage(doors=4, slip=0.2))
+    _, found = evidence(pilot, tmp_path / "j")
+    verdict = found.verdicts["rollback"]
+    (text,) = [remark.text for remark in verdict.cautions if remark.code.startswith("missing_outcomes")]
+    assert "1 of 'baseline' and 1 of 'rollback'" in text
+    low, high = (round(100 * (verdict.recovered - verdict.disrupted + k) / 8, 1) for k in (-1, 1))
+    assert f"between {low:+.1f} pp and {high:+.1f} pp" in text
+
+
+def test_too_few_clusters_are_refused_before_the_first_episode():
+    clustered = [Task(id=f"t{i}", cluster=f"c{i % 3}") for i in range(12)]
+    with pytest.raises(InvalidInput, match="form 3 clusters"):
+        plan([Arm.baseline()], tasks=clustered)

@@ -149,7 +149,9 @@ def test_a_placebo_gains_nothing_on_average(tmp_path):
 
 @pytest.mark.statistical
 def test_coupling_keeps_the_gain_and_shrinks_its_variance(tmp_path):
-    arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append()))]
+    # The word critic warns of the jump alone, and a message after it is never seen; a coin warns anywhere.
+    coin = InterventionPolicy(critic=CoinCritic(0.1), intervention=Append())
+    arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", coin)]
     found = {}
     for design in ("coupled", "independent"):
         result = run(plan(arms, n=800, design=design), tmp_path / design, concurrency=1)
@@ -373,8 +375,10 @@ def test_a_bug_stops_the_pilot_as_itself_and_what_was_found_stays(tmp_path):
             return await super().act(trajectory, draw=draw, excluded=excluded)
 
     buggy = lambda: Buggy(WEIGHTS, warned={"open": 5, "wait": 1})  # noqa: E731
-    with pytest.raises(KeyError, match="state"):
+    with pytest.raises(KeyError, match="state") as raised:
         run(plan(agent=buggy), tmp_path / "j", concurrency=1)
+    (note,) = raised.value.__notes__
+    assert note.startswith("in task 't05', seed 42, arm 'baseline'; what was found before is in the journal.")
     assert {key[0] for key in Journal(tmp_path / "j").read().episodes} == {f"t{n:02}" for n in range(5)}
     run(plan(), tmp_path / "j")
     run(plan(), tmp_path / "whole")

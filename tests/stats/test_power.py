@@ -66,6 +66,8 @@ def test_more_is_needed_for_less(gain, extra, power):
 
 def test_no_number_of_tasks_tells_a_gain_from_itself():
     assert approximate_tasks_needed(gain=0.02, discordance=0.1, margin=0.02) is None
+    for tiny in (5e-324, 1e-200, 1e-12):
+        assert approximate_tasks_needed(gain=tiny, discordance=0.1) is None
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
@@ -67,6 +66,8 @@ def init(file: Path) -> None:
 @_FILE
 def check(file: Path) -> None:
     """Try tasks from end to end: configs, determinism, the fork, the critic."""
+    import asyncio
+
     from forbear.adapters.pilot_file import read_pilot_file
     from forbear.runner.rehearsal import rehearse
 
@@ -95,6 +96,8 @@ def plan(file: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def run(file: Path, journal: Path | None, concurrency: int | None, as_json: bool) -> None:
     """Run the pilot, or go on where it was stopped; then decide."""
+    import asyncio
+
     from forbear.adapters.pilot_file import read_pilot_file
     from forbear.cli.decide import color
     from forbear.records.journal import Journal
@@ -117,8 +120,8 @@ def run(file: Path, journal: Path | None, concurrency: int | None, as_json: bool
                 on_episode=on_episode,
             )
         )
-    evidence = evidence_of(frozen, result)
-    view = pilot_view(frozen, result, evidence, title=f"Pilot {file.stem}", journal=str(directory))
+    evidence = evidence_of(result)
+    view = pilot_view(result, evidence, title=f"Pilot {file.stem}", journal=str(directory))
     report = directory / "report.html"
     try:
         report.write_text(pilot_html(view), encoding="utf-8")

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from forbear.errors import InvalidInput
 from forbear.records.model import JSON, Action, Episode, Origin, Proposal, Step, Task, Termination, Usage
@@ -95,7 +95,7 @@ def read_record(line: str, *, where: str) -> dict[str, JSON]:
         InvalidInput: It is not one, or holds NaN or an infinity.
     """
     try:
-        record = json.loads(line, parse_constant=_no_constant)
+        record = json.loads(line, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{where}: not a line of JSON ({str(error)[:80]}).") from None
     if not isinstance(record, dict):
@@ -105,6 +105,13 @@ def read_record(line: str, *, where: str) -> dict[str, JSON]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
 
 
 def _task_json(task: Task) -> dict[str, JSON]:
@@ -166,12 +173,23 @@ def _usage_json(usage: Usage) -> dict[str, JSON]:
     }
 
 
+_Where: TypeAlias = "str | tuple[_Where, str, int | None]"
+"""Where a value stands: its line, or what it is part of, by which key, as which item. Only errors spell it out."""
+
+
+def _spelled(where: _Where) -> str:
+    if isinstance(where, str):
+        return where
+    outer, key, number = where
+    return f"{_spelled(outer)}, {key}" + ("" if number is None else f" {number}")
+
+
 class _Reader:
     """A JSON object whose keys are read with their type checked; errors name the line and the key."""
 
-    def __init__(self, record: JSON, where: str) -> None:
+    def __init__(self, record: JSON, where: _Where) -> None:
         if not isinstance(record, dict):
-            raise InvalidInput(f"{where}: expected an object, got {type(record).__name__}.")
+            raise InvalidInput(f"{_spelled(where)}: expected an object, got {type(record).__name__}.")
         self.record = record
         self.where = where
 
@@ -196,15 +214,15 @@ class _Reader:
     def object(self, key: str) -> dict[str, JSON]:
         return self._get(key, dict, "an object")
 
-    def items(self, key: str, read: Callable[[JSON, str], _T]) -> tuple[_T, ...]:
+    def items(self, key: str, read: Callable[[JSON, _Where], _T]) -> tuple[_T, ...]:
         if key not in self.record:
             return ()
         values: list[JSON] = self._get(key, list, "a list")
-        return tuple(read(value, f"{self.where}, {key} {number}") for number, value in enumerate(values))
+        return tuple([read(value, (self.where, key, number)) for number, value in enumerate(values)])
 
     def wrong(self, key: str, expected: str) -> InvalidInput:
         got = f"got {self.record[key]!r:.60}" if key in self.record else "it is missing"
-        return InvalidInput(f"{self.where}: {key!r} must be {expected}, {got}.")
+        return InvalidInput(f"{_spelled(self.where)}: {key!r} must be {expected}, {got}.")
 
     def _get(self, key: str, kind: type[_T], expected: str) -> _T:
         value = self.record.get(key)
@@ -225,14 +243,14 @@ def _episode(reader: _Reader, parents: Mapping[EpisodeKey, Episode]) -> Episode:
         raise reader.wrong("success", f"{'true or false' if termination.has_outcome else 'null'} after {termination}")
     origin = None
     if reader.record.get("from") is None:
-        task = _task(reader.record.get("task"), f"{reader.where}, task")
+        task = _task(reader.record.get("task"), (reader.where, "task", None))
     else:
-        source = _Reader(reader.record["from"], f"{reader.where}, from")
+        source = _Reader(reader.record["from"], (reader.where, "from", None))
         origin = Origin(arm=source.text("arm"), step=source.count_or_none("step"))
         parent = parents.get((reader.text("task"), seed, origin.arm))
         if parent is None or (origin.step or 0) > len(parent.steps):
             raise InvalidInput(
-                f"{reader.where}: it continues step {origin.step} of arm {origin.arm!r:.60}, task "
+                f"{_spelled(reader.where)}: it continues step {origin.step} of arm {origin.arm!r:.60}, task "
                 f"{reader.text('task')!r:.60}, seed {seed}, which no earlier line holds. The file is incomplete."
             )
         task, steps = parent.task, parent.steps[: origin.step] + steps
@@ -244,13 +262,13 @@ def _episode(reader: _Reader, parents: Mapping[EpisodeKey, Episode]) -> Episode:
         termination=termination,
         success=success,
         final_observation=reader.text_or_none("final_observation"),
-        usage=_usage(_Reader(reader.object("usage"), f"{reader.where}, usage")),
+        usage=_usage(_Reader(reader.object("usage"), (reader.where, "usage", None))),
         origin=origin,
         cause=reader.text_or_none("cause"),
     )
 
 
-def _task(value: JSON, where: str) -> Task:
+def _task(value: JSON, where: _Where) -> Task:
     reader = _Reader(value, where)
     return Task(
         id=reader.text("id"),
@@ -260,19 +278,19 @@ def _task(value: JSON, where: str) -> Task:
     )
 
 
-def _action(value: JSON, where: str) -> Action:
+def _action(value: JSON, where: _Where) -> Action:
     if isinstance(value, str):
         return Action(value)
     reader = _Reader(value, where)
     return Action(reader.text("text"), payload=reader.record.get("payload"), tokens=reader.count_or_none("tokens"))
 
 
-def _proposal(value: JSON, where: str) -> Proposal:
+def _proposal(value: JSON, where: _Where) -> Proposal:
     reader = _Reader(value, where)
     p_fail: dict[str, float | None] = {}
     for critic, score in (reader.object("p_fail") if "p_fail" in reader.record else {}).items():
         if score is not None and not (
-            isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score) and 0 <= score <= 1
+            isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1
         ):
             raise reader.wrong("p_fail", "null or a number in [0, 1] for each critic")
         p_fail[critic] = None if score is None else float(score)
@@ -281,7 +299,7 @@ def _proposal(value: JSON, where: str) -> Proposal:
         raise reader.wrong("faults", "a text for each critic")
     return Proposal(
         attempt=reader.count("attempt"),
-        action=_action(reader.record.get("action"), f"{where}, action"),
+        action=_action(reader.record.get("action"), (where, "action", None)),
         shown=reader.count("shown") if "shown" in reader.record else 0,
         excluded=reader.items("excluded", _action),
         p_fail=p_fail,
@@ -290,7 +308,7 @@ def _proposal(value: JSON, where: str) -> Proposal:
     )
 
 
-def _step(value: JSON, where: str) -> Step:
+def _step(value: JSON, where: _Where) -> Step:
     reader = _Reader(value, where)
     executed = reader.record.get("executed")
     return Step(
@@ -298,21 +316,21 @@ def _step(value: JSON, where: str) -> Step:
         observation=reader.text("observation"),
         messages=reader.items("messages", _message),
         proposals=reader.items("proposals", _proposal),
-        executed=None if executed is None else _action(executed, f"{where}, executed"),
+        executed=None if executed is None else _action(executed, (where, "executed", None)),
         irreversible="irreversible" in reader.record and reader.flag("irreversible"),
     )
 
 
-def _message(value: JSON, where: str) -> str:
+def _message(value: JSON, where: _Where) -> str:
     if not isinstance(value, str):
-        raise InvalidInput(f"{where}: expected a text, got {value!r:.60}.")
+        raise InvalidInput(f"{_spelled(where)}: expected a text, got {value!r:.60}.")
     return value
 
 
 def _usage(reader: _Reader) -> Usage:
     seconds = reader.record.get("seconds", 0.0)
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
-        raise reader.wrong("seconds", "a number of at least 0")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= 1e15:
+        raise reader.wrong("seconds", "a number from 0 to 1e15")
     return Usage(
         agent_calls=reader.count("agent_calls"),
         new_agent_calls=reader.count("new_agent_calls"),

@@ -139,6 +139,11 @@ class Journal:
 
     def _agree_on_plan(self, plan: Mapping[str, JSON]) -> None:
         if not self._plan_path.exists():
+            if self._lines_path.stat().st_size:
+                raise InvalidInput(
+                    f"{self.directory}: it has episodes but no plan.json that says what was run. Restore "
+                    "plan.json, or name another directory."
+                )
             beside = self._plan_path.with_suffix(".json.new")
             try:
                 with beside.open("w", encoding="ascii") as file:

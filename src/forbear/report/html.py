@@ -30,7 +30,8 @@ def _environment() -> Environment:
         "percent": _percent,
         "points": _points,
         "number": _number,
-        "bounded": lambda text, limit: shown(text, limit=limit),
+        # Line breaks are fine in a page; `shown` would mark them as what cannot be printed.
+        "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
         "gain_chart": _gain_chart,
     }
     return environment

@@ -8,7 +8,6 @@ from forbear.policy import Arm
 from forbear.records.model import Episode, Step
 from forbear.report.view import ArmView, arm_view
 from forbear.runner.evidence import Evidence
-from forbear.runner.plan import FrozenPlan
 from forbear.runner.result import ArmResult, PilotResult
 
 FORMAT = "forbear-pilot-view-1"
@@ -115,16 +114,16 @@ class PilotView(TypedDict):
     calls_paid: int
 
 
-def pilot_view(frozen: FrozenPlan, result: PilotResult, evidence: Evidence, *, title: str, journal: str) -> PilotView:
+def pilot_view(result: PilotResult, evidence: Evidence, *, title: str, journal: str) -> PilotView:
     """Arranges a pilot for its report.
 
     Args:
-        frozen: What was planned.
         result: What was found.
         evidence: What it says.
         title: Of the report, e.g. the name of the pilot's file.
         journal: Where the journal lies.
     """
+    frozen = result.frozen
     baseline = frozen.arms[0].name
     return PilotView(
         format=FORMAT,
@@ -166,6 +165,7 @@ def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -
     is_control = arm.name in evidence.controls
     decision = arm_view(arm.name, evidence.verdicts[arm.name])
     if is_control:
+        decision["recommendation"] = "CONTROL"
         decision["headline"] = "CONTROL: what changes without help or harm from anybody; never deployed."
         decision["next"] = []
     return TreatedView(

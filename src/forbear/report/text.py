@@ -10,7 +10,7 @@ from rich.text import Text
 from forbear.errors import listed, shown
 from forbear.report.view import ArmView, DecisionView, EstimateView, RateView
 
-_STYLES = {"INTERVENE": "bold green", "FORBEAR": "bold red", "UNDECIDED": "bold yellow"}
+_STYLES = {"INTERVENE": "bold green", "FORBEAR": "bold red", "UNDECIDED": "bold yellow", "CONTROL": "bold"}
 _REMARK = 400
 
 

@@ -164,7 +164,7 @@ class _Run:
             except TimeoutError:
                 p_fail, fault = None, "timeout"
             except Exception as error:  # a critic that breaks must not take the agent down with it
-                logger.warning("critic %s broke, the agent goes on: %s", name, describe(error))
+                logger.info("critic %s broke, the agent goes on: %s", name, describe(error))
                 p_fail, fault = None, "error"
             recorded.reviews[name] = Review(p_fail, fault, payer=self.cell.arm)
         self.critic_calls += 1

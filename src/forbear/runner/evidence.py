@@ -11,7 +11,6 @@ from forbear.interventions.placebo import Placebo
 from forbear.pairing import pair_episodes
 from forbear.policy import Arm
 from forbear.records.model import Episode
-from forbear.runner.plan import FrozenPlan
 from forbear.runner.result import CASCADE, ArmResult, PilotResult
 from forbear.stats.decision import decide, decide_arms
 from forbear.stats.verdict import Remark, Verdict, points
@@ -39,16 +38,20 @@ def is_control(arm: Arm) -> bool:
     return arm.is_rerun or (arm.policy is not None and isinstance(arm.policy.intervention, Placebo))
 
 
-def evidence_of(frozen: FrozenPlan, result: PilotResult) -> Evidence:
-    """Pairs every arm with the baseline and decides.
+def evidence_of(result: PilotResult) -> Evidence:
+    """Pairs every arm of a pilot with its baseline and decides; the same result always gives the same evidence.
 
     Raises:
         InvalidInput: An arm and the baseline have no task in common that both brought to an outcome.
     """
+    frozen = result.frozen
     baseline, treated = frozen.arms[0], frozen.arms[1:]
     controls = frozenset(arm.name for arm in treated if is_control(arm))
     pairings = {
-        arm.name: pair_episodes(result.episodes.values(), baseline=baseline.name, treated=arm.name) for arm in treated
+        arm.name: pair_episodes(
+            result.episodes.values(), baseline=baseline.name, treated=arm.name, without_outcome=result.exclusions
+        )
+        for arm in treated
     }
     churn = [
         Remark(
@@ -62,7 +65,7 @@ def evidence_of(frozen: FrozenPlan, result: PilotResult) -> Evidence:
     cautions = {
         arm.name: (
             *pairings[arm.name].cautions,
-            *_cautions(frozen, result, arm),
+            *_cautions(result, arm),
             *(() if arm.name in controls else churn),
         )
         for arm in treated
@@ -73,12 +76,15 @@ def evidence_of(frozen: FrozenPlan, result: PilotResult) -> Evidence:
         verdicts |= decide_arms(
             {name: pairings[name].pairs for name in candidates},
             rule,
+            missing={name: pairings[name].missing for name in candidates},
             excluded={name: pairings[name].excluded for name in candidates},
             cautions={name: cautions[name] for name in candidates},
         )
     for name in controls:
         pairing = pairings[name]
-        verdicts[name] = decide(pairing.pairs, rule, excluded=pairing.excluded, cautions=cautions[name])
+        verdicts[name] = decide(
+            pairing.pairs, rule, missing=pairing.missing, excluded=pairing.excluded, cautions=cautions[name]
+        )
     episodes = [episode for episode in result.episodes.values() if episode.arm == baseline.name]
     return Evidence(
         verdicts={arm.name: verdicts[arm.name] for arm in treated},
@@ -103,8 +109,8 @@ def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
     return evaluate_critic(judgements, rng=np.random.default_rng(0), resamples=_RESAMPLES)
 
 
-def _cautions(frozen: FrozenPlan, result: PilotResult, arm: Arm) -> list[Remark]:
-    counted, baseline = result.arms[arm.name], result.arms[frozen.arms[0].name]
+def _cautions(result: PilotResult, arm: Arm) -> list[Remark]:
+    counted, baseline = result.arms[arm.name], result.arms[result.frozen.arms[0].name]
     cautions = []
     if is_control(arm):
         what = "the agent alone at another seed" if arm.is_rerun else "a fresh draw and nothing else"
@@ -115,15 +121,6 @@ def _cautions(frozen: FrozenPlan, result: PilotResult, arm: Arm) -> list[Remark]
                 code="independent_design",
                 text="Arms were run apart with draws of their own: recovery and disruption include the agent's own "
                 "run-to-run variation; compare them with the rerun arm's.",
-            )
-        )
-    missing = counted.missing + baseline.missing
-    if missing:
-        cautions.append(
-            Remark(
-                code="missing_outcomes",
-                text=f"{counted.missing} episodes of this arm and {baseline.missing} of the baseline have no outcome; "
-                "their pairs are left out.",
             )
         )
     if arm.policy is not None:

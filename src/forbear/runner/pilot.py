@@ -147,7 +147,14 @@ class _Pilot:
             if self.frozen.needs_snapshots and cell.draw_seed not in row.memos:
                 self._exclude(row, arm, "the pilot was stopped after its baseline, whose state no journal keeps")
                 return
-        episode = await run_episode(cell, arm.policy, self._memo(row, cell), check=self.check)
+        try:
+            episode = await run_episode(cell, arm.policy, self._memo(row, cell), check=self.check)
+        except Exception as error:
+            error.add_note(
+                f"in {cell.name}; what was found before is in the journal. If the agent itself fails so, have it raise "
+                "forbear.AgentError (a failure); if the world outside broke, forbear.ProviderError (no outcome)."
+            )
+            raise
         if episode.success is None:
             self._note_broken(row, arm, episode)
         else:
@@ -189,7 +196,7 @@ class _Pilot:
 
     def _exclude(self, row: _Row, arm: Arm, reason: str) -> None:
         exclusion = Exclusion(task_id=row.task.id, seed=row.seed, arm=arm.name, reason=reason)
-        logger.warning("task %r, seed %d, arm %r has no outcome: %s", row.task.id, row.seed, arm.name, reason)
+        logger.info("task %r, seed %d, arm %r has no outcome: %s", row.task.id, row.seed, arm.name, reason)
         self.exclusions[exclusion.key] = exclusion
         self._keep(row, exclusion)
 

@@ -11,6 +11,7 @@ from forbear.protocols import Agent, Critic, Environment, Restorable
 from forbear.records.codec import canonical_json, config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
+from forbear.stats.clustered import MIN_CLUSTERS
 from forbear.stats.verdict import DecisionRule
 
 PLAN_FORMAT = "forbear-plan-1"
@@ -53,6 +54,12 @@ class PilotPlan:
             raise InvalidInput("a pilot needs at least one task and one seed.")
         _require_unique([task.id for task in self.tasks], what="task id")
         _require_unique(list(self.seeds), what="seed")
+        clusters = {task.cluster or task.id for task in self.tasks}
+        if any(task.cluster for task in self.tasks) and len(clusters) < MIN_CLUSTERS:
+            raise InvalidInput(
+                f"the tasks form {len(clusters)} clusters; a verdict over clusters needs at least {MIN_CLUSTERS}. Add "
+                "tasks from other clusters, or leave the clusters out and speak about these clusters only."
+            )
         _require_unique([arm.name for arm in self.arms], what="arm name")
         baselines = [arm.name for arm in self.arms if arm.is_baseline]
         if len(baselines) != 1:

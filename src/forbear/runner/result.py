@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from forbear.errors import InvalidInput
 from forbear.records.codec import EpisodeKey
@@ -63,6 +63,8 @@ class PilotResult:
     """Those with an outcome, in the order of the plan: by task, seed, arm."""
     exclusions: Mapping[EpisodeKey, Exclusion]
     """Those that will have none."""
+    frozen: FrozenPlan = field(repr=False, compare=False)
+    """What was planned."""
 
     def arm(self, name: str) -> ArmResult:
         """Returns one arm's counts.
@@ -133,4 +135,5 @@ def result_of(
         },
         episodes={key: episodes[key] for key in keys if key in episodes},
         exclusions={key: exclusions[key] for key in keys if key in exclusions},
+        frozen=frozen,
     )

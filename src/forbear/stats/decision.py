@@ -222,14 +222,8 @@ def _reasons_to_forbear(
 
 
 def _reasons_undecided(gain: Estimate, needed: int | None) -> list[Remark]:
-    loss, best = max(0.0, -gain.low), max(0.0, gain.high)
-    reasons = [
-        _remark(
-            "inconclusive",
-            f"Compatible with a loss of up to {100 * loss:.1f} pp and with a gain of up to {100 * best:.1f} pp: "
-            "leave it off.",
-        )
-    ]
+    low, high = (f"a {'loss' if bound < 0 else 'gain'} of {100 * abs(bound):.1f} pp" for bound in (gain.low, gain.high))
+    reasons = [_remark("inconclusive", f"Compatible with anything from {low} to {high}: leave it off.")]
     if needed is None:
         text = "If the truth is as observed, no pilot of a million tasks would decide."
     else:

@@ -22,6 +22,7 @@ MOST_EXACT = 400
 """Effective pairs to which regions are enumerated; above, the approximation is good to about a point."""
 
 _MOST_TASKS = 1_000_000
+_MOST = 1e15  # beyond it whole numbers are no longer exact in double precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +295,8 @@ def approximate_tasks_needed(
         power: Probability to reject, alpha < power < 1.
 
     Returns:
-        The number of tasks by the normal approximation, at least 1; None when gain equals margin: no number suffices.
+        The number of tasks by the normal approximation, at least 1; None where gain and margin are equal or so close
+        that more than 10¹⁵ tasks would be needed.
 
     Raises:
         InvalidInput: An argument out of its range.
@@ -311,4 +313,5 @@ def approximate_tasks_needed(
     null = restricted_discordance(expected[0], expected[1], n=1.0, gain=margin) - margin**2
     true = discordance - gain**2
     spread = -float(ndtri(alpha)) * math.sqrt(max(null, 0.0)) + float(ndtri(power)) * math.sqrt(max(true, 0.0))
-    return max(1, math.ceil((spread / (gain - margin)) ** 2))
+    tasks = (spread / (gain - margin)) ** 2 if abs(gain - margin) > 1e-150 else math.inf
+    return max(1, math.ceil(tasks)) if tasks <= _MOST else None

@@ -21,17 +21,20 @@ Counts = NDArray[np.int64]
 # Tables whose statistics differ by less are ties; rounding must not decide on which side of a region they fall.
 _TIE = 1e-9
 
+_SEVENTHS = np.arange(7) / 6
+# np.clip is avoided throughout: its first call for a dtype costs milliseconds, and a decision has ten.
+
 
 def at_least(count: Counts, trials: Counts, p: Floats | float) -> Floats:
     """P(X ≥ count) for X ~ Bin(trials, p), elementwise; a count may lie outside 0..trials."""
-    inside = np.clip(count, 1, np.maximum(trials, 1))
+    inside = np.minimum(np.maximum(count, 1), np.maximum(trials, 1))
     tail: Floats = np.where(count > trials, 0.0, betainc(inside, np.maximum(trials - inside + 1, 1), p))
     return np.where(count <= 0, 1.0, tail)
 
 
 def binomial(count: Counts, trials: Counts, p: Floats | float) -> Floats:
     """P(X = count) for X ~ Bin(trials, p), elementwise; 0 where the count lies outside 0..trials."""
-    inside = np.clip(count, 0, trials)
+    inside = np.minimum(np.maximum(count, 0), trials)
     rest = trials - inside
     log_choose = gammaln(trials + 1) - gammaln(inside + 1) - gammaln(rest + 1)
     mass: Floats = np.exp(log_choose + xlogy(inside, p) + xlog1py(rest, -np.asarray(p)))
@@ -120,7 +123,7 @@ def _first_extreme(extreme: Callable[[Counts, Counts], NDArray[np.bool_]], guess
     """For each n the smallest count in 0..n with extreme(count, n), else n + 1, by steps from a guess."""
     n = np.arange(len(guess))
     below, found = np.full(len(guess), -1), n + 1
-    trial = np.clip(guess, 0, n)
+    trial = np.minimum(np.maximum(guess, 0), n)
     while (active := np.flatnonzero(found - below > 1)).size:
         inside = extreme(trial[active], n[active])
         found[active[inside]] = trial[active[inside]]
@@ -144,7 +147,7 @@ def _score_lattice(n_pairs: int, margin: float) -> Counts:
     n = np.repeat(np.arange(n_pairs + 1), np.arange(1, n_pairs + 2))
     recovered = np.arange(len(n)) - n * (n + 1) // 2
     score = tango_statistic(recovered.astype(float), (n - recovered).astype(float), n=n_pairs, gain=margin)
-    keys: Counts = n * _ROW + _ZERO + np.round(np.clip(score, -8000, 8000) / _TIE).astype(np.int64)
+    keys: Counts = n * _ROW + _ZERO + np.round(np.minimum(np.maximum(score, -8000.0), 8000.0) / _TIE).astype(np.int64)
     return keys
 
 
@@ -164,10 +167,10 @@ def _estimated_pvalues(lattice: Counts, margin: float, recovered: Counts, n: Cou
     """P(statistic at least that of the table) at the table's own restricted estimate of the discordance."""
     n_pairs = (math.isqrt(8 * len(lattice) + 1) - 3) // 2
     psi = restricted_discordance(recovered.astype(float), (n - recovered).astype(float), n=n_pairs, gain=margin)
-    psi = np.clip(psi, abs(margin), 1.0)
+    psi = np.minimum(np.maximum(psi, abs(margin)), 1.0)
     # Only totals within 6.5 sd of their mean: the rest weighs below 1e-10, and any ordering gives a valid test.
     reach = np.floor(6.5 * np.sqrt(n_pairs * psi * (1 - psi))) + 6
-    first = np.clip(np.round(n_pairs * psi) - reach, 0, n_pairs).astype(np.int64)
+    first = np.maximum(np.round(n_pairs * psi) - reach, 0.0).astype(np.int64)
     total = first[:, None] + np.arange(min(2 * int(reach.max()) + 1, n_pairs + 1))
     inside = np.minimum(total, n_pairs)
     critical = _critical_scores(lattice, _scores(lattice, recovered, n)[:, None], inside)
@@ -220,7 +223,7 @@ def worst_case(critical: Counts, margin: float) -> tuple[float, float]:
     low, high = grid[np.maximum(peaks - 1, 0)], grid[np.minimum(peaks + 1, len(grid) - 1)]
     row = np.arange(len(peaks))
     for _ in range(8):  # each round narrows every bracket to a third
-        points = np.linspace(low, high, 7, axis=1)
+        points = low[:, None] + (high - low)[:, None] * _SEVENTHS
         at = (_bernstein_basis(points.ravel(), len(critical) - 1) @ coefficients).reshape(points.shape)
         top = at.argmax(axis=1)
         if at.max() > best:

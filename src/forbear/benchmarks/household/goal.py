@@ -14,6 +14,9 @@ from forbear.errors import InvalidInput, described
 MAX_WORK = 200_000
 """Substitutions allowed while writing a goal out; the goals of the public games need at most a few thousand."""
 
+MAX_VARIABLES = 16
+"""Variables of one quantifier, those of quantifiers of its kind right inside it included; the public games have 4."""
+
 Test = Callable[[State], bool]
 
 
@@ -105,6 +108,8 @@ class _Writer:
         while body[:1] == (word,) and len(body) == 3 and not variables.keys() & _declared(body[1]).keys():
             variables |= _declared(body[1])
             body = body[2]
+        if len(variables) > MAX_VARIABLES:
+            raise InvalidInput(f"a quantifier in the goal has {len(variables)} variables, expected <= {MAX_VARIABLES}.")
         for name, kind in variables.items():
             if not name.startswith("?") or kind not in self.of_type:
                 raise InvalidInput(

@@ -65,6 +65,10 @@ DYNAMIC = frozenset(
 )
 """What commands change."""
 
+MAX_RECEPTACLES = 500
+MAX_OBJECTS = 5_000
+"""The public games checked have at most 54 and 152; the commands of a household grow with the square of the first."""
+
 SINKS = frozenset({"sinktype", "sinkbasintype"})
 MICROWAVES = frozenset({"microwavetype"})
 FRIDGES = frozenset({"fridgetype"})
@@ -140,6 +144,11 @@ def build_world(problem: Problem) -> World:
     named = {word for arguments in facts.values() for fact in arguments for word in fact}
     object_ids = sorted(name for name, kind in problem.objects.items() if kind == "object" and name in named)
     location_ids = sorted(name for name, kind in problem.objects.items() if kind == "location")
+    if len(receptacle_ids) > MAX_RECEPTACLES or len(object_ids) > MAX_OBJECTS:
+        raise InvalidInput(
+            f"{len(receptacle_ids):,} receptacles and {len(object_ids):,} objects, "
+            f"expected at most {MAX_RECEPTACLES:,} and {MAX_OBJECTS:,}."
+        )
     names = display_names(named.union(receptacle_ids))
     for each in (*receptacle_ids, *object_ids):
         if each not in names:
@@ -149,7 +158,7 @@ def build_world(problem: Problem) -> World:
     numbers = {name: i for ids in (receptacle_ids, object_ids, location_ids) for i, name in enumerate(ids)}
 
     def bits(predicate: str) -> int:
-        return mask(numbers[fact[0]] for fact in facts[predicate])
+        return _bits(facts[predicate], numbers)
 
     place = _only(facts["atlocation"], of="the agent", count=1)[0][1]
     standing = _only(facts["receptacleatlocation"], of="a receptacle", count=len(receptacle_ids))
@@ -159,15 +168,9 @@ def build_world(problem: Problem) -> World:
         faced[location] = (*faced.get(location, ()), receptacle)
     receptacles = tuple(names[name] for name in receptacle_ids)
     kinds_of_object, accepted = _acceptance(facts, receptacle_ids, numbers)
-    inside: list[list[int]] = [[] for _ in receptacle_ids]
-    for thing, where in sorted(facts["inreceptacle"]):
-        inside[numbers[where]].append(numbers[thing])
     contents: dict[int, list[int]] = {numbers[thing]: [] for (thing,) in facts["isreceptacleobject"]}
     for inner, outer in sorted(facts["inreceptacleobject"]):
         contents.get(numbers[outer], []).append(numbers[inner])
-    lying = [0] * len(object_ids)
-    for thing, where in facts["objectatlocation"]:
-        lying[numbers[thing]] |= 1 << numbers[where]
 
     def of_type(wanted: frozenset[str]) -> frozenset[int]:
         return frozenset(numbers[receptacle] for receptacle, kind in facts["receptacletype"] if kind in wanted)
@@ -193,20 +196,7 @@ def build_world(problem: Problem) -> World:
         microwaves=of_type(MICROWAVES),
         fridges=of_type(FRIDGES),
         goto=_goto(receptacles, location_of, start=numbers[place]),
-        start=State(
-            place=numbers[place],
-            held=_held(facts, numbers),
-            opened=bits("opened"),
-            inside=[tuple(things) for things in inside],
-            lying=lying,
-            left=frozenset(),
-            clean=bits("isclean"),
-            hot=bits("ishot"),
-            cool=bits("iscool"),
-            toggled=bits("istoggled"),
-            on=bits("ison"),
-            sliced=bits("issliced"),
-        ),
+        start=_start(facts, numbers, receptacles=len(receptacle_ids), objects=len(object_ids)),
         numbers=numbers,
     )
 
@@ -237,6 +227,34 @@ def mask(numbers: Iterable[int]) -> int:
     for number in numbers:
         bits |= 1 << number
     return bits
+
+
+def _bits(facts: Iterable[Fact], numbers: Mapping[str, int]) -> int:
+    """The things that the facts are about."""
+    return mask(numbers[fact[0]] for fact in facts)
+
+
+def _start(facts: Mapping[str, list[Fact]], numbers: Mapping[str, int], *, receptacles: int, objects: int) -> State:
+    inside: list[list[int]] = [[] for _ in range(receptacles)]
+    for thing, where in sorted(facts["inreceptacle"]):
+        inside[numbers[where]].append(numbers[thing])
+    lying = [0] * objects
+    for thing, where in facts["objectatlocation"]:
+        lying[numbers[thing]] |= 1 << numbers[where]
+    return State(
+        place=numbers[facts["atlocation"][0][1]],
+        held=_held(facts, numbers),
+        opened=_bits(facts["opened"], numbers),
+        inside=[tuple(things) for things in inside],
+        lying=lying,
+        left=frozenset(),
+        clean=_bits(facts["isclean"], numbers),
+        hot=_bits(facts["ishot"], numbers),
+        cool=_bits(facts["iscool"], numbers),
+        toggled=_bits(facts["istoggled"], numbers),
+        on=_bits(facts["ison"], numbers),
+        sliced=_bits(facts["issliced"], numbers),
+    )
 
 
 def _checked_facts(problem: Problem) -> dict[str, list[Fact]]:

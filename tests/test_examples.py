@@ -1,0 +1,34 @@
+"""Examples run as they stand, from any folder, with public names only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_example_runs_twice_the_same(path, tmp_path):
+    runs = [
+        subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert [run.stderr for run in runs] == ["", ""]
+    assert runs[0].stdout == runs[1].stdout
+    assert runs[0].stdout.startswith(("INTERVENE: ", "FORBEAR: ", "UNDECIDED: "))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_example_is_short_and_uses_public_names_only(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 65
+    imported = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {name for name in imported if name.startswith("forbear")} == {"forbear"}
