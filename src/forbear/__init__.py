@@ -35,10 +35,22 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import PilotPlan as PilotPlan
     from forbear.runner.result import PilotResult as PilotResult
+    from forbear.stats.ceilings import ceilings as ceilings
+    from forbear.stats.churn import churn_of as churn_of
     from forbear.stats.clustered import ClusteredOutcomes as ClusteredOutcomes
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
+    from forbear.stats.missing import planned_outcomes as planned_outcomes
     from forbear.stats.paired import PairedOutcomes as PairedOutcomes
+    from forbear.stats.power import Effect as Effect
+    from forbear.stats.power import minimum_detectable_gain as minimum_detectable_gain
+    from forbear.stats.power import power as power
+    from forbear.stats.power import tasks_needed as tasks_needed
+    from forbear.stats.resample import best_of as best_of
+    from forbear.stats.simulate import PilotTruth as PilotTruth
+    from forbear.stats.simulate import simulate as simulate
+    from forbear.stats.transport import gain_at as gain_at
+    from forbear.stats.transport import post_stratified_gain as post_stratified_gain
     from forbear.stats.verdict import DecisionRule as DecisionRule
     from forbear.stats.verdict import Recommendation as Recommendation
     from forbear.stats.verdict import Remark as Remark
@@ -55,8 +67,9 @@ _HOME = {
     "Columns": "adapters.formats.tabular",
     "DecisionRule": "stats.verdict",
     "Draw": "draw",
-    "Evidence": "runner.evidence",
+    "Effect": "stats.power",
     "Episode": "records.model",
+    "Evidence": "runner.evidence",
     "ForbearError": "errors",
     "InterventionPolicy": "policy",
     "InvalidInput": "errors",
@@ -67,6 +80,7 @@ _HOME = {
     "Pairing": "pairing",
     "PilotPlan": "runner.plan",
     "PilotResult": "runner.result",
+    "PilotTruth": "stats.simulate",
     "Placebo": "interventions.placebo",
     "ProviderError": "errors",
     "Recommendation": "stats.verdict",
@@ -76,12 +90,22 @@ _HOME = {
     "Task": "records.model",
     "Trajectory": "records.model",
     "Verdict": "stats.verdict",
+    "best_of": "stats.resample",
+    "ceilings": "stats.ceilings",
+    "churn_of": "stats.churn",
     "compare": "pairing",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
-    "read_outcomes": "adapters.formats.tabular",
     "evidence_of": "runner.evidence",
+    "gain_at": "stats.transport",
+    "minimum_detectable_gain": "stats.power",
+    "planned_outcomes": "stats.missing",
+    "post_stratified_gain": "stats.transport",
+    "power": "stats.power",
+    "read_outcomes": "adapters.formats.tabular",
     "run_pilot": "runner.pilot",
+    "simulate": "stats.simulate",
+    "tasks_needed": "stats.power",
 }
 
 __all__ = ["__version__", *_HOME]

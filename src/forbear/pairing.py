@@ -4,6 +4,7 @@ The only bridge between what happened (tasks, arms, episodes) and statistics (co
 rows of objects: a million pairs take a fraction of a second.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -65,11 +66,13 @@ class OutcomeTable:
     """Where a run has no outcome (its `success` means nothing); None where every run has one."""
     clusters: Labels | None = None
     """What the task of each row belongs to; None where tasks are the unit."""
+    strata: Labels | None = None
+    """The kind of task of each row; None where unknown."""
 
     def __post_init__(self) -> None:
         columns = [self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places]
         columns += [] if self.missing is None else [self.missing]
-        columns += [] if self.clusters is None else [self.clusters.codes]
+        columns += [labels.codes for labels in (self.clusters, self.strata) if labels is not None]
         lengths = [len(x) for x in columns]
         if len(set(lengths)) > 1:
             raise InvalidInput(
@@ -231,6 +234,39 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
             *_seed_cautions(table.seeds.codes[first] != table.seeds.codes[second]),
         ),
     )
+
+
+def stratify(table: OutcomeTable, *, baseline: str, treated: str) -> dict[str, PairedOutcomes | ClusteredOutcomes]:
+    """The pairs of two arms by stratum; strata without a pair are left out.
+
+    Raises:
+        InvalidInput: There is no column of strata, or as `pair_arms`.
+    """
+    if table.strata is None:
+        raise InvalidInput("a mix needs the stratum of each task: a column 'stratum', or --stratum-col NAME.")
+    pairs = {}
+    for code in np.unique(table.strata.codes).tolist():
+        rows = np.flatnonzero(table.strata.codes == code)
+        part = replace(
+            table,
+            tasks=_subset(table.tasks, rows),
+            arms=_subset(table.arms, rows),
+            seeds=_subset(table.seeds, rows),
+            success=table.success[rows],
+            places=[table.places[row] for row in rows.tolist()],
+            missing=None if table.missing is None else table.missing[rows],
+            clusters=None,  # a stratum rarely has ten
+            strata=None,
+        )
+        present = {table.arms.names[arm] for arm in np.unique(part.arms.codes).tolist()}
+        if {baseline, treated} <= present:
+            with contextlib.suppress(InvalidInput):  # no task in common, or none with both outcomes: no pair here
+                pairs[table.strata.names[code]] = pair_arms(part, baseline=baseline, treated=treated).pairs
+    return pairs
+
+
+def _subset(labels: Labels, rows: IntArray) -> Labels:
+    return Labels(codes=labels.codes[rows], names=labels.names)
 
 
 def repeats_of(table: OutcomeTable, *, arm: str) -> list[list[bool]]:

@@ -188,3 +188,24 @@ def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["method"] == "exact unconditional by seed, Bonferroni over 3 seeds"
     assert run(["decide", str(path)]) == 0
     assert "119 pairs" in capsys.readouterr().out
+
+
+def test_the_gain_on_another_mix_stands_among_the_cautions(tmp_path, capsys):
+    # The pilot is half easy, half hard; it helps on hard tasks only (15 of 20) and harms on easy ones (3 of 20).
+    rows = ["task_id,arm,success,stratum"]
+    for i in range(20):
+        rows += [f"h{i},baseline,0,hard", f"h{i},critic,{int(i < 15)},hard"]
+        rows += [f"e{i},baseline,1,easy", f"e{i},critic,{int(i >= 3)},easy"]
+    outcomes, mix = tmp_path / "outcomes.csv", tmp_path / "mix.csv"
+    outcomes.write_text("\n".join(rows))
+    mix.write_text("stratum,weight\neasy,0.9\nhard,0.1\n")
+    assert run(["decide", str(outcomes), "--mix", str(mix), "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["recommendation"] == "INTERVENE"
+    (remark,) = [c for c in verdict["cautions"] if c["code"] == "deployment_mix"]
+    # .1·.75 − .9·.15 = −6 points
+    assert "the gain is -6.0 pp" in remark["text"]
+    assert "not shown to exceed +0.0 pp" in remark["text"]
+    outcomes.write_text("task_id,arm,success\nt,baseline,0\nt,critic,1\n")
+    assert run(["decide", str(outcomes), "--mix", str(mix)]) == 2
+    assert "a column 'stratum'" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -11,7 +12,8 @@ import click
 from forbear.errors import InvalidInput, listed, shown
 
 if TYPE_CHECKING:
-    from forbear.pairing import Pairing
+    from forbear.pairing import OutcomeTable, Pairing
+    from forbear.stats.verdict import DecisionRule, Remark
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
@@ -85,6 +87,8 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 @click.option("--seed-col", metavar="NAME", help="Column of the seeds. [default: seed, if there is one]")
 @click.option("--success-col", metavar="NAME", help="Column of the outcomes. [default: success]")
 @click.option("--cluster-col", metavar="NAME", help="Column of what tasks belong to. [default: cluster, if there]")
+@click.option("--stratum-col", metavar="NAME", help="Column of the kinds of task. [default: stratum, if there]")
+@click.option("--mix", metavar="FILE", help="CSV stratum,weight: also say the gain on that mix of tasks.")
 @click.option(
     "--guarantee",
     type=click.Choice(["approximate", "finite-sample"]),
@@ -107,6 +111,8 @@ def decide(
     seed_col: str | None,
     success_col: str | None,
     cluster_col: str | None,
+    stratum_col: str | None,
+    mix: str | None,
     guarantee: Literal["approximate", "finite-sample"],
     as_json: bool,
     gate: bool,
@@ -119,6 +125,7 @@ def decide(
     rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
+    names |= {"--stratum-col": stratum_col, "--mix": mix}
     ignored: tuple[str, ...] = ()
     if counts is not None:
         clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
@@ -126,7 +133,7 @@ def decide(
             raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
         pairings = _from_counts(counts)
     else:
-        pairings, ignored = _from_files(files, names)
+        pairings, ignored = _from_files(files, names, rule)
     if gate and len(pairings) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
     verdicts = decide_arms(
@@ -148,9 +155,11 @@ def decide(
     return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
 
 
-def _from_files(files: tuple[str, ...], names: dict[str, str | None]) -> tuple[tuple[Pairing, ...], tuple[str, ...]]:
+def _from_files(
+    files: tuple[str, ...], names: dict[str, str | None], rule: DecisionRule
+) -> tuple[tuple[Pairing, ...], tuple[str, ...]]:
     """The pairings, and the columns that were not used."""
-    from forbear.adapters.formats.tabular import Columns, read_outcomes
+    from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
     from forbear.pairing import compare
 
     if not files:
@@ -163,10 +172,34 @@ def _from_files(files: tuple[str, ...], names: dict[str, str | None]) -> tuple[t
         seed=names["--seed-col"],
         success="success" if names["--success-col"] is None else names["--success-col"],
         cluster=names["--cluster-col"],
+        stratum=names["--stratum-col"],
     )
     read = read_outcomes(files, columns=columns)
     baseline = names["--baseline"] if read.baseline is None else read.baseline
-    return compare(read.table, baseline=baseline, treated=names["--treated"]), read.ignored
+    pairings = compare(read.table, baseline=baseline, treated=names["--treated"])
+    if names["--mix"] is not None:
+        mix = read_mix(names["--mix"])
+        pairings = tuple(
+            replace(one, cautions=(*one.cautions, *_on_mix(read.table, one, mix, rule))) for one in pairings
+        )
+    return pairings, read.ignored
+
+
+def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: DecisionRule) -> tuple[Remark, ...]:
+    """What the deployment's mix of tasks changes, as remarks."""
+    from forbear.pairing import stratify
+    from forbear.stats.transport import post_stratified_gain
+    from forbear.stats.verdict import Remark, points
+
+    strata = stratify(table, baseline=pairing.baseline, treated=pairing.treated)
+    mixed = post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha)
+    gain = mixed.gain
+    above = gain.low > rule.margin
+    text = (
+        f"On the mix given the gain is {points(gain.value)} ({100 * gain.confidence:.4g}% CI {points(gain.low)} to "
+        f"{points(gain.high)}): {'also there above' if above else 'not shown to exceed'} {points(rule.margin)}."
+    )
+    return Remark(code="deployment_mix", text=text), *mixed.cautions
 
 
 def _from_counts(text: str) -> tuple[Pairing, ...]:

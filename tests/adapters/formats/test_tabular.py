@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forbear.adapters.formats.source import read_source
-from forbear.adapters.formats.tabular import Columns, read_outcomes
+from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
 from forbear.adapters.formats.tabular_rows import read_rows
 from forbear.adapters.formats.tabular_vectors import _many, read_vectors
 from forbear.errors import InvalidInput
@@ -173,8 +173,8 @@ flags = st.sampled_from(
 good_flags = st.sampled_from(["0", "1", "true", "FALSE", "Yes", "error"])
 good_names = names.filter(lambda name: name.strip(" \t"))
 records = st.one_of(
-    st.lists(st.tuples(good_names, good_names, names, good_flags, names), min_size=1, max_size=40),
-    st.lists(st.tuples(names, names, names, flags, names), max_size=10),
+    st.lists(st.tuples(good_names, good_names, names, good_flags, names, names), min_size=1, max_size=40),
+    st.lists(st.tuples(names, names, names, flags, names, names), max_size=10),
 )
 endings = st.sampled_from(["\n", "\r\n", "\r"])
 
@@ -185,7 +185,7 @@ HEADER_NAMES = ("task_id", "arm", "seed", "success")
 @settings(max_examples=300)
 @given(records, endings, st.sampled_from([",", "\t"]), st.sampled_from(["", "\n", "\r\n\n", "x", ",", "\0", " "]))
 def test_both_readers_give_the_same_table_or_the_same_error(tmp_path_factory, records, ending, delimiter, tail):
-    text = ending.join(delimiter.join(row) for row in [(*HEADER_NAMES, "cluster"), *records]) + ending + tail
+    text = ending.join(delimiter.join(row) for row in [(*HEADER_NAMES, "cluster", "stratum"), *records]) + ending + tail
     path = tmp_path_factory.mktemp("both") / "outcomes.csv"
     path.write_bytes(text.encode())
 
@@ -204,7 +204,7 @@ def test_both_readers_give_the_same_table_or_the_same_error(tmp_path_factory, re
         return
 
     def listing(content):
-        columns = (content.tasks, content.arms, content.seeds, content.clusters)
+        columns = (content.tasks, content.arms, content.seeds, content.clusters, content.strata)
         listed = [[column.names[code] for code in column.codes] for column in columns]
         return listed, content.success.tolist(), content.missing.tolist()
 
@@ -377,6 +377,19 @@ def test_a_run_without_outcome_is_missing_not_a_failure(write, content):
     assert table.missing.tolist() == [False, True, True, False]
     assert table.success[[0, 3]].tolist() == [True, False]
     assert [table.clusters.names[code] for code in table.clusters.codes] == ["x", "x", "y", "y"]
+
+
+def test_a_mix_is_scaled_and_checked(write):
+    assert read_mix(write("stratum,weight\neasy,3\nhard,1\n")) == {"easy": 0.75, "hard": 0.25}
+    for content, message in (
+        ("kind,weight\na,1\n", "needs the columns stratum,weight"),
+        ("stratum,weight\na,1\na,2\n", "line 3: each stratum needs one row"),
+        ("stratum,weight\na,-1\n", "line 2: each stratum"),
+        ("stratum,weight\na,much\n", "line 2: each stratum"),
+        ("stratum,weight\na,0\n", "no weight above 0"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            read_mix(write(content))
 
 
 def test_a_column_named_twice_is_an_error(write):

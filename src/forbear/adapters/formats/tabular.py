@@ -1,5 +1,8 @@
 """Outcomes in tables: CSV, TSV or JSONL with the columns `task_id, arm, seed, success` (docs/formats.md)."""
 
+import csv
+import io
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,8 +60,36 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Column
         places=_Places(names, content.lines),
         missing=content.missing,
         clusters=content.clusters,
+        strata=content.strata,
     )
     return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored)
+
+
+def read_mix(source: str | Path) -> dict[str, float]:
+    """Reads a deployment's mix: CSV with the columns `stratum,weight`; weights are scaled to add up to 1.
+
+    Raises:
+        InvalidInput: Unreadable, a missing column, a stratum twice, or a weight that is no number from 0 on.
+    """
+    text = read_source(source).text()
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    name = shown(str(source))
+    if not {"stratum", "weight"} <= set(reader.fieldnames or ()):
+        raise InvalidInput(f"{name} needs the columns stratum,weight; it has {listed(reader.fieldnames or ())}.")
+    mix: dict[str, float] = {}
+    for row in reader:
+        stratum, place = (row["stratum"] or "").strip(), f"{name}, line {reader.line_num}"
+        try:
+            weight = float(row["weight"] or "")
+        except ValueError:
+            weight = -1.0
+        if not (stratum and 0 <= weight < math.inf) or stratum in mix:
+            raise InvalidInput(f"{place}: each stratum needs one row with a name and a weight of 0 or more.")
+        mix[stratum] = weight
+    total = sum(mix.values())
+    if not total > 0:
+        raise InvalidInput(f"{name} holds no weight above 0.")
+    return {stratum: weight / total for stratum, weight in mix.items()}
 
 
 def _arms_of_two(content: Content, sources: Sequence[str]) -> tuple[Labels, str]:

@@ -23,7 +23,7 @@ BLANKS = " \t"
 """Stripped around every name and value."""
 
 
-TWICE = "{source}: task, arm, seed, success and cluster must be different columns; one was named twice."
+TWICE = "{source}: task, arm, seed, success, cluster and stratum must be different columns; one was named twice."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ class Columns:
     seed: str | None = None
     success: str = "success"
     cluster: str | None = None
+    stratum: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Positions:
     seed: int | None
     success: int
     cluster: int | None
+    stratum: int | None
     ignored: tuple[str, ...]
     """The other columns."""
 
@@ -62,6 +64,8 @@ class Content:
     """Where there is no outcome."""
     clusters: Labels | None
     """None where no source has such a column."""
+    strata: Labels | None
+    """The same."""
     lines: Sequence[Sequence[int]]
     """Per source: the line on which each of its rows starts."""
     has_arm: Sequence[bool]
@@ -93,12 +97,13 @@ def locate(header: Sequence[str], columns: Columns, *, source: str, needs_arm: b
     assert task is not None
     assert success is not None
     cluster = find(columns.cluster or "cluster", "--cluster-col", needed=columns.cluster is not None)
-    found = [at for at in (task, success, arm, seed, cluster) if at is not None]
+    stratum = find(columns.stratum or "stratum", "--stratum-col", needed=columns.stratum is not None)
+    found = [at for at in (task, success, arm, seed, cluster, stratum) if at is not None]
     used = set(found)
     if len(used) != len(found):
         raise InvalidInput(TWICE.format(source=source))
     ignored = tuple(name for i, name in enumerate(header) if i not in used)
-    return Positions(task=task, arm=arm, seed=seed, success=success, cluster=cluster, ignored=ignored)
+    return Positions(task=task, arm=arm, seed=seed, success=success, cluster=cluster, stratum=stratum, ignored=ignored)
 
 
 def missing_column(name: str, header: Sequence[str], *, source: str, option: str) -> str:

@@ -37,13 +37,23 @@ class _Columns:
     seeds: list[str] = field(default_factory=list)
     success: list[bool | None] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
-    clustered: bool = False
+    strata: list[str] = field(default_factory=list)
+    present: set[str] = field(default_factory=set)
+    """Which of the optional columns `clusters` and `strata` any source has."""
     lines: list[list[int]] = field(default_factory=list)
     has_arm: list[bool] = field(default_factory=list)
     ignored: dict[str, None] = field(default_factory=dict)
 
     def add(
-        self, task: str, arm: str | None, seed: str, success: bool | None, cluster: str | None, line: int, source: str
+        self,
+        task: str,
+        arm: str | None,
+        seed: str,
+        success: bool | None,
+        cluster: str | None,
+        stratum: str | None,
+        line: int,
+        source: str,
     ) -> None:
         task = task.strip(BLANKS)
         if not task:
@@ -56,8 +66,10 @@ class _Columns:
         self.arms.append(arm or "")
         self.seeds.append(seed.strip(BLANKS))
         self.success.append(success)
-        self.clusters.append((cluster or "").strip(BLANKS))
-        self.clustered |= cluster is not None
+        for name, label in (("clusters", cluster), ("strata", stratum)):
+            getattr(self, name).append((label or "").strip(BLANKS))
+            if label is not None:
+                self.present.add(name)
         self.lines[-1].append(line)
 
 
@@ -87,7 +99,8 @@ def read_rows(sources: Sequence[Source], columns: Columns, *, needs_arm: bool) -
         seeds=Labels.of(rows.seeds),
         success=np.array([x is True for x in rows.success], dtype=np.bool_),
         missing=np.array([x is None for x in rows.success], dtype=np.bool_),
-        clusters=Labels.of(rows.clusters) if rows.clustered else None,
+        clusters=Labels.of(rows.clusters) if "clusters" in rows.present else None,
+        strata=Labels.of(rows.strata) if "strata" in rows.present else None,
         lines=rows.lines,
         has_arm=rows.has_arm,
         ignored=tuple(rows.ignored),
@@ -144,17 +157,20 @@ def _read_csv(text: str, rows: _Columns, columns: Columns, *, source: str, needs
         arm = None if at.arm is None else record[at.arm]
         seed = "" if at.seed is None else record[at.seed]
         cluster = None if at.cluster is None else record[at.cluster]
-        rows.add(record[at.task], arm, seed, success, cluster, line, source)
+        stratum = None if at.stratum is None else record[at.stratum]
+        rows.add(record[at.task], arm, seed, success, cluster, stratum, line, source)
 
 
 def _read_jsonl(text: str, rows: _Columns, columns: Columns, *, source: str, needs_arm: bool) -> None:
     task, arm, seed, success = columns.task, columns.arm or "arm", columns.seed or "seed", columns.success
     cluster = columns.cluster or "cluster"
-    known = {task, arm, seed, success, cluster}
-    if len(known) < 5:
+    stratum = columns.stratum or "stratum"
+    known = {task, arm, seed, success, cluster, stratum}
+    if len(known) < 6:
         raise InvalidInput(TWICE.format(source=source))
     needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
     needed |= {cluster: "--cluster-col"} if columns.cluster else {}
+    needed |= {stratum: "--stratum-col"} if columns.stratum else {}
     with_arm: bool | None = None
     for line, raw in enumerate(text.split("\n"), start=1):
         if not raw or raw.isspace():
@@ -177,6 +193,7 @@ def _read_jsonl(text: str, rows: _Columns, columns: Columns, *, source: str, nee
             "" if run is None else _name(run, column=seed, place=place),
             _json_success(record[success], place=place),
             _name(record[cluster], column=cluster, place=place) if record.get(cluster) is not None else None,
+            _name(record[stratum], column=stratum, place=place) if record.get(stratum) is not None else None,
             line,
             source,
         )

@@ -76,6 +76,7 @@ class _Plain:
     seeds: _Field
     success: _Field
     clusters: _Field
+    strata: _Field
     at: Positions
     rows: int
 
@@ -94,9 +95,12 @@ def read_vectors(sources: Sequence[Source], columns: Columns, *, needs_arm: bool
         plain.append(one)
     success = _success([one.success for one in plain])
     tasks, arms, seeds = (_labels([getattr(one, name) for one in plain]) for name in ("tasks", "arms", "seeds"))
-    clustered = any(one.at.cluster is not None for one in plain)
+    clustered, stratified = (any(getattr(one.at, name) is not None for one in plain) for name in ("cluster", "stratum"))
     clusters = _labels([one.clusters for one in plain]) if clustered else None
-    if success is None or tasks is None or arms is None or seeds is None or (clustered and clusters is None):
+    strata = _labels([one.strata for one in plain]) if stratified else None
+    if success is None or tasks is None or arms is None or seeds is None:
+        return None
+    if (clustered and clusters is None) or (stratified and strata is None):
         return None
     return Content(
         tasks=tasks,
@@ -105,6 +109,7 @@ def read_vectors(sources: Sequence[Source], columns: Columns, *, needs_arm: bool
         success=success[0],
         missing=success[1],
         clusters=clusters,
+        strata=strata,
         lines=[range(2, one.rows + 2) for one in plain],
         has_arm=[one.at.arm is not None for one in plain],
         ignored=tuple(dict.fromkeys(name for one in plain for name in one.at.ignored)),
@@ -150,13 +155,23 @@ def _split(source: Source, columns: Columns, *, needs_arm: bool) -> _Plain | Non
         stops = line_ends if column == len(names) - 1 else separators[1:, column]
         return _Field(data=data, starts=starts, lengths=stops - starts)
 
-    tasks, arms, seeds, success, clusters = map(field, (at.task, at.arm, at.seed, at.success, at.cluster))
+    tasks, arms, seeds, success = map(field, (at.task, at.arm, at.seed, at.success))
+    clusters, strata = field(at.cluster), field(at.stratum)
     if _empty(tasks) or (at.arm is not None and _empty(arms)):
         return None
     blanks = [b for b in BLANKS if data.find(b.encode(), start, end) >= 0]
-    if blanks and any(_padded(one, buffer) for one in (tasks, arms, seeds, success, clusters)):
+    if blanks and any(_padded(one, buffer) for one in (tasks, arms, seeds, success, clusters, strata)):
         return None
-    return _Plain(tasks=tasks, arms=arms, seeds=seeds, success=success, clusters=clusters, at=at, rows=len(line_starts))
+    return _Plain(
+        tasks=tasks,
+        arms=arms,
+        seeds=seeds,
+        success=success,
+        clusters=clusters,
+        strata=strata,
+        at=at,
+        rows=len(line_starts),
+    )
 
 
 def _separators(
