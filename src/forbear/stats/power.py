@@ -202,7 +202,7 @@ def minimum_detectable_gain(
         agreement: As for `power`.
 
     Returns:
-        A fraction, rounded up to four digits; None where even a gain as large as the discordance is not found that often.
+        A fraction, rounded up to four digits; None where not even a gain as large as the discordance is found so often.
 
     Raises:
         InvalidInput: An argument out of its range.
