@@ -7,8 +7,8 @@ from functools import partial
 
 from forbear.errors import InvalidInput, described, shown
 from forbear.stats.clustered import ClusteredOutcomes
-from forbear.stats.evidence import Evidence, evidence
 from forbear.stats.exact import OneSided
+from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.missing import MissingOutcomes, Outcomes
 from forbear.stats.paired import PairedOutcomes
@@ -48,11 +48,11 @@ def decide(
     Raises:
         InvalidInput: No pairs, or an argument of another type.
     """
-    verdict = _verdict(_evidence(outcomes, rule), rule, arms=1, excluded=excluded, cautions=cautions)
+    verdict = _verdict(_inference(outcomes, rule), rule, arms=1, excluded=excluded, cautions=cautions)
     if missing is None:
         return verdict
     worst, best = (
-        _verdict(_evidence(bound, rule), rule, arms=1, excluded=None, cautions=())
+        _verdict(_inference(bound, rule), rule, arms=1, excluded=None, cautions=())
         for bound in (missing.worst, missing.best)
     )
     return _with_missing(verdict, missing, worst, best)
@@ -82,10 +82,10 @@ def decide_arms(
     """
     if not isinstance(arms, Mapping) or not arms:
         raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {described(arms)}.")
-    data = {name: _evidence(outcomes, rule) for name, outcomes in arms.items()}
+    data = {name: _inference(outcomes, rule) for name, outcomes in arms.items()}
     pvalues = {name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()}
 
-    def verdict_on(name: str, arm: Evidence, remarks: Sequence[Remark]) -> Verdict:
+    def verdict_on(name: str, arm: Inference, remarks: Sequence[Remark]) -> Verdict:
         adjusted = holm({**pvalues, name: arm.pvalue(rule.margin, "greater")})[name] if len(arms) > 1 else None
         left_out = (excluded or {}).get(name)
         return _verdict(arm, rule, arms=len(arms), adjusted=adjusted, excluded=left_out, cautions=remarks)
@@ -95,7 +95,7 @@ def decide_arms(
         verdicts[name] = verdict_on(name, arm, (cautions or {}).get(name, ()))
         holes = (missing or {}).get(name)
         if holes is not None:
-            worst, best = (verdict_on(name, _evidence(bound, rule), ()) for bound in (holes.worst, holes.best))
+            worst, best = (verdict_on(name, _inference(bound, rule), ()) for bound in (holes.worst, holes.best))
             verdicts[name] = _with_missing(verdicts[name], holes, worst, best)
     return verdicts
 
@@ -119,7 +119,7 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in pvalues}
 
 
-def _evidence(outcomes: Outcomes, rule: DecisionRule) -> Evidence:
+def _inference(outcomes: Outcomes, rule: DecisionRule) -> Inference:
     if not isinstance(outcomes, PairedOutcomes | ClusteredOutcomes):
         raise InvalidInput(
             f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. "
@@ -128,11 +128,11 @@ def _evidence(outcomes: Outcomes, rule: DecisionRule) -> Evidence:
         )
     if not isinstance(rule, DecisionRule):
         raise InvalidInput(f"rule must be a DecisionRule, got {described(rule)}.")
-    return evidence(outcomes, guarantee=rule.guarantee)
+    return inference(outcomes, guarantee=rule.guarantee)
 
 
 def _verdict(
-    data: Evidence,
+    data: Inference,
     rule: DecisionRule,
     *,
     arms: int,
@@ -191,7 +191,7 @@ def _verdict(
     )
 
 
-def _tasks_for_a_verdict(data: Evidence, gain: float, rule: DecisionRule) -> int | None:
+def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule) -> int | None:
     """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts."""
     approximate = partial(approximate_tasks_needed, gain=gain, discordance=max(data.discordance, abs(gain)))
     targets = []
@@ -247,7 +247,7 @@ def _with_missing(verdict: Verdict, missing: MissingOutcomes, worst: Verdict, be
     return replace(verdict, cautions=(*verdict.cautions, remark))
 
 
-def _cautions(data: Evidence, arms: int) -> list[Remark]:
+def _cautions(data: Inference, arms: int) -> list[Remark]:
     cautions = []
     differing, sentence = data.informative
     if differing < _FEW_DISCORDANT:

@@ -9,7 +9,7 @@ from typing import Any, Self, get_args
 import numpy as np
 
 from forbear.errors import InvalidInput, described
-from forbear.stats.evidence import Guarantee
+from forbear.stats.inference import Guarantee
 from forbear.stats.intervals import Estimate
 
 _FORMAT = "forbear-verdict-1"

@@ -42,7 +42,7 @@ class Rates:
     break_even: Estimate | None
 
 
-class Evidence(Protocol):
+class Inference(Protocol):
     """Outcomes as `decide` sees them."""
 
     @property
@@ -85,7 +85,7 @@ class Evidence(Protocol):
         """p, r, d and p* with intervals."""
 
 
-def evidence(outcomes: PairedOutcomes | ClusteredOutcomes, *, guarantee: Guarantee = "approximate") -> Evidence:
+def inference(outcomes: PairedOutcomes | ClusteredOutcomes, *, guarantee: Guarantee = "approximate") -> Inference:
     """Chooses the reading of the data: one pair per task is always read as a plain table.
 
     Raises:
