@@ -163,6 +163,14 @@ def test_the_smallest_gain_is_where_the_power_crosses():
     assert minimum_detectable_gain(tasks=10, discordance=0.05) is None
 
 
+@pytest.mark.parametrize("rule", [DecisionRule(), DecisionRule(worthwhile=0.6), DecisionRule(margin=-0.2)])
+def test_the_smallest_gain_counts_overlapping_verdicts_once(rule):
+    # With a high worthwhile gain a table can reject both; then it is FORBEAR, not INTERVENE.
+    gain = minimum_detectable_gain(tasks=40, discordance=0.9, rule=rule)
+    for near, reached in ((gain, True), (gain - 2e-4, False)):
+        assert (power(Effect(gain=near, discordance=0.9), tasks=40, rule=rule).intervene >= 0.8) == reached
+
+
 def test_exact_and_approximate_power_meet():
     effect = Effect(gain=0.05, discordance=0.15)
     below, above = (power(effect, tasks=n) for n in (MOST_EXACT, MOST_EXACT + 1))

@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 
 from forbear.errors import InvalidInput
 from forbear.stats.intervals import restricted_discordance
-from forbear.stats.regions import Counts, at_least, binomial, rejection_region
+from forbear.stats.regions import Counts, at_least, binomial, rejection_region, score_region
 from forbear.stats.verdict import DecisionRule
 
 MOST_EXACT = 400
@@ -155,8 +155,11 @@ def tasks_needed(
     effective_pairs(tasks=1, seeds=seeds, agreement=agreement)
 
     def right(pairs: int) -> float:
-        intervene, forbear = (_exact if pairs <= MOST_EXACT else _approximate)(effect, pairs, rule)
-        return intervene if effect.gain > rule.margin else forbear
+        if effect.gain > rule.margin:
+            return (
+                _exact_intervene(effect, pairs, rule) if pairs <= MOST_EXACT else _approximate(effect, pairs, rule)[0]
+            )
+        return (_exact if pairs <= MOST_EXACT else _approximate)(effect, pairs, rule)[1]
 
     high = 1
     while _approximate_right(effect, high, rule) < power:
@@ -199,7 +202,7 @@ def minimum_detectable_gain(
         agreement: As for `power`.
 
     Returns:
-        A fraction, to four digits; None where even a gain as large as the discordance is not found that often.
+        A fraction, rounded up to four digits; None where not even a gain as large as the discordance is found so often.
 
     Raises:
         InvalidInput: An argument out of its range.
@@ -209,10 +212,11 @@ def minimum_detectable_gain(
             f"expected 0 < power < 1 and 0 <= discordance <= 1, got power = {power!r}, discordance = {discordance!r}."
         )
     pairs = effective_pairs(tasks=tasks, seeds=seeds, agreement=agreement)
-    verdicts = _exact if pairs <= MOST_EXACT else _approximate
 
     def found(gain: float) -> bool:
-        return verdicts(Effect(gain=gain, discordance=discordance), pairs, rule)[0] >= power
+        effect = Effect(gain=gain, discordance=discordance)
+        exact = pairs <= MOST_EXACT
+        return (_exact_intervene(effect, pairs, rule) if exact else _approximate(effect, pairs, rule)[0]) >= power
 
     low, high = max(rule.margin, -discordance), discordance
     if not found(high):
@@ -220,7 +224,7 @@ def minimum_detectable_gain(
     while high - low > 5e-5:
         middle = (low + high) / 2
         low, high = (low, middle) if found(middle) else (middle, high)
-    return round(high, 4)
+    return min(math.ceil(high * 1e4) / 1e4, discordance)
 
 
 # --- Exact --------------------------------------------------------------------------------------------------
@@ -240,6 +244,18 @@ def _exact(effect: Effect, pairs: int, rule: DecisionRule) -> tuple[float, float
     intervene = float(mass @ at_least(first, total, up))
     forbear = float(mass @ at_least(too_little, total, 1 - up))
     return min(intervene, 1.0), min(forbear, 1.0)
+
+
+def _exact_intervene(effect: Effect, pairs: int, rule: DecisionRule) -> float:
+    """P(INTERVENE) alone: mostly without the slow region of FORBEAR, which matters only where the two overlap."""
+    helps, total = _region(pairs, rule.margin, rule.alpha), np.arange(pairs + 1)
+    # The score test rejects wherever a verdict does, so without overlap there the region itself has none.
+    forbids = score_region(n_pairs=pairs, margin=-rule.worthwhile, alpha=rule.harm_alpha)
+    if (helps <= np.minimum(total - forbids, total)).any():
+        return _exact(effect, pairs, rule)[0]
+    mass = binomial(total, np.full(pairs + 1, pairs), effect.discordance)
+    up = (1 + effect.gain / effect.discordance) / 2 if effect.discordance else 0.5
+    return min(float(mass @ at_least(helps, total, min(max(up, 0.0), 1.0))), 1.0)
 
 
 @lru_cache(maxsize=256)

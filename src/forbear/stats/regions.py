@@ -82,9 +82,7 @@ def rejection_region(*, n_pairs: int, margin: float, alpha: float) -> Counts:
         def ordering(count: Counts, trials: Counts) -> Floats:
             return _estimated_pvalues(lattice, margin, count, trials)
 
-    z = -float(ndtri(alpha))
-    psi = n / n_pairs
-    guess = np.ceil((n + n_pairs * margin + z * np.sqrt(n_pairs * np.maximum(psi - margin**2, 0))) / 2).astype(np.int64)
+    guess = _normal_guess(n, margin, -float(ndtri(alpha)))
 
     def region(limit: float) -> Counts:
         return _first_extreme(lambda count, trials: ordering(count, trials) <= limit, guess)
@@ -110,13 +108,29 @@ def rejection_region(*, n_pairs: int, margin: float, alpha: float) -> Counts:
                 last = middle
         if (first >= 0 or size(inner) <= alpha) and (last < len(distinct) or high == 1.0):
             break
-    score = _first_extreme(
-        lambda count, trials: (
-            tango_statistic(count.astype(float), (trials - count).astype(float), n=n_pairs, gain=margin) > z
-        ),
-        guess,
-    )
-    return np.maximum(best, score)
+    return np.maximum(best, score_region(n_pairs=n_pairs, margin=margin, alpha=alpha))
+
+
+def score_region(*, n_pairs: int, margin: float, alpha: float) -> Counts:
+    """The tables on which Tango's score test rejects Δ ≤ margin; holds every region of verdicts."""
+    z = -float(ndtri(alpha))
+    n = np.arange(n_pairs + 1)
+    guess = _normal_guess(n, margin, z)
+
+    def rejects(count: Counts, trials: Counts) -> NDArray[np.bool_]:
+        score = tango_statistic(count.astype(float), (trials - count).astype(float), n=n_pairs, gain=margin)
+        rejected: NDArray[np.bool_] = score > z
+        return rejected
+
+    return _first_extreme(rejects, guess)
+
+
+def _normal_guess(n: Counts, margin: float, z: float) -> Counts:
+    """About where the statistic reaches z in each row."""
+    n_pairs = len(n) - 1
+    spread = np.sqrt(n_pairs * np.maximum(n / n_pairs - margin**2, 0))
+    guess: Counts = np.ceil((n + n_pairs * margin + z * spread) / 2).astype(np.int64)
+    return guess
 
 
 def _first_extreme(extreme: Callable[[Counts, Counts], NDArray[np.bool_]], guess: Counts) -> Counts:
