@@ -95,10 +95,17 @@ class _Opener(DeafAgent):
 
 
 def test_an_independent_design_says_so(tmp_path):
-    pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], environment=lambda: Corridor(doors=4, replay_safe=False))
-    _, found = evidence(pilot, tmp_path / "j")
-    assert "independent_design" in codes(found.verdicts["rollback"])
+    world = lambda: Corridor(doors=4, slip=0.2, replay_safe=False)  # noqa: E731 -- a factory, as short as it gets
+    result, found = evidence(plan([Arm.baseline(), Arm("rollback", POLICY)], n=40, environment=world), tmp_path / "j")
+    assert {"independent_design", "churn", "net_rates"} <= set(codes(found.verdicts["rollback"]))
     assert found.controls == {"rerun"}
+    # The flip rate that is named is the share of tasks on which the baseline and its rerun differ.
+    flips = sum(
+        result.episodes[f"t{i:02}", 42, "baseline"].success != result.episodes[f"t{i:02}", 42, "rerun"].success
+        for i in range(40)
+    )
+    (text,) = [remark.text for remark in found.verdicts["rollback"].cautions if remark.code == "churn"]
+    assert f"differ on {100 * flips / 40:.1f} % of tasks" in text
 
 
 class _Outage(Corridor):

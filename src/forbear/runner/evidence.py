@@ -8,10 +8,12 @@ import numpy as np
 from forbear.critics.metrics import CriticReport, Judgements, evaluate_critic
 from forbear.errors import shown
 from forbear.interventions.placebo import Placebo
-from forbear.pairing import pair_episodes
+from forbear.pairing import Pairing, pair_episodes
 from forbear.policy import Arm
 from forbear.records.model import Episode
 from forbear.runner.result import CASCADE, ArmResult, PilotResult
+from forbear.stats.churn import Churn, churn_of, net_of_churn
+from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.decision import decide, decide_arms
 from forbear.stats.verdict import Remark, Verdict, points
 
@@ -62,11 +64,12 @@ def evidence_of(result: PilotResult) -> Evidence:
         for arm in treated
         if arm.name in controls and not arm.is_rerun
     ]
+    own = _own_churn(result)
     cautions = {
         arm.name: (
             *pairings[arm.name].cautions,
             *_cautions(result, arm),
-            *(() if arm.name in controls else churn),
+            *(() if arm.name in controls else (*churn, *_net_of(own, pairings[arm.name]))),
         )
         for arm in treated
     }
@@ -91,6 +94,29 @@ def evidence_of(result: PilotResult) -> Evidence:
         controls=controls,
         critics={name: _critic_report(episodes, name) for name in frozen.critics},
     )
+
+
+def _own_churn(result: PilotResult) -> Churn | None:
+    """The agent's run-to-run variation, from the baseline and its reruns; None where nothing was rerun."""
+    alone = {arm.name for arm in result.frozen.arms if arm.is_baseline or arm.is_rerun}
+    runs: dict[str, list[bool]] = {}
+    for (task, _, arm), episode in result.episodes.items():
+        if arm in alone:
+            runs.setdefault(task, []).append(episode.success is True)
+    repeated = [task for task in runs.values() if len(task) > 1]
+    # Coupled arms share their runs up to the first intervention: what churn is left there, a placebo arm measures.
+    return churn_of(repeated) if result.design == "independent" and len(repeated) > 1 else None
+
+
+def _net_of(churn: Churn | None, pairing: Pairing) -> tuple[Remark, ...]:
+    pairs = pairing.pairs
+    if churn is None or (isinstance(pairs, ClusteredOutcomes) and pairs.table is None):
+        return ()
+    net = net_of_churn(pairs, churn)
+    if net.recovery is None or net.disruption is None:
+        return net.cautions
+    text = f"Net of churn: recovery {points(net.recovery)}, disruption {points(net.disruption)}."
+    return (*net.cautions, Remark(code="net_rates", text=text))
 
 
 def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
