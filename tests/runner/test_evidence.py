@@ -178,3 +178,21 @@ def test_too_few_clusters_are_refused_before_the_first_episode():
     clustered = [Task(id=f"t{i}", cluster=f"c{i % 3}") for i in range(12)]
     with pytest.raises(InvalidInput, match="form 3 clusters"):
         plan([Arm.baseline()], tasks=clustered)
+
+
+def test_the_best_of_several_arms_is_corrected_for_having_been_chosen(tmp_path):
+    arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("placebo", with_(Placebo()))]
+    _, found = evidence(plan(arms, n=40), tmp_path / "j")
+    gains = {name: found.verdicts[name].success_gain.value for name in ("rollback", "append")}
+    best = max(gains, key=gains.get)
+    named = {name for name, verdict in found.verdicts.items() if "best_of" in codes(verdict)}
+    assert named == {best}
+    (text,) = [remark.text for remark in found.verdicts[best].cautions if remark.code == "best_of"]
+    assert text.startswith("The best of 2 arms")
+
+
+def test_ceilings_are_the_two_kinds_of_changed_pairs(tmp_path):
+    _, found = evidence(plan([Arm.baseline(), Arm("rollback", POLICY)], n=40), tmp_path / "j")
+    verdict, ceiling = found.verdicts["rollback"], found.ceilings["rollback"]
+    assert ceiling.oracle_gain.value == pytest.approx(verdict.recovered / 40)
+    assert ceiling.disruption_tax.value == pytest.approx(verdict.disrupted / 40)

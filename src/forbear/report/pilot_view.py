@@ -91,6 +91,10 @@ class TreatedView(TypedDict):
     decision: ArmView
     description: str
     is_control: bool
+    oracle_gain: float | None
+    """What an intervention that never disrupted would have gained."""
+    disruption_tax: float | None
+    """What the disruptions took of it."""
     forks: list[ForkView]
     forks_left_out: int
 
@@ -162,7 +166,7 @@ def describe_arm(arm: Arm) -> str:
 
 def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -> TreatedView:
     changed = list(_changed(result.episodes.values(), baseline=baseline, treated=arm.name))
-    is_control = arm.name in evidence.controls
+    is_control, ceiling = arm.name in evidence.controls, evidence.ceilings.get(arm.name)
     decision = arm_view(arm.name, evidence.verdicts[arm.name])
     if is_control:
         decision["recommendation"] = "CONTROL"
@@ -172,6 +176,8 @@ def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -
         decision=decision,
         description=describe_arm(arm),
         is_control=is_control,
+        oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
+        disruption_tax=None if ceiling is None else ceiling.disruption_tax.value,
         forks=[_fork(before, after) for before, after in changed[:MOST_FORKS]],
         forks_left_out=max(0, len(changed) - MOST_FORKS),
     )

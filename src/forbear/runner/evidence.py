@@ -1,6 +1,6 @@
 """What a pilot's episodes say: verdicts with the cautions that only a pilot can know, and the critics offline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,12 @@ from forbear.pairing import Pairing, pair_episodes
 from forbear.policy import Arm
 from forbear.records.model import Episode
 from forbear.runner.result import CASCADE, ArmResult, PilotResult
+from forbear.stats.ceilings import Ceilings, ceilings
 from forbear.stats.churn import Churn, churn_of, net_of_churn
 from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.decision import decide, decide_arms
+from forbear.stats.paired import PairedOutcomes
+from forbear.stats.resample import Best, best_of
 from forbear.stats.verdict import Remark, Verdict, points
 
 EARLY_STEPS = 2
@@ -22,6 +25,7 @@ EARLY_STEPS = 2
 
 _OFTEN = 0.5
 _RESAMPLES = 400
+_CHOICES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,8 @@ class Evidence:
     verdicts: Mapping[str, Verdict]
     """By treated arm, controls (placebo, rerun) included; each of those is decided by itself and never deployed."""
     controls: frozenset[str]
+    ceilings: Mapping[str, Ceilings]
+    """By treated arm with paired seeds: what an intervention that never disrupted would have gained."""
     critics: Mapping[str, CriticReport | None]
     """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none."""
 
@@ -64,12 +70,13 @@ def evidence_of(result: PilotResult) -> Evidence:
         for arm in treated
         if arm.name in controls and not arm.is_rerun
     ]
-    own = _own_churn(result)
+    own, best = _own_churn(result), _best(result, [arm.name for arm in treated if arm.name not in controls])
     cautions = {
         arm.name: (
             *pairings[arm.name].cautions,
             *_cautions(result, arm),
             *(() if arm.name in controls else (*churn, *_net_of(own, pairings[arm.name]))),
+            *(_chosen(best) if best is not None and best.arm == arm.name else ()),
         )
         for arm in treated
     }
@@ -92,6 +99,11 @@ def evidence_of(result: PilotResult) -> Evidence:
     return Evidence(
         verdicts={arm.name: verdicts[arm.name] for arm in treated},
         controls=controls,
+        ceilings={
+            name: ceilings(pairing.pairs, churn=own)
+            for name, pairing in pairings.items()
+            if isinstance(pairing.pairs, PairedOutcomes) or pairing.pairs.paired_seeds
+        },
         critics={name: _critic_report(episodes, name) for name in frozen.critics},
     )
 
@@ -117,6 +129,43 @@ def _net_of(churn: Churn | None, pairing: Pairing) -> tuple[Remark, ...]:
         return net.cautions
     text = f"Net of churn: recovery {points(net.recovery)}, disruption {points(net.disruption)}."
     return (*net.cautions, Remark(code="net_rates", text=text))
+
+
+def _best(result: PilotResult, candidates: Sequence[str]) -> Best | None:
+    """The best of several arms, corrected for having been chosen; on the tasks that all of them brought to an end."""
+    plan, baseline = result.frozen.plan, result.frozen.arms[0].name
+    if len(candidates) < 2:
+        return None
+    arms = (baseline, *candidates)
+    kept = [
+        task
+        for task in plan.tasks
+        if all((task.id, seed, arm) in result.episodes for seed in plan.seeds for arm in arms)
+    ]
+    if len(kept) < 2:
+        return None
+
+    def runs(arm: str) -> list[list[bool]]:
+        return [[result.episodes[task.id, seed, arm].success is True for seed in plan.seeds] for task in kept]
+
+    clusters = [task.cluster or task.id for task in kept]
+    outcomes = {
+        name: ClusteredOutcomes.from_outcomes(
+            baseline=runs(baseline),
+            treated=runs(name),
+            clusters=clusters if len(set(clusters)) < len(kept) else None,
+        )
+        for name in candidates
+    }
+    return best_of(outcomes, rng=np.random.default_rng(0), confidence=1 - plan.rule.alpha, resamples=_CHOICES)
+
+
+def _chosen(best: Best) -> tuple[Remark, ...]:
+    text = (
+        f"The best of {len(best.chosen)} arms: corrected for having been chosen, its gain is "
+        f"{points(best.gain.value)}, and at least {points(best.gain.low)} ({best.gain.confidence:.0%}, whichever arm is chosen)."
+    )
+    return (Remark(code="best_of", text=text),)
 
 
 def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
