@@ -69,6 +69,7 @@ def test_the_rule_is_part_of_the_plan(tmp_path):
         ('"forbear.testing:Corridor"', '"no_such_module:make"', "cannot be imported .ModuleNotFoundError"),
         ('"forbear.testing:Corridor"', '"forbear.testing:Nothing"', "cannot be imported .AttributeError"),
         ('"forbear.testing:Corridor"', '"forbear.testing:__doc__"', "is a str, not something to call"),
+        ('"forbear.testing:Corridor"', '"os:getcwd"', "the environment's factory gave .* has no reset and no step"),
         ("options = { scores =", "options = { scored =", "unexpected keyword argument 'scored'"),
         ('source = "tasks.jsonl"', 'source = "task.jsonl"', "line 12: tasks.source: .*task.jsonl cannot be read"),
         ('[tasks]\nsource = "tasks.jsonl"', "", r"the table \[tasks\] is missing"),
@@ -82,7 +83,7 @@ def test_every_error_names_its_place(tmp_path, old, new, message):
     assert old in TEXT
     with pytest.raises(InvalidInput, match=message) as caught:
         freeze(read_pilot_file(write_pilot(tmp_path, text=TEXT.replace(old, new))).plan)
-    assert str(caught.value).startswith("pilot.toml")
+    assert str(caught.value).startswith(("pilot.toml", "the environment's factory"))
     assert "\n" not in str(caught.value)
 
 

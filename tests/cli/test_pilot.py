@@ -65,7 +65,7 @@ def test_a_changed_plan_is_refused_and_says_what_changed(pilot, capsys):
     ("arguments", "message"),
     [
         (["pilot", "run", "none.toml"], "forbear pilot init"),
-        (["pilot", "status", "pilot.toml"], "no readable journal"),
+        (["pilot", "status", "pilot.toml"], "not started"),
         (["journal", "digest", "nowhere"], "no readable journal"),
         (["pilot", "run", "pilot.toml", "--journal", "/proc/none"], "cannot be written"),
         (["pilot", "run", "pilot.toml", "--concurrency", "0"], "concurrency"),

@@ -128,5 +128,5 @@ def test_a_page_is_bounded(tmp_path):
 def test_a_plan_says_what_it_costs_at_most():
     text = plan_text(freeze(plan([Arm.baseline(), Arm("rollback", POLICY)], n=8, max_steps=12)))
     assert "8 tasks x 1 seed(s) x 2 arms: 16 episodes" in text
-    assert "96 at most" in text
+    assert "at most 96 for the baseline, and 120 for all arms together" in text  # 8 x 12, and 8 x (12 + a budget of 3)
     assert max(map(len, text.splitlines())) <= 80

@@ -443,13 +443,14 @@ def test_an_agent_that_does_not_repeat_itself_is_refused_at_the_first_fork():
         treated(Rollback(), lambda: Counter([[]]), check=check)
 
 
-def test_the_check_is_made_once_and_charged_to_nobody():
+def test_the_check_is_made_a_few_times_and_charged_to_nobody():
     seen = []
     check = ForkCheck()
     arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append()))]
     found = episodes(arms, lambda: TryingAgent([["open"], ["jump", "wait"], ["open"]], seen), check=check)
-    assert check.is_done
-    assert len(seen) == sum(e.usage.new_agent_calls for e in found.values()) + 1
+    made = ForkCheck().left - check.left
+    assert made > 0
+    assert len(seen) == sum(e.usage.new_agent_calls for e in found.values()) + made
 
 
 class Remembering:

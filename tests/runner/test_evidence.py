@@ -196,3 +196,18 @@ def test_ceilings_are_the_two_kinds_of_changed_pairs(tmp_path):
     verdict, ceiling = found.verdicts["rollback"], found.ceilings["rollback"]
     assert ceiling.oracle_gain.value == pytest.approx(verdict.recovered / 40)
     assert ceiling.disruption_tax.value == pytest.approx(verdict.disrupted / 40)
+
+
+class _Silent(WordCritic):
+    async def score(self, trajectory, proposed, *, draw):
+        return float("nan")
+
+
+def test_a_critic_that_never_answers_is_named_and_refused_by_the_rehearsal(tmp_path):
+    policy = InterventionPolicy(critic=_Silent({}), intervention=Rollback())
+    pilot = plan([Arm.baseline(), Arm("rollback", policy)], n=10)
+    _, found = evidence(pilot, tmp_path / "j")
+    (text,) = [r.text for r in found.verdicts["rollback"].cautions if r.code == "critic_faults"]
+    assert "never answered" in text
+    with pytest.raises(InvalidInput, match="never gave a probability"):
+        asyncio.run(rehearse(pilot))

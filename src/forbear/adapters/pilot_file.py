@@ -248,7 +248,8 @@ class _Section:
         line = self.lines.get(path) or self.lines.get(self.at)
         place = f"{self.name}, line {line}" if line else self.name
         label = ".".join(str(part) for part in path if isinstance(part, str))
-        return InvalidInput(f"{place}: {label + ': ' if label else ''}{message}.")
+        end = "" if message.endswith("?") else "."
+        return InvalidInput(f"{place}: {label + ': ' if label else ''}{message}{end}")
 
     def guard(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
         """Makes something; what it says against its options is said with the place of the key."""

@@ -145,6 +145,8 @@ def status(file: Path, journal: Path | None) -> None:
     from forbear.runner.plan import freeze
 
     directory = _directory(file, journal)
+    if not (directory / "plan.json").exists():
+        raise InvalidInput(f"not started: there is no journal in {directory}. forbear pilot run {file} starts it.")
     content = Journal(directory).read()
     click.echo(status_text(freeze(read_pilot_file(file).plan), content, journal=str(directory)), nl=False)
 

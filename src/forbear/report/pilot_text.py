@@ -90,12 +90,14 @@ def plan_text(frozen: FrozenPlan) -> str:
     """What a plan will do, and the most it can cost."""
     plan = frozen.plan
     cells, steps = len(plan.tasks) * len(plan.seeds), plan.max_steps
+    # An intervention costs one proposal more than the steps of the budget.
+    more = sum(cells * (steps + (arm.policy.budget if arm.policy is not None else 0)) for arm in frozen.arms[1:])
     lines = [
         f"{len(plan.tasks)} tasks x {len(plan.seeds)} seed(s) x {len(frozen.arms)} arms: {cells * len(frozen.arms):,} "
         f"episodes of at most {steps} steps; design: {frozen.design}",
-        *(f"  {shown(arm.name, limit=30)}: {shown(describe_arm(arm), limit=120)}" for arm in frozen.arms),
-        f"agent calls: {cells * steps:,} at most for the baseline; an arm pays only from where it first acts, "
-        f"at most {cells * steps:,} more each (retries of a rollback beside)",
+        *(f"  {shown(arm.name, limit=30)}: {shown(describe_arm(arm), limit=400)}" for arm in frozen.arms),
+        f"agent calls: at most {cells * steps:,} for the baseline, and {more:,} for all arms together, each of which "
+        "pays only from where it first acts",
         f"plan {frozen.digest[:12]}",
     ]
     console = plain_console(width=80, color=False)

@@ -34,9 +34,12 @@ _NO_FAULTS: dict[str, str] = {}  # one for all, as nearly every proposal has non
 
 @dataclass(slots=True)
 class ForkCheck:
-    """Whether a fresh agent has yet been seen to repeat a recorded proposal; one for all episodes of a pilot."""
+    """How often a fresh agent still has to repeat a recorded proposal; one for all episodes of a pilot.
 
-    is_done: bool = False
+    More than once, because an agent that draws elsewhere repeats itself by chance now and then.
+    """
+
+    left: int = 5
 
 
 async def run_episode(
@@ -48,8 +51,8 @@ async def run_episode(
         cell: Task, arm, seed, and who watches.
         policy: When to intervene; None leaves the agent alone.
         memo: What is known of this task under this cell's draws; grows, also when the episode breaks.
-        check: Where it is not done, the first intervention on a proposal that another arm paid for has a fresh agent
-            repeat that proposal.
+        check: While some are left, an intervention on a proposal that another arm paid for has a fresh agent repeat
+            that proposal.
 
     Returns:
         The episode, without origin; without outcome if the outside world broke it.
@@ -187,11 +190,11 @@ class _Run:
         return effect, self.policy.intervention.name
 
     async def verify(self, recorded: Recorded) -> None:
-        """At the first fork of a pilot: a fresh agent has to repeat the proposal that an arm is about to leave."""
+        """At the first forks of a pilot: a fresh agent has to repeat the proposal that an arm is about to leave."""
         check = self.check
-        if check is None or check.is_done or self.cell.conditions.agent_remembers or recorded.payer == self.cell.arm:
+        if check is None or not check.left or self.cell.conditions.agent_remembers or recorded.payer == self.cell.arm:
             return
-        check.is_done = True
+        check.left -= 1
         index = len(self.closed)
         again = await Mind(self.cell).propose(
             self.visible(), attempt=self.attempts[index] - 1, excluded=self.excluded.get(index, ())

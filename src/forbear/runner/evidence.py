@@ -205,6 +205,11 @@ def _cautions(result: PilotResult, arm: Arm) -> list[Remark]:
 
 def _policy_cautions(result: PilotResult, arm: ArmResult, baseline: ArmResult) -> list[Remark]:
     cautions = []
+    if arm.critic_faults:
+        text = f"The critic owed {arm.critic_faults} of {arm.critic_calls} scores; there the agent went on."
+        if arm.critic_faults >= arm.critic_calls:
+            text = f"The critic never answered ({arm.critic_faults} scores owed): this says nothing about it. Mend it."
+        cautions.append(Remark(code="critic_faults", text=text))
     if not arm.interventions:
         text = "It never intervened: the arm is the baseline. Look at threshold and min_step."
         cautions.append(Remark(code="never_intervened", text=text))
@@ -232,9 +237,6 @@ def _policy_cautions(result: PilotResult, arm: ArmResult, baseline: ArmResult) -
             "the agent hardly varies, so recovery is biased towards zero."
         )
         cautions.append(Remark(code="rollback_noops", text=text))
-    if arm.critic_faults:
-        text = f"The critic owed {arm.critic_faults} of {arm.critic_calls} scores; there the agent went on."
-        cautions.append(Remark(code="critic_faults", text=text))
     if arm.refusals:
         text = f"{arm.refusals} rollbacks were refused because they would have crossed an irreversible action."
         cautions.append(Remark(code="refused_rollbacks", text=text))

@@ -129,6 +129,8 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
         InvalidInput: The design asks for more than the world can do, or a config is not JSON.
     """
     agent, environment = plan.agent(), plan.environment()
+    _require_methods(agent, "agent", ("act", "config"))
+    _require_methods(environment, "environment", ("reset", "step", "config"))
     restorable = isinstance(environment, Restorable)
     can_go_back = restorable or environment.replay_safe
     if plan.design == "coupled" and not can_go_back:
@@ -194,6 +196,15 @@ def _record(
         "critics": {name: critic.config() for name, critic in sorted(critics.items())},
         "rule": dict(plan.rule.to_dict()),
     }
+
+
+def _require_methods(part: object, what: str, methods: Sequence[str]) -> None:
+    missing = [name for name in methods if not callable(getattr(part, name, None))]
+    if missing:
+        raise InvalidInput(
+            f"the {what}'s factory gave {described(part)}, which has no {' and no '.join(missing)}: it must return an "
+            f"object with {', '.join(methods)}."
+        )
 
 
 def _config(part: Agent | Environment, what: str) -> Mapping[str, JSON]:

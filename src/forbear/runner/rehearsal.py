@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 
+from forbear.errors import InvalidInput
 from forbear.records.journal import Journal
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
@@ -19,7 +20,7 @@ async def rehearse(plan: PilotPlan) -> list[str]:
         What was seen, a line each.
 
     Raises:
-        ForbearError: What `run_pilot` raises; a part that breaks its contract says so here.
+        ForbearError: What `run_pilot` raises; a part that breaks its contract says so here, a critic too.
     """
     for count in range(1, min(MOST_TASKS, len(plan.tasks)) + 1):
         small = replace(plan, tasks=plan.tasks[:count], seeds=plan.seeds[:1])
@@ -42,10 +43,15 @@ async def rehearse(plan: PilotPlan) -> list[str]:
             lines.append(f"arm {arm.name}: {arm.interventions} interventions{noops}")
         if arm.missing:
             lines.append(f"arm {arm.name}: {arm.missing} episodes have no outcome, the outside world broke them")
+        if arm.critic_faults and arm.critic_faults >= arm.critic_calls:
+            raise InvalidInput(
+                f"arm {arm.name}: its critic never gave a probability ({arm.critic_faults} times it broke, was late or "
+                "returned something else). `score` must be async and return a number in [0, 1], or None to abstain."
+            )
         if arm.critic_faults:
             lines.append(f"arm {arm.name}: its critic broke, hung or gave no probability {arm.critic_faults} times")
     if not any(arm.interventions for arm in arms):
-        lines.append(f"no arm intervened in {count} tasks: look at threshold and min_step")
+        lines.append(f"no arm intervened in {count} tasks; if you expect more, look at threshold and min_step")
     return lines
 
 

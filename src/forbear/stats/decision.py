@@ -163,7 +163,7 @@ def _verdict(
         reasons = []
     needed = _tasks_for_a_verdict(data, gain.value or 0.0, rule) if recommendation is Recommendation.UNDECIDED else None
     if recommendation is Recommendation.UNDECIDED:
-        reasons = _reasons_undecided(gain, needed)
+        reasons = _reasons_undecided(gain, needed, arms=arms if gain.low > rule.margin else 1)
     return Verdict(
         recommendation=recommendation,
         harmful=harmful,
@@ -221,9 +221,12 @@ def _reasons_to_forbear(
     return reasons
 
 
-def _reasons_undecided(gain: Estimate, needed: int | None) -> list[Remark]:
+def _reasons_undecided(gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
     low, high = (f"a {'loss' if bound < 0 else 'gain'} of {100 * abs(bound):.1f} pp" for bound in (gain.low, gain.high))
-    reasons = [_remark("inconclusive", f"Compatible with anything from {low} to {high}: leave it off.")]
+    text = f"Compatible with anything from {low} to {high}"
+    if arms > 1:  # alone it would do, but the error rate is shared
+        text += f", which is not enough as one of {arms} arms"
+    reasons = [_remark("inconclusive", f"{text}: leave it off.")]
     if needed is None:
         text = "If the truth is as observed, no pilot of a million tasks would decide."
     else:

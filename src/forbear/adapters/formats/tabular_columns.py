@@ -11,8 +11,8 @@ from forbear.errors import InvalidInput, listed, shown
 from forbear.pairing import Labels
 
 SUCCESS = {
-    **dict.fromkeys(("1", "true", "yes", "pass"), True),
-    **dict.fromkeys(("0", "false", "no", "fail"), False),
+    **dict.fromkeys(("1", "1.0", "true", "yes", "pass"), True),  # 1.0: what pandas writes beside a missing value
+    **dict.fromkeys(("0", "0.0", "false", "no", "fail"), False),
 }
 """What a success column may hold, in any case."""
 
