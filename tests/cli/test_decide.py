@@ -209,3 +209,13 @@ def test_the_gain_on_another_mix_stands_among_the_cautions(tmp_path, capsys):
     outcomes.write_text("task_id,arm,success\nt,baseline,0\nt,critic,1\n")
     assert run(["decide", str(outcomes), "--mix", str(mix)]) == 2
     assert "a column 'stratum'" in capsys.readouterr().err
+
+
+def test_the_gain_at_another_failure_rate_is_said(capsys):
+    assert run(["decide", "--counts", "35,7,11,47", "--at", "0.6", "--json"]) == 0
+    (remark,) = [c for c in json.loads(capsys.readouterr().out)["cautions"] if c["code"] == "gain_at"]
+    # .6·7/42 − .4·11/58 = +2.4 points
+    assert "fails 60 % of the time the gain is +2.4 pp" in remark["text"]
+    assert "naive line" in remark["text"]
+    assert run(["decide", "--counts", "35,7,11,47", "--at", "2"]) == 2
+    assert "between 0 and 1" in capsys.readouterr().err

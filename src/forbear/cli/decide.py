@@ -90,6 +90,9 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 @click.option("--stratum-col", metavar="NAME", help="Column of the kinds of task. [default: stratum, if there]")
 @click.option("--mix", metavar="FILE", help="CSV stratum,weight: also say the gain on that mix of tasks.")
 @click.option(
+    "--at", type=float, metavar="P", help="Also say the gain where the baseline's failure rate is P; a fraction."
+)
+@click.option(
     "--guarantee",
     type=click.Choice(["approximate", "finite-sample"]),
     default="approximate",
@@ -113,6 +116,7 @@ def decide(
     cluster_col: str | None,
     stratum_col: str | None,
     mix: str | None,
+    at: float | None,
     guarantee: Literal["approximate", "finite-sample"],
     as_json: bool,
     gate: bool,
@@ -134,6 +138,8 @@ def decide(
         pairings = _from_counts(counts)
     else:
         pairings, ignored = _from_files(files, names, rule)
+    if at is not None:
+        pairings = tuple(replace(one, cautions=(*one.cautions, _elsewhere(one, at, rule))) for one in pairings)
     if gate and len(pairings) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
     verdicts = decide_arms(
@@ -200,6 +206,22 @@ def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: 
         f"{points(gain.high)}): {'also there above' if above else 'not shown to exceed'} {points(rule.margin)}."
     )
     return Remark(code="deployment_mix", text=text), *mixed.cautions
+
+
+def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Remark:
+    """The gain at another failure rate, as a remark."""
+    from forbear.stats.transport import gain_at
+    from forbear.stats.verdict import Remark, points
+
+    found = gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha)
+    gain, how = found.gain, "cross-seed slope"
+    if found.method == "naive line":
+        how = "naive line: it changes at least as fast as the truth; several seeds would tell"
+    text = (
+        f"Where the baseline fails {100 * failure_rate:.4g} % of the time the gain is {points(gain.value)} "
+        f"({100 * gain.confidence:.4g}% CI {points(gain.low)} to {points(gain.high)}; {how})."
+    )
+    return Remark(code="gain_at", text=text)
 
 
 def _from_counts(text: str) -> tuple[Pairing, ...]:
