@@ -1,5 +1,17 @@
-"""`python -m forbear` is the command `forbear`."""
+"""The command `forbear`, also as `python -m forbear`."""
 
-from forbear.cli.main import main
+import sys
 
-main()
+
+def main() -> None:
+    """Runs the command line; Ctrl-C while it is still being imported is an exit code too, not a traceback."""
+    try:
+        from forbear.cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

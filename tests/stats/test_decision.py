@@ -146,6 +146,13 @@ def test_decide_raises_nothing_but_invalid_input(outcomes, rule):
         assert isinstance(decide(outcomes, rule), Verdict)
 
 
+@pytest.mark.parametrize("name", ["missing", "excluded", "cautions"])
+@given(value=ANYTHING.filter(lambda value: value not in (None, [])))
+def test_unusable_context_is_named(name, value):
+    with pytest.raises(InvalidInput, match=f"{name} must be"):
+        decide(table(3, 1, 20), **{name: value})
+
+
 @pytest.mark.parametrize("count", [10**9, 3 * 10**8, 1])
 def test_decide_takes_the_largest_tables(count):
     pairs = PairedOutcomes(both_fail=10**9 - count, recovered=count, disrupted=0, both_succeed=0)

@@ -31,6 +31,8 @@ def decision_text(view: DecisionView, *, width: int = 80, color: bool = False) -
         _print_overview(console, view)
     for arm in view["arms"]:
         _print_arm(console, arm, baseline=view["baseline"], title=several)
+        if several:
+            console.print()
     if view["ignored_columns"]:
         console.print(Text(f"Columns not used: {listed(view['ignored_columns'])}."))
     return printed(console)

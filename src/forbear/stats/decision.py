@@ -48,6 +48,12 @@ def decide(
     Raises:
         InvalidInput: No pairs, or an argument of another type.
     """
+    for name, value, kind in (("missing", missing, MissingOutcomes), ("excluded", excluded, Mapping)):
+        if value is not None and not isinstance(value, kind):
+            raise InvalidInput(f"{name} must be a {kind.__name__} or None, got {described(value)}.")
+    remarks = cautions if isinstance(cautions, Sequence) and not isinstance(cautions, str | bytes) else [None]
+    if not all(isinstance(remark, Remark) for remark in remarks):
+        raise InvalidInput(f"cautions must be a sequence of Remark, got {described(cautions)}.")
     verdict = _verdict(_inference(outcomes, rule), rule, arms=1, excluded=excluded, cautions=cautions)
     if missing is None:
         return verdict
