@@ -54,13 +54,15 @@ def decide(
     remarks = cautions if isinstance(cautions, Sequence) and not isinstance(cautions, str | bytes) else [None]
     if not all(isinstance(remark, Remark) for remark in remarks):
         raise InvalidInput(f"cautions must be a sequence of Remark, got {described(cautions)}.")
-    verdict = _verdict(_inference(outcomes, rule), rule, arms=1, excluded=excluded, cautions=cautions)
+
+    def verdict_on(data: Inference, remarks: Sequence[Remark]) -> Verdict:
+        p_gain = data.pvalue(rule.margin, "greater")
+        return _verdict(data, rule, p_gain=p_gain, arms=1, excluded=excluded, cautions=remarks)
+
+    verdict = verdict_on(_inference(outcomes, rule), cautions)
     if missing is None:
         return verdict
-    worst, best = (
-        _verdict(_inference(bound, rule), rule, arms=1, excluded=None, cautions=())
-        for bound in (missing.worst, missing.best)
-    )
+    worst, best = (verdict_on(_inference(bound, rule), ()) for bound in (missing.worst, missing.best))
     return _with_missing(verdict, missing, worst, best)
 
 
@@ -91,18 +93,20 @@ def decide_arms(
     data = {name: _inference(outcomes, rule) for name, outcomes in arms.items()}
     pvalues = {name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()}
 
-    def verdict_on(name: str, arm: Inference, remarks: Sequence[Remark]) -> Verdict:
-        adjusted = holm({**pvalues, name: arm.pvalue(rule.margin, "greater")})[name] if len(arms) > 1 else None
+    def verdict_on(name: str, arm: Inference, p_gain: float, remarks: Sequence[Remark]) -> Verdict:
         left_out = (excluded or {}).get(name)
-        return _verdict(arm, rule, arms=len(arms), adjusted=adjusted, excluded=left_out, cautions=remarks)
+        return _verdict(arm, rule, p_gain=p_gain, arms=len(arms), excluded=left_out, cautions=remarks)
 
-    verdicts = {}
+    verdicts, adjusted = {}, holm(pvalues)
     for name, arm in data.items():
-        verdicts[name] = verdict_on(name, arm, (cautions or {}).get(name, ()))
+        verdicts[name] = verdict_on(name, arm, adjusted[name], (cautions or {}).get(name, ()))
         holes = (missing or {}).get(name)
         if holes is not None:
-            worst, best = (verdict_on(name, _inference(bound, rule), ()) for bound in (holes.worst, holes.best))
-            verdicts[name] = _with_missing(verdicts[name], holes, worst, best)
+            bounds = []
+            for bound in (_inference(holes.worst, rule), _inference(holes.best, rule)):
+                family = {**pvalues, name: bound.pvalue(rule.margin, "greater")}
+                bounds.append(verdict_on(name, bound, holm(family)[name], ()))
+            verdicts[name] = _with_missing(verdicts[name], holes, *bounds)
     return verdicts
 
 
@@ -141,13 +145,12 @@ def _verdict(
     data: Inference,
     rule: DecisionRule,
     *,
+    p_gain: float,
     arms: int,
-    adjusted: float | None = None,
     excluded: Mapping[str, int] | None,
     cautions: Sequence[Remark],
 ) -> Verdict:
     confidence = 1 - 2 * rule.alpha
-    p_gain = data.pvalue(rule.margin, "greater") if adjusted is None else adjusted
     p_worthwhile = data.pvalue(rule.worthwhile, "less")
     p_harm = p_worthwhile if rule.worthwhile == 0 else data.pvalue(0.0, "less")
 
