@@ -211,3 +211,14 @@ def test_a_critic_that_never_answers_is_named_and_refused_by_the_rehearsal(tmp_p
     assert "never answered" in text
     with pytest.raises(InvalidInput, match="never gave a probability"):
         asyncio.run(rehearse(pilot))
+
+
+class _Down(Corridor):
+    async def reset(self, task, *, draw):
+        raise ProviderError("down")
+
+
+def test_a_pilot_without_any_outcome_could_not_complete(tmp_path):
+    pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], n=3, environment=lambda: _Down(doors=4))
+    with pytest.raises(ProviderError, match="no episode of arm 'baseline' has an outcome"):
+        evidence(pilot, tmp_path / "j")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forbear.critics.metrics import CriticReport, Judgements, evaluate_critic
-from forbear.errors import shown
+from forbear.errors import ProviderError, shown
 from forbear.interventions.placebo import Placebo
 from forbear.pairing import Pairing, pair_episodes
 from forbear.policy import Arm
@@ -50,9 +50,16 @@ def evidence_of(result: PilotResult) -> Evidence:
     """Pairs every arm of a pilot with its baseline and decides; the same result always gives the same evidence.
 
     Raises:
+        ProviderError: An arm has no episode with an outcome.
         InvalidInput: An arm and the baseline have no task in common that both brought to an outcome.
     """
     frozen = result.frozen
+    for arm in result.arms.values():
+        if not arm.episodes:
+            raise ProviderError(
+                f"no episode of arm '{shown(arm.name)}' has an outcome: the outside world broke all {arm.missing}. "
+                "There is nothing to decide on; when it is up again, start with another journal."
+            )
     baseline, treated = frozen.arms[0], frozen.arms[1:]
     controls = frozenset(arm.name for arm in treated if is_control(arm))
     pairings = {
