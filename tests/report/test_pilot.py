@@ -130,3 +130,14 @@ def test_a_plan_says_what_it_costs_at_most():
     assert "8 tasks x 1 seed(s) x 2 arms: 16 episodes" in text
     assert "at most 96 for the baseline, and 120 for all arms together" in text  # 8 x 12, and 8 x (12 + a budget of 3)
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_arms_that_were_run_apart_are_shown_from_the_start(tmp_path):
+    view, result, _ = found(tmp_path / "j", plan([Arm.baseline(), Arm("rollback", POLICY)], n=40, design="independent"))
+    forks = [fork for arm in view["arms"] for fork in arm["forks"]]
+    assert forks
+    assert {fork["step"] for fork in forks} == {0}
+    for fork in forks:
+        before = result.episodes[fork["task"], fork["seed"], "baseline"]
+        assert len(fork["baseline"]["steps"]) == len(before.steps)
+    assert "as arms were run apart" in pilot_html(view)

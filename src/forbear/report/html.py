@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from forbear.errors import shown
 from forbear.report.pilot_view import PilotView
 from forbear.report.view import ArmView
+from forbear.stats.verdict import points
 
 
 def pilot_html(view: PilotView) -> str:
@@ -28,7 +29,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "percent": _percent,
-        "points": _points,
+        "points": points,
         "number": _number,
         # Line breaks are fine in a page; `shown` would mark them as what cannot be printed.
         "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
@@ -39,10 +40,6 @@ def _environment() -> Environment:
 
 def _percent(fraction: float | None, digits: int = 1) -> str:
     return "undefined" if fraction is None else f"{100 * fraction:.{digits}f} %"
-
-
-def _points(gain: float | None) -> str:
-    return "undefined" if gain is None else f"{round(100 * gain, 1) + 0.0:+.1f} pp"
 
 
 def _number(value: float | None) -> str:

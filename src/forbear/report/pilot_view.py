@@ -178,7 +178,11 @@ def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -
         is_control=is_control,
         oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
         disruption_tax=None if ceiling is None else ceiling.disruption_tax.value,
-        forks=[_fork(before, after) for before, after in changed[:MOST_FORKS]],
+        forks=[
+            # Only coupled arms have their steps before the first intervention in common.
+            _fork(before, after, first=(after.first_intervention or 0) if result.design == "coupled" else 0)
+            for before, after in changed[:MOST_FORKS]
+        ],
         forks_left_out=max(0, len(changed) - MOST_FORKS),
     )
 
@@ -193,17 +197,14 @@ def _changed(episodes: Iterable[Episode], *, baseline: str, treated: str) -> Ite
         yield from ((b, t) for b, t in pairs if b.success is disrupted and t.success is (not disrupted))
 
 
-def _fork(before: Episode, after: Episode) -> ForkView:
-    step = after.first_intervention
-    if step is None:  # an arm with draws of its own differs from its start
-        step = 0
+def _fork(before: Episode, after: Episode, *, first: int) -> ForkView:
     return ForkView(
         kind="disrupted" if before.success else "recovered",
         task=before.task.id,
         seed=before.seed,
-        step=step,
-        baseline=_side(before, first=step),
-        treated=_side(after, first=step),
+        step=first,
+        baseline=_side(before, first=first),
+        treated=_side(after, first=first),
     )
 
 
