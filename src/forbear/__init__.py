@@ -35,11 +35,16 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import PilotPlan as PilotPlan
     from forbear.runner.result import PilotResult as PilotResult
+    from forbear.stats.betting import EProcess as EProcess
+    from forbear.stats.betting import confidence_sequence as confidence_sequence
     from forbear.stats.ceilings import ceilings as ceilings
     from forbear.stats.churn import churn_of as churn_of
     from forbear.stats.clustered import ClusteredOutcomes as ClusteredOutcomes
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
+    from forbear.stats.looks import Looks as Looks
+    from forbear.stats.looks import boundary_constant as boundary_constant
+    from forbear.stats.looks import sequential_pvalue as sequential_pvalue
     from forbear.stats.missing import planned_outcomes as planned_outcomes
     from forbear.stats.paired import PairedOutcomes as PairedOutcomes
     from forbear.stats.power import Effect as Effect
@@ -47,11 +52,14 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.stats.power import power as power
     from forbear.stats.power import tasks_needed as tasks_needed
     from forbear.stats.resample import best_of as best_of
+    from forbear.stats.rule import DecisionRule as DecisionRule
+    from forbear.stats.sequential import SequentialOutcomes as SequentialOutcomes
+    from forbear.stats.sequential import sequential_outcomes as sequential_outcomes
     from forbear.stats.simulate import PilotTruth as PilotTruth
     from forbear.stats.simulate import simulate as simulate
+    from forbear.stats.stopping import looked_power as looked_power
     from forbear.stats.transport import gain_at as gain_at
     from forbear.stats.transport import post_stratified_gain as post_stratified_gain
-    from forbear.stats.verdict import DecisionRule as DecisionRule
     from forbear.stats.verdict import Recommendation as Recommendation
     from forbear.stats.verdict import Remark as Remark
     from forbear.stats.verdict import Verdict as Verdict
@@ -65,8 +73,9 @@ _HOME = {
     "Arm": "policy",
     "ClusteredOutcomes": "stats.clustered",
     "Columns": "adapters.formats.tabular",
-    "DecisionRule": "stats.verdict",
+    "DecisionRule": "stats.rule",
     "Draw": "draw",
+    "EProcess": "stats.betting",
     "Effect": "stats.power",
     "Episode": "records.model",
     "Evidence": "runner.evidence",
@@ -74,6 +83,7 @@ _HOME = {
     "InterventionPolicy": "policy",
     "InvalidInput": "errors",
     "Journal": "records.journal",
+    "Looks": "stats.looks",
     "Observation": "protocols",
     "OutcomeTable": "pairing",
     "PairedOutcomes": "stats.paired",
@@ -86,24 +96,30 @@ _HOME = {
     "Recommendation": "stats.verdict",
     "Remark": "stats.verdict",
     "Rollback": "interventions.rollback",
+    "SequentialOutcomes": "stats.sequential",
     "Stop": "interventions.stop",
     "Task": "records.model",
     "Trajectory": "records.model",
     "Verdict": "stats.verdict",
     "best_of": "stats.resample",
+    "boundary_constant": "stats.looks",
     "ceilings": "stats.ceilings",
     "churn_of": "stats.churn",
     "compare": "pairing",
+    "confidence_sequence": "stats.betting",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
     "evidence_of": "runner.evidence",
     "gain_at": "stats.transport",
+    "looked_power": "stats.stopping",
     "minimum_detectable_gain": "stats.power",
     "planned_outcomes": "stats.missing",
     "post_stratified_gain": "stats.transport",
     "power": "stats.power",
     "read_outcomes": "adapters.formats.tabular",
     "run_pilot": "runner.pilot",
+    "sequential_outcomes": "stats.sequential",
+    "sequential_pvalue": "stats.looks",
     "simulate": "stats.simulate",
     "tasks_needed": "stats.power",
 }

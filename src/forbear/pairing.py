@@ -16,7 +16,7 @@ from forbear.errors import InvalidInput, listed, shown
 from forbear.records.codec import EpisodeKey
 from forbear.records.model import Episode
 from forbear.stats.clustered import ClusteredOutcomes
-from forbear.stats.missing import MissingOutcomes, planned_outcomes
+from forbear.stats.missing import MissingOutcomes, Outcomes, planned_outcomes
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.verdict import Remark
 
@@ -123,7 +123,7 @@ class Pairing:
     excluded: Mapping[str, int]
     """By arm: its tasks that were left out because one of the arms has no outcome for them. Both arms are named."""
     cautions: tuple[Remark, ...] = ()
-    missing: MissingOutcomes | None = None
+    missing: MissingOutcomes[Outcomes] | None = None
     """Runs that are there without an outcome, and how far they could move the gain; None where there is none."""
 
 

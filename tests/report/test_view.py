@@ -5,7 +5,8 @@ import pytest
 from forbear.report.view import decision_json, decision_view
 from forbear.stats.decision import decide, decide_arms
 from forbear.stats.paired import PairedOutcomes
-from forbear.stats.verdict import DecisionRule, Verdict
+from forbear.stats.rule import DecisionRule
+from forbear.stats.verdict import Verdict
 
 
 def pairs(a, c, b, d):

@@ -18,7 +18,7 @@ from forbear.policy import Arm, InterventionPolicy
 from forbear.protocols import Critic, Intervention
 from forbear.records.model import Task
 from forbear.runner.plan import PilotPlan
-from forbear.stats.verdict import DecisionRule
+from forbear.stats.rule import DecisionRule
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "tasks": {"household:generated": "forbear.benchmarks.household.pilot:generated_tasks"},

@@ -13,7 +13,8 @@ from forbear.errors import InvalidInput, listed, shown
 
 if TYPE_CHECKING:
     from forbear.pairing import OutcomeTable, Pairing
-    from forbear.stats.verdict import DecisionRule, Remark
+    from forbear.stats.rule import DecisionRule
+    from forbear.stats.verdict import Remark
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
@@ -124,7 +125,7 @@ def decide(
     """Reads, decides, prints; returns the exit code."""
     from forbear.report.view import decision_json, decision_view
     from forbear.stats.decision import decide_arms
-    from forbear.stats.verdict import DecisionRule
+    from forbear.stats.rule import DecisionRule
 
     rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}

@@ -11,8 +11,8 @@ from forbear.errors import InvalidInput
 
 if TYPE_CHECKING:
     from forbear.stats.power import Effect, Power
+    from forbear.stats.rule import DecisionRule
     from forbear.stats.simulate import OperatingCharacteristics
-    from forbear.stats.verdict import DecisionRule
 
 _HELP = """Plan a pilot: how likely each verdict is under a truth you state.
 
@@ -70,7 +70,7 @@ def power(
     """Reads the truth, asks the statistics, prints a table."""
     from forbear.stats.power import power as power_of
     from forbear.stats.power import tasks_needed
-    from forbear.stats.verdict import DecisionRule
+    from forbear.stats.rule import DecisionRule
 
     rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
     if study:

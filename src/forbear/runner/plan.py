@@ -12,7 +12,7 @@ from forbear.records.codec import canonical_json, config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
 from forbear.stats.clustered import MIN_CLUSTERS
-from forbear.stats.verdict import DecisionRule
+from forbear.stats.rule import DecisionRule
 
 PLAN_FORMAT = "forbear-plan-1"
 

@@ -13,7 +13,9 @@ from forbear.stats.intervals import Estimate
 from forbear.stats.missing import MissingOutcomes, Outcomes
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.power import approximate_tasks_needed
-from forbear.stats.verdict import DecisionRule, Recommendation, Remark, Verdict, points
+from forbear.stats.rule import DecisionRule
+from forbear.stats.sequential import Sequential, SequentialOutcomes
+from forbear.stats.verdict import Recommendation, Remark, Verdict, points
 
 _FEW_DISCORDANT = 10
 """Fewer differing pairs than this carry a caution: one task more or less then moves the p-value severalfold."""
@@ -22,10 +24,10 @@ _MOST_TASKS = 1_000_000
 
 
 def decide(
-    outcomes: Outcomes,
+    outcomes: Outcomes | SequentialOutcomes,
     rule: DecisionRule = DecisionRule(),
     *,
-    missing: MissingOutcomes | None = None,
+    missing: MissingOutcomes[Outcomes | SequentialOutcomes] | None = None,
     excluded: Mapping[str, int] | None = None,
     cautions: Sequence[Remark] = (),
 ) -> Verdict:
@@ -36,10 +38,11 @@ def decide(
     rejected when both the test and the interval beside it reject it, so the two never contradict each other. One pair
     per task: the exact unconditional test and Tango's interval (above 2,000 pairs the score test alone). Several seeds
     per task: the score test with a shrunk design effect, or, with the rule's guarantee "finite-sample", the exact test
-    seed by seed.
+    seed by seed. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals.
 
     Args:
-        outcomes: One pair per task (a table), or several seeds per task; at least one pair, or two tasks.
+        outcomes: One pair per task (a table), several seeds per task, or either with the looks that were declared; at
+            least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
         missing: Runs without an outcome (`planned_outcomes` makes both); bounded, and the verdict re-tested there.
         excluded: Tasks left out of the table, by arm; echoed.
@@ -67,10 +70,10 @@ def decide(
 
 
 def decide_arms(
-    arms: Mapping[str, Outcomes],
+    arms: Mapping[str, Outcomes | SequentialOutcomes],
     rule: DecisionRule = DecisionRule(),
     *,
-    missing: Mapping[str, MissingOutcomes | None] | None = None,
+    missing: Mapping[str, MissingOutcomes[Outcomes | SequentialOutcomes] | None] | None = None,
     excluded: Mapping[str, Mapping[str, int]] | None = None,
     cautions: Mapping[str, Sequence[Remark]] | None = None,
 ) -> dict[str, Verdict]:
@@ -129,8 +132,8 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in pvalues}
 
 
-def _inference(outcomes: Outcomes, rule: DecisionRule) -> Inference:
-    if not isinstance(outcomes, PairedOutcomes | ClusteredOutcomes):
+def _inference(outcomes: Outcomes | SequentialOutcomes, rule: DecisionRule) -> Inference:
+    if not isinstance(outcomes, PairedOutcomes | ClusteredOutcomes | SequentialOutcomes):
         raise InvalidInput(
             f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. "
             "From two lists of outcomes: "
@@ -138,6 +141,8 @@ def _inference(outcomes: Outcomes, rule: DecisionRule) -> Inference:
         )
     if not isinstance(rule, DecisionRule):
         raise InvalidInput(f"rule must be a DecisionRule, got {described(rule)}.")
+    if isinstance(outcomes, SequentialOutcomes):
+        return Sequential(outcomes, rule)
     return inference(outcomes, guarantee=rule.guarantee)
 
 
@@ -172,11 +177,11 @@ def _verdict(
         reasons = []
     needed = _tasks_for_a_verdict(data, gain.value or 0.0, rule) if recommendation is Recommendation.UNDECIDED else None
     if recommendation is Recommendation.UNDECIDED:
-        reasons = _reasons_undecided(gain, needed, arms=arms if gain.low > rule.margin else 1)
+        reasons = _reasons_undecided(data, gain, needed, arms=arms if gain.low > rule.margin else 1)
     return Verdict(
         recommendation=recommendation,
         harmful=harmful,
-        futile=False,
+        futile=recommendation is Recommendation.UNDECIDED and data.futile,
         tasks=data.tasks,
         pairs=data.pairs,
         both_fail=None if table is None else table.both_fail,
@@ -196,6 +201,7 @@ def _verdict(
         reasons=tuple(reasons),
         cautions=(*cautions, *_cautions(data, arms)),
         tasks_needed=needed,
+        look=None if data.look is None else {**data.look, "stopped": _stopped(data.look, recommendation, data.futile)},
         excluded=dict(excluded or {}),
     )
 
@@ -230,12 +236,26 @@ def _reasons_to_forbear(
     return reasons
 
 
-def _reasons_undecided(gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
+def _stopped(look: Mapping[str, object], recommendation: Recommendation, futile: bool) -> str | None:
+    """Why a pilot with looks is over: `watch`, `decided`, `futile` or `last look`; None where it is not."""
+    if recommendation is not Recommendation.UNDECIDED:
+        return "watch" if look["number"] is None else "decided"
+    if futile:
+        return "futile"
+    return "last look" if look["next"] is None else None
+
+
+def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
     low, high = (f"a {'loss' if bound < 0 else 'gain'} of {100 * abs(bound):.1f} pp" for bound in (gain.low, gain.high))
     text = f"Compatible with anything from {low} to {high}"
     if arms > 1:  # alone it would do, but the error rate is shared
         text += f", which is not enough as one of {arms} arms"
     reasons = [_remark("inconclusive", f"{text}: leave it off.")]
+    if data.look is not None and data.look["next"] is not None:
+        text = f"The next declared look is at {data.look['next']} tasks."
+        if data.futile:
+            text = "Stopped: under the planned gain a further look would hardly ever say INTERVENE."
+        reasons.append(_remark("futile" if data.futile else "next_look", text))
     if needed is None:
         text = "If the truth is as observed, no pilot of a million tasks would decide."
     else:
@@ -243,7 +263,7 @@ def _reasons_undecided(gain: Estimate, needed: int | None, *, arms: int) -> list
     return [*reasons, _remark("tasks_needed", text)]
 
 
-def _with_missing(verdict: Verdict, missing: MissingOutcomes, worst: Verdict, best: Verdict) -> Verdict:
+def _with_missing(verdict: Verdict, missing: MissingOutcomes[object], worst: Verdict, best: Verdict) -> Verdict:
     """The verdict with a caution on the runs without an outcome: whether they could overturn it."""
     counts = " and ".join(f"{count} of '{shown(arm)}'" for arm, count in missing.by_arm.items() if count)
     low, high = worst.success_gain.value, best.success_gain.value

@@ -3,8 +3,9 @@
 In each, a hypothesis counts as rejected only where the interval shown beside it excludes it too.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from forbear.errors import InvalidInput
 from forbear.stats.clustered import (
@@ -28,8 +29,7 @@ from forbear.stats.intervals import (
     paired_gain_interval,
 )
 from forbear.stats.paired import PairedOutcomes
-
-Guarantee = Literal["approximate", "finite-sample"]
+from forbear.stats.rule import Guarantee
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,14 @@ class Inference(Protocol):
     @property
     def informative(self) -> tuple[int, str]:
         """How many units carry all evidence, and the sentence that says so."""
+
+    @property
+    def look(self) -> Mapping[str, object] | None:
+        """Where a pilot that is looked at on the way stands; None for a single, fixed look."""
+
+    @property
+    def futile(self) -> bool:
+        """Whether a further look can hardly decide."""
 
     def method(self, margin: float) -> str:
         """The test of this margin, by name."""
@@ -112,6 +120,9 @@ def inference(outcomes: PairedOutcomes | ClusteredOutcomes, *, guarantee: Guaran
 
 class OnePairPerTask:
     """The exact unconditional test beside Tango's interval; above 2,000 pairs the score test alone."""
+
+    look = None
+    futile = False
 
     def __init__(self, pairs: PairedOutcomes) -> None:
         self.table = pairs
@@ -158,6 +169,9 @@ class OnePairPerTask:
 
 class SeveralSeeds:
     """The score test and interval with a shrunk design effect."""
+
+    look = None
+    futile = False
 
     def __init__(self, outcomes: ClusteredOutcomes) -> None:
         self.outcomes = outcomes

@@ -7,6 +7,7 @@ treated run with a failure reaches the lower end of all of them at once, the opp
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -16,14 +17,16 @@ from forbear.stats.paired import PairedOutcomes
 
 Outcomes = PairedOutcomes | ClusteredOutcomes
 MaybeOutcomes = Sequence[Sequence[bool | None]]
+Known = TypeVar("Known", covariant=True)
+"""Outcomes without holes, of whatever kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MissingOutcomes:
+class MissingOutcomes(Generic[Known]):
     """The planned pairs with every missing outcome as unfavourable, and as favourable, as it can be."""
 
-    worst: Outcomes
-    best: Outcomes
+    worst: Known
+    best: Known
     by_arm: Mapping[str, int]
     """Runs without an outcome, by arm."""
 
@@ -39,7 +42,7 @@ class PlannedOutcomes:
 
     observed: Outcomes | None
     """The pairs whose outcomes are both known; None where there is none. A plain table where each task has one."""
-    missing: MissingOutcomes | None
+    missing: MissingOutcomes[Outcomes] | None
     """None where nothing is missing."""
     tasks_lost: Mapping[str, int] = field(default_factory=dict)
     """By arm: tasks that this arm's missing runs keep out of `observed` altogether."""

@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 from forbear.errors import InvalidInput
 from forbear.stats.intervals import restricted_discordance
 from forbear.stats.regions import Counts, at_least, binomial, rejection_region, score_region
-from forbear.stats.verdict import DecisionRule
+from forbear.stats.rule import DecisionRule
 
 MOST_EXACT = 400
 """Effective pairs to which regions are enumerated; above, the approximation is good to about a point."""

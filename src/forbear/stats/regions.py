@@ -189,7 +189,7 @@ def _estimated_pvalues(lattice: Counts, margin: float, recovered: Counts, n: Cou
     inside = np.minimum(total, n_pairs)
     critical = _critical_scores(lattice, _scores(lattice, recovered, n)[:, None], inside)
     tail = _tails_along(critical, inside, (1 + margin / psi) / 2)
-    factorial = _log_factorial(n_pairs)
+    factorial = log_factorial(n_pairs)
     log_choose = factorial[n_pairs] - factorial[inside] - factorial[n_pairs - inside]
     mass = np.exp(log_choose + xlogy(inside, psi[:, None]) + xlog1py(n_pairs - inside, -psi[:, None]))
     pvalues: Floats = np.sum(mass * tail, axis=1, where=total <= n_pairs)
@@ -203,7 +203,7 @@ def _tails_along(critical: Counts, total: Counts, p: Floats) -> Floats:
     P(X' = critical)·(critical/(total + 1) − [it grows]) with X' ~ Bin(total + 1, p): a cumulative sum instead of an
     incomplete beta function per cell. Tango's critical counts grow so (checked by enumeration).
     """
-    factorial = _log_factorial(int(total.max()) + 1)
+    factorial = log_factorial(int(total.max()) + 1)
     count, grown = critical[:, :-1], total[:, :-1] + 1
     step = np.diff(critical, axis=1)
     moved = np.diff(total, axis=1)
@@ -217,7 +217,8 @@ def _tails_along(critical: Counts, total: Counts, p: Floats) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _log_factorial(n: int) -> Floats:
+def log_factorial(n: int) -> Floats:
+    """log 0! to log n!."""
     logs: Floats = gammaln(np.arange(n + 1) + 1.0)
     return logs
 
@@ -277,7 +278,7 @@ def _bernstein_grid(n_pairs: int) -> tuple[Floats, Floats]:
 
 def _bernstein_basis(points: Floats, n_pairs: int) -> Floats:
     count = np.arange(n_pairs + 1)
-    factorial = _log_factorial(n_pairs)
+    factorial = log_factorial(n_pairs)
     log_choose = factorial[n_pairs] - factorial - factorial[::-1]
     basis: Floats = np.exp(log_choose + xlogy(count, points[:, None]) + xlog1py(n_pairs - count, -points[:, None]))
     return basis

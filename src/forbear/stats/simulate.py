@@ -16,7 +16,7 @@ from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.decision import decide
 from forbear.stats.missing import Outcomes
 from forbear.stats.paired import PairedOutcomes
-from forbear.stats.verdict import DecisionRule
+from forbear.stats.rule import DecisionRule
 
 Rule = Callable[[Outcomes], str]
 """Any way to decide: from a pilot's outcomes to the name of a decision."""

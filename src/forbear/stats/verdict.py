@@ -1,16 +1,13 @@
-"""What a decision is made of: the rule, the recommendation and the verdict, as data."""
+"""What a decision says: the recommendation and the verdict, as data."""
 
 import enum
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self, get_args
-
-import numpy as np
+from typing import Any, Self
 
 from forbear.errors import InvalidInput, described
-from forbear.stats.inference import Guarantee
 from forbear.stats.intervals import Estimate
+from forbear.stats.rule import DecisionRule
 
 _FORMAT = "forbear-verdict-1"
 
@@ -24,57 +21,6 @@ class Recommendation(enum.Enum):
     """The gain is below what would pay: leave it off."""
     UNDECIDED = "UNDECIDED"
     """The pilot cannot tell. Never deployed: leave it off."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRule:
-    """What counts as a gain, and how sure to be.
-
-    Raises:
-        InvalidInput: Unless −1 < margin ≤ worthwhile < 1, 0 < alpha < ½, 0 < harm_alpha < ½ and a known guarantee.
-    """
-
-    margin: float = 0.0
-    """INTERVENE only if gains up to this are rejected; a fraction."""
-    worthwhile: float = 0.02
-    """The smallest gain that would pay for the intervention; FORBEAR if gains from here on are rejected."""
-    alpha: float = 0.05
-    """Largest probability of INTERVENE when the gain is at most the margin; the interval has level 1 − 2·alpha."""
-    harm_alpha: float = 0.05
-    """Largest probability of FORBEAR when the gain is at least worthwhile."""
-    guarantee: Guarantee = "approximate"
-    """For several seeds per task: "approximate" (nominal error rates, more power) or "finite-sample" (never exceeded).
-    One pair per task has the guarantee either way, to 2,000 tasks."""
-
-    def __post_init__(self) -> None:
-        if self.guarantee not in get_args(Guarantee):
-            raise InvalidInput(f'guarantee must be "approximate" or "finite-sample", got {described(self.guarantee)}.')
-        for name in ("margin", "worthwhile", "alpha", "harm_alpha"):
-            number = getattr(self, name)
-            if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not math.isfinite(number):
-                raise InvalidInput(f"{name} must be a number, got {described(number)}.")
-            object.__setattr__(self, name, float(number))
-        for name in ("alpha", "harm_alpha"):
-            if not 1e-12 <= getattr(self, name) < 0.5:  # below, 1 − 2·alpha is 1 in double precision
-                raise InvalidInput(
-                    f"{name} must be between 0 and 0.5 (exclusive), got {getattr(self, name)!r}. It is the probability "
-                    "of a false verdict; 0.05 is usual."
-                )
-        for name in ("margin", "worthwhile"):
-            if not -1 < getattr(self, name) < 1:
-                raise InvalidInput(
-                    f"{name} is a gain in success rate, a fraction between -1 and 1 (2 points are 0.02), "
-                    f"got {getattr(self, name)!r}."
-                )
-        if self.margin > self.worthwhile:
-            raise InvalidInput(
-                f"margin must not exceed worthwhile, got margin = {self.margin!r} and worthwhile = "
-                f"{self.worthwhile!r}: a gain that pays must at least clear the margin. Raise worthwhile too."
-            )
-
-    def to_dict(self) -> dict[str, float | str]:
-        """The rule as a JSON object."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

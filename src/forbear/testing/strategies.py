@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.paired import PairedOutcomes
-from forbear.stats.verdict import DecisionRule
+from forbear.stats.rule import DecisionRule
 
 
 def paired_outcomes(*, min_pairs: int = 1, max_pairs: int = 120) -> st.SearchStrategy[PairedOutcomes]:

@@ -1,0 +1,380 @@
+"""A pilot that was looked at on the way: its outcomes in the planned order, and what a verdict asks of them.
+
+Every number is valid whatever made the pilot stop. Δ ≤ margin is tested by the sequential p-value of the looks; Δ ≥
+worthwhile by that and by the watch, each with half of `harm_alpha`. The interval is what these tests do not reject:
+after the look at n_k of N tasks a repeated confidence interval, that of a single look with the quantile c·factor_k; its
+upper end is the tighter of it and the watch's. Rates get the same wider quantile. The estimate of the gain is corrected
+for stopping early (`stopping.corrected_gain`).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from forbear.errors import InvalidInput
+from forbear.stats.betting import (
+    BETS,
+    BETS_ON_MEANS,
+    alarm_probability,
+    alarm_threshold,
+    confidence_sequence,
+    log_growth,
+)
+from forbear.stats.clustered import ClusteredOutcomes, clustered_gain, clustered_score_test
+from forbear.stats.exact import OneSided
+from forbear.stats.inference import Inference, Rates, inference
+from forbear.stats.intervals import Estimate, Interval, tango_statistic
+from forbear.stats.looks import MOST_EXACT_TASKS, Looks, boundary_constant, fewest_discordant, sequential_pvalue
+from forbear.stats.missing import MaybeOutcomes, MissingOutcomes, Outcomes, PlannedOutcomes, planned_outcomes
+from forbear.stats.paired import PairedOutcomes
+from forbear.stats.regions import Floats
+from forbear.stats.rule import DecisionRule
+from forbear.stats.stopping import corrected_gain, is_futile, looks_share
+
+_ORDERS = 2000
+"""Random orders over which the estimate is averaged where they cannot all be counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SequentialOutcomes:
+    """The outcomes of a pilot with looks, so far."""
+
+    looks: Looks
+    tasks: int
+    """Tasks whose runs are over, those without an outcome included; the first ones of the planned order."""
+    now: Outcomes
+    """All their pairs."""
+    at_looks: tuple[Outcomes | None, ...]
+    """The pairs at each look that was taken; None where it is not known, or had no pair."""
+    differences: Floats | None = None
+    """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair, and but for
+    the last task of a cluster. None where the order is not known."""
+    arms: int = 1
+    """Treated arms that share α."""
+
+    @classmethod
+    def at_look(cls, outcomes: Outcomes, looks: Looks, *, look: int) -> Self:
+        """Outcomes that were brought by hand at one of the declared looks; nothing is known of the earlier ones.
+
+        Args:
+            outcomes: All pairs so far.
+            looks: As declared before the first of them was seen.
+            look: Its number, from 1 on.
+
+        Raises:
+            InvalidInput: No such look, or more tasks than it has.
+        """
+        if not 1 <= look <= len(looks.tasks):
+            raise InvalidInput(f"there are {len(looks.tasks)} looks, got look {look!r}.")
+        tasks, planned = _size(outcomes), looks.tasks[look - 1]
+        if tasks > planned:
+            hint = "The data have grown: to decide again, take the next declared look, with exactly its tasks."
+            raise InvalidInput(f"look {look} is at {planned} tasks, the outcomes have {tasks}. {hint}")
+        return cls(looks=looks, tasks=planned, now=outcomes, at_looks=(None,) * (look - 1) + (outcomes,))
+
+    @property
+    def look(self) -> int | None:
+        """The number of the look that this is; None between two looks."""
+        return self.looks.tasks.index(self.tasks) + 1 if self.tasks in self.looks.tasks else None
+
+    @property
+    def next_look(self) -> int | None:
+        """Tasks at the next look; None after the last."""
+        return next((n for n in self.looks.tasks if n > self.tasks), None)
+
+
+def sequential_outcomes(
+    *,
+    baseline: MaybeOutcomes,
+    treated: MaybeOutcomes,
+    looks: Looks,
+    clusters: Sequence[str] | None = None,
+    arms: int = 1,
+    names: tuple[str, str] = ("baseline", "treated"),
+) -> tuple[SequentialOutcomes | None, MissingOutcomes[SequentialOutcomes] | None]:
+    """What is known after the first tasks of the planned order.
+
+    Args:
+        baseline: Tasks × seeds in the planned order, None where the run has no outcome.
+        treated: The same tasks and seeds.
+        looks: The design.
+        clusters: One label per task, where tasks come in groups; groups follow each other in one piece.
+        arms: Treated arms that share α.
+        names: Of the arms, for counts.
+
+    Returns:
+        The outcomes, None where no pair is known; and how far the missing ones could move them, None where none is.
+
+    Raises:
+        InvalidInput: As `planned_outcomes`.
+    """
+    size = len(baseline)
+
+    def upto(tasks: int, before: MaybeOutcomes, after: MaybeOutcomes) -> PlannedOutcomes:
+        labels = None if clusters is None else clusters[:tasks]
+        return planned_outcomes(baseline=before[:tasks], treated=after[:tasks], clusters=labels, arms=names)
+
+    def course(before: MaybeOutcomes, after: MaybeOutcomes) -> SequentialOutcomes | None:
+        now = upto(size, before, after).observed
+        if now is None:
+            return None
+        return SequentialOutcomes(
+            looks=looks,
+            tasks=size,
+            now=now,
+            at_looks=tuple(upto(n, before, after).observed if n < size else now for n in looks.tasks if n <= size),
+            differences=unit_differences(before, after, clusters),
+            arms=arms,
+        )
+
+    observed, missing = course(baseline, treated), upto(size, baseline, treated).missing
+    if missing is None:
+        return observed, None
+    worst, best = (course(_filled(baseline, fill), _filled(treated, not fill)) for fill in (True, False))
+    assert worst is not None, "everything is filled in"
+    assert best is not None, "everything is filled in"
+    return observed, MissingOutcomes(worst=worst, best=best, by_arm=missing.by_arm)
+
+
+def _filled(arm: MaybeOutcomes, value: bool) -> list[list[bool]]:
+    return [[value if outcome is None else outcome for outcome in runs] for runs in arm]
+
+
+def unit_differences(baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None) -> Floats:
+    """What the watch bets on, task by task: the sum of a unit's differences over the largest unit's pairs.
+
+    Where tasks come in clusters those are the units, and each one's sum stands at its last task.
+    """
+    units = list(range(len(baseline))) if clusters is None else [*clusters]
+    pairs: dict[object, int] = {}
+    sums: dict[object, int | None] = {}
+    last: dict[object, int] = {}
+    for position, (unit, before, after) in enumerate(zip(units, baseline, treated, strict=True)):
+        known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
+        pairs[unit] = pairs.get(unit, 0) + len(before)
+        if known:
+            sums[unit] = (sums.get(unit) or 0) + sum(known)
+        last[unit] = position
+    largest = max(pairs.values(), default=1)
+    differences = np.full(len(baseline), np.nan)
+    for unit, total in sums.items():
+        differences[last[unit]] = (total or 0) / largest
+    return differences
+
+
+def _size(outcomes: Outcomes) -> int:
+    return outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
+
+
+class Sequential:
+    """The inference of a pilot with looks."""
+
+    def __init__(self, outcomes: SequentialOutcomes, rule: DecisionRule) -> None:
+        self.outcomes = outcomes
+        self.rule = rule
+        self._base = self._of(outcomes.now)
+        self.tasks, self.pairs, self.table = self._base.tasks, self._base.pairs, self._base.table
+        self.discordance, self.tasks_per_pair = self._base.discordance, self._base.tasks_per_pair
+        self.informative = self._base.informative
+        self._watches = outcomes.looks.watch and outcomes.differences is not None
+        # More seeds, clusters: the watch bets on means, and its exact probabilities are not known.
+        self._several = not isinstance(outcomes.now, PairedOutcomes)
+
+    def _of(self, outcomes: Outcomes) -> Inference:
+        return inference(outcomes, guarantee=self.rule.guarantee)
+
+    def method(self, margin: float) -> str:
+        """The design by name."""
+        looks = self.outcomes.looks
+        shape = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}[looks.shape]
+        shown = ", ".join(map(str, looks.tasks[:6])) + (", ..." if len(looks.tasks) > 6 else "")
+        text = f"looks at {shown} tasks ({shape})" if len(looks.tasks) > 1 else f"one look at {shown} tasks"
+        if len(looks.tasks) == 1 or isinstance(self.outcomes.now, ClusteredOutcomes):
+            text += f", {self._base.method(margin)}"
+        return f"{text}, watched after every task (betting)" if self._watches else text
+
+    # --- Tests ----------------------------------------------------------------------------------------------
+
+    def pvalue(self, margin: float, alternative: OneSided) -> float:
+        """Sequential: valid after every look, and after the watch's alarm."""
+        by_looks = self._by_looks(margin, alternative)
+        if alternative == "greater" or not self._watches:
+            return by_looks
+        return min(1.0, 2 * min(by_looks, self._by_watch(margin)))
+
+    def _by_looks(self, margin: float, alternative: OneSided) -> float:
+        looks = self.outcomes.looks
+        if not self.outcomes.at_looks:
+            return 1.0
+        if len(looks.tasks) == 1:
+            return self._base.pvalue(margin, alternative)
+        sign = 1.0 if alternative == "greater" else -1.0
+        smallest, tests = 1.0, max(len(_tests_at(one, self.rule)) for one in self.outcomes.at_looks if one is not None)
+        for index in range(tests):
+            statistics = [
+                None if one is None else _statistic(_tests_at(one, self.rule)[index], margin, alternative)
+                for one in self.outcomes.at_looks
+            ]
+            smallest = min(smallest, sequential_pvalue(looks, statistics, margin=sign * margin))
+        return min(1.0, tests * smallest)
+
+    def _by_watch(self, margin: float) -> float:
+        peak = self._peak(margin)
+        if self._several:
+            return min(1.0, math.exp(-peak))
+        # Rounded down, so that rounding never counts as evidence.
+        return alarm_probability(self.outcomes.looks.planned, math.floor(peak * 1e6) / 1e6, margin=margin)
+
+    def _peak(self, margin: float) -> float:
+        """The largest log E against Δ ≥ margin so far."""
+        differences = self.outcomes.differences
+        assert differences is not None, "asked only where the order is known"
+        known = differences[~np.isnan(differences)]
+        bets = BETS_ON_MEANS if self._several else BETS
+        wealth = np.cumsum(log_growth(known, margin=margin, alternative="less", bets=bets), axis=0)
+        most = wealth.max(axis=1, initial=0.0)
+        return float((most + np.log(np.exp(wealth - most[:, None]).mean(axis=1))).max(initial=0.0))
+
+    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+        """By the interval beside it."""
+        bounds = self._bounds(alpha)
+        return bounds.low > margin if alternative == "greater" else bounds.high < margin
+
+    # --- Estimates ------------------------------------------------------------------------------------------
+
+    def gain(self, confidence: float) -> Estimate:
+        """The corrected estimate in the interval of what is not rejected."""
+        bounds = self._bounds((1 - confidence) / 2)
+        value = self._corrected
+        if value is not None:
+            value = min(max(value, bounds.low), bounds.high)
+        return Estimate(value=value, low=bounds.low, high=bounds.high, confidence=confidence)
+
+    @cached_property
+    def _corrected(self) -> float | None:
+        data = self.outcomes
+        now, looks = data.now, data.looks
+        if isinstance(now, PairedOutcomes) and looks.planned <= MOST_EXACT_TASKS:
+            found = corrected_gain(
+                looks if self._watches else replace(looks, watch=False),
+                self.rule,
+                recovered=now.recovered,
+                disrupted=now.disrupted,
+                tasks=min(now.pairs, looks.planned),
+                arms=data.arms,
+            )
+            return found if found is not None else now.success_gain
+        if data.differences is None or len(self.outcomes.at_looks) < 2:
+            return now.success_gain
+        return _gain_over_orders(data.differences, looks, self.rule) or now.success_gain
+
+    def _bounds(self, alpha: float) -> Interval:
+        looks, rule = self.outcomes.looks, self.rule
+        upper = alpha / 2 if self._watches else alpha
+        low, high = -1.0, 1.0
+        for outcomes, factor in zip(self.outcomes.at_looks, looks.factors, strict=False):
+            if outcomes is None:
+                continue
+            base = self._of(outcomes)
+            low = max(low, base.gain(_confidence(looks, factor, alpha, rule.margin)).low)
+            high = min(high, base.gain(_confidence(looks, factor, upper, -rule.worthwhile)).high)
+        differences = self.outcomes.differences
+        if self._watches and differences is not None:
+            needed = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
+            course = confidence_sequence(differences, confidence=1 - 2 * math.exp(-needed), several_seeds=self._several)
+            high = min(high, float(course.high[-1]))
+            if not self.outcomes.at_looks:
+                low = float(course.low[-1])
+        return Interval(min(low, high), high)
+
+    def rates(self, confidence: float) -> Rates:
+        """Of all pairs, at the wider quantile of this number of tasks."""
+        looks = self.outcomes.looks
+        factor = 1.0 if looks.shape == "pocock" else math.sqrt(looks.planned / self.outcomes.tasks)
+        wide = self._base.rates(_confidence(looks, factor, (1 - confidence) / 2, self.rule.margin))
+        return Rates(
+            failure=_labelled(wide.failure, confidence),
+            recovery=wide.recovery and _labelled(wide.recovery, confidence),
+            disruption=wide.disruption and _labelled(wide.disruption, confidence),
+            break_even=wide.break_even and _labelled(wide.break_even, confidence),
+        )
+
+    # --- Where it stands ------------------------------------------------------------------------------------
+
+    @property
+    def futile(self) -> bool:
+        """Whether this look leaves INTERVENE at a further one too improbable under the planned effect."""
+        data = self.outcomes
+        if data.look is None or data.next_look is None or not data.looks.futility:
+            return False
+        return is_futile(data.looks, self.rule, data.now, tasks=data.tasks)
+
+    @property
+    def look(self) -> Mapping[str, object]:
+        """Where the pilot stands, for the verdict."""
+        data = self.outcomes
+        return {
+            "number": data.look,
+            "of": len(data.looks.tasks),
+            "tasks": data.tasks,
+            "looks": list(data.looks.tasks),
+            "shape": data.looks.shape,
+            "watched": self._watches,
+            "next": data.next_look,
+        }
+
+
+def _tests_at(outcomes: Outcomes, rule: DecisionRule) -> Sequence[Outcomes]:
+    """What is tested at a look: all pairs, or each seed by itself where the guarantee asks for it."""
+    if isinstance(outcomes, ClusteredOutcomes) and rule.guarantee == "finite-sample":
+        return outcomes.seed_tables()
+    return (outcomes,)
+
+
+def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> float | None:
+    """z in the direction of the alternative; None where too few pairs (several seeds: units) differ to say anything."""
+    sign = 1.0 if alternative == "greater" else -1.0
+    fewest = fewest_discordant(sign * margin)
+    if isinstance(outcomes, PairedOutcomes):
+        z = tango_statistic(float(outcomes.recovered), float(outcomes.disrupted), n=outcomes.pairs, gain=margin)
+        return sign * z if outcomes.discordant >= fewest else None
+    if clustered_gain(outcomes).discordant_units < fewest:
+        return None
+    pvalue = clustered_score_test(outcomes, margin=margin, alternative=alternative).pvalue
+    return -float(ndtri(max(pvalue, 1e-300)))
+
+
+def _confidence(looks: Looks, factor: float, alpha: float, margin: float) -> float:
+    """The confidence of a single look whose quantile is that of this one."""
+    if len(looks.tasks) == 1 and factor == 1:
+        return 1 - 2 * alpha
+    quantile = boundary_constant(looks, alpha=alpha, margin=margin) * factor
+    return min(1 - 2 * float(ndtr(-quantile)), 1 - 1e-12)
+
+
+def _labelled(estimate: Estimate, confidence: float) -> Estimate:
+    return Estimate(value=estimate.value, low=estimate.low, high=estimate.high, confidence=confidence)
+
+
+def _gain_over_orders(differences: Floats, looks: Looks, rule: DecisionRule) -> float | None:
+    """The mean gain at the first look over random orders of the tasks in which no look so far would have stopped.
+
+    What `stopping.corrected_gain` counts exactly, drawn: by the statistic Σd/√Σd², the watch left out.
+    """
+    known = differences[~np.isnan(differences)]
+    orders = np.random.default_rng(0).permuted(np.tile(known, (_ORDERS, 1)), axis=1)
+    going = np.ones(_ORDERS, dtype=bool)
+    up = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
+    down = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
+    for tasks, factor in zip(looks.tasks, looks.factors, strict=True):
+        if tasks >= len(known):
+            break
+        for margin, bound, sign in ((rule.margin, up, 1), (rule.worthwhile, down, -1)):
+            excess = sign * (orders[:, :tasks] - margin)
+            going &= excess.sum(axis=1) < bound * factor * np.sqrt((excess**2).sum(axis=1))
+    return float(orders[going, : looks.tasks[0]].mean()) if going.any() else None
