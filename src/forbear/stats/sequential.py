@@ -146,24 +146,29 @@ def _filled(arm: MaybeOutcomes, value: bool) -> list[list[bool]]:
 
 
 def unit_differences(baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None) -> Floats:
-    """What the watch bets on, task by task: the sum of a unit's differences over the largest unit's pairs.
+    """What is bet on, task by task: a task's mean difference over its seeds, NaN where it has no pair.
 
-    Where tasks come in clusters those are the units, and each one's sum stands at its last task.
+    Where tasks come in clusters those are the units, and each one's mean over its pairs stands at its last task. Every
+    unit weighs alike, so that units of different sizes have the same gain on average: a sum over the largest unit's
+    pairs would be near 0 in small ones, whatever the gain.
     """
     units = list(range(len(baseline))) if clusters is None else [*clusters]
-    pairs: dict[object, int] = {}
-    sums: dict[object, int | None] = {}
+    paired = all(len(before) == len(after) for before, after in zip(baseline, treated, strict=True))
+    found: dict[object, list[float]] = {}
     last: dict[object, int] = {}
     for position, (unit, before, after) in enumerate(zip(units, baseline, treated, strict=True)):
-        known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
-        pairs[unit] = pairs.get(unit, 0) + len(before)
-        if known:
-            sums[unit] = (sums.get(unit) or 0) + sum(known)
         last[unit] = position
-    largest = max(pairs.values(), default=1)
+        known: list[float]
+        if paired:
+            known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
+        else:  # seeds are no pairs: the difference of two success rates
+            rates = [[int(x) for x in runs if x is not None] for runs in (before, after)]
+            known = [sum(rates[1]) / len(rates[1]) - sum(rates[0]) / len(rates[0])] if all(rates) else []
+        found.setdefault(unit, []).extend(known)
     differences = np.full(len(baseline), np.nan)
-    for unit, total in sums.items():
-        differences[last[unit]] = (total or 0) / largest
+    for unit, known in found.items():
+        if known:
+            differences[last[unit]] = sum(known) / len(known)
     return differences
 
 
@@ -346,7 +351,8 @@ def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> floa
     if clustered_gain(outcomes).discordant_units < fewest:
         return None
     pvalue = clustered_score_test(outcomes, margin=margin, alternative=alternative).pvalue
-    return -float(ndtri(max(pvalue, 1e-300)))
+    # Finite where the p-value rounds to 0 or 1.
+    return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
 
 
 def _confidence(looks: Looks, factor: float, alpha: float, margin: float) -> float:
