@@ -36,7 +36,7 @@ def test_clusters_of_different_sizes_raise_no_false_alarm():
     rng = np.random.default_rng(1)
     clusters = ["large"] * 20 + [f"small {i}" for i in range(59)]
     alarms = 0
-    for _ in range(100):
+    for _ in range(40):
         recovered = rng.random(len(clusters)) < 0.15
         outcomes, _ = sequential_outcomes(
             baseline=[[not up] for up in recovered.tolist()],
@@ -46,14 +46,14 @@ def test_clusters_of_different_sizes_raise_no_false_alarm():
         )
         verdict = decide(outcomes, DecisionRule(worthwhile=0.10))
         alarms += verdict.recommendation is Recommendation.FORBEAR
-    assert alarms <= 2
+    assert alarms <= 1
 
 
 @pytest.mark.parametrize("harmed", [True, False])
 def test_overwhelming_evidence_at_a_look_is_finite(harmed):
-    one, other = ((True, True),) * 400, ((False, False),) * 400
+    one, other = ((True, True),) * 100, ((False, False),) * 100
     baseline, treated = (one, other) if harmed else (other, one)
     outcomes = ClusteredOutcomes(baseline=baseline, treated=treated)
-    looks = Looks(tasks=(400, 800), watch=False, futility=0)
+    looks = Looks(tasks=(100, 101), watch=False, futility=0)
     verdict = decide(SequentialOutcomes.at_look(outcomes, looks, look=1))
     assert verdict.recommendation is (Recommendation.FORBEAR if harmed else Recommendation.INTERVENE)
