@@ -34,11 +34,18 @@ _ASYMPTOTIC = 0.1
 """Exact p-values of the watch are computed below this; above it Ville's bound decides nothing anyway."""
 
 
-def log_growth(differences: Floats | float, *, margin: float, alternative: OneSided, bets: Floats = BETS) -> Floats:
+def log_growth(
+    differences: Floats,
+    *,
+    margin: float,
+    alternative: OneSided,
+    weights: Floats | float = 1.0,
+    bets: Floats = BETS,
+) -> Floats:
     """By how much each bettor's money grows at each difference, in logs: shape (..., bets)."""
-    signed, against = (differences, margin) if alternative == "greater" else (np.negative(differences), -margin)
+    signed, against = (differences, margin) if alternative == "greater" else (-differences, -margin)
     stake = bets / (1 + against)
-    growth: Floats = np.log1p(stake * (np.asarray(signed)[..., None] - against))
+    growth: Floats = np.log1p(stake * (signed - against * np.asarray(weights))[..., None])
     return growth
 
 
@@ -69,9 +76,8 @@ class EProcess:
         check_test(margin, alternative)
         bets = BETS_ON_MEANS if several_seeds else BETS
         self._sign, against = (1.0, margin) if alternative == "greater" else (-1.0, -margin)
-        # 1 + λ(±d ∓ margin) with λ = b/(1 ± margin), split so that an update is one multiplication and one addition.
         self._stake = bets / (1 + against)
-        self._base = -self._stake * against
+        self._against = against
         shape = (len(bets),) if streams is None else (streams, len(bets))
         self._log_wealth = np.zeros(shape)
         self.log_value: float | Floats = 0.0 if streams is None else np.zeros(streams)
@@ -79,18 +85,30 @@ class EProcess:
         self.log_peak: float | Floats = 0.0 if streams is None else np.zeros(streams)
         """The largest log E so far; exp(−log_peak) is a p-value whenever one stops."""
 
-    def update(self, difference: float | Floats) -> None:
-        """Takes the next difference, treated minus baseline, in [−1, 1]; one a stream."""
-        signed = self._sign * difference
-        if isinstance(signed, np.ndarray):
-            self._log_wealth += np.log1p(self._stake * signed[:, None] + self._base)
+    def update(self, difference: float | Floats, *, weight: float = 1.0) -> None:
+        """Takes the next difference.
+
+        Args:
+            difference: Treated minus baseline, in [−weight, weight]; one a stream.
+            weight: Of a unit with fewer pairs than the largest, its share of them: `difference` is then the sum of its
+                differences over the pairs of the largest.
+
+        Raises:
+            InvalidInput: A single difference outside its bounds.
+        """
+        if isinstance(difference, np.ndarray):
+            excess = self._sign * difference - self._against * weight
+            self._log_wealth += np.log1p(self._stake * excess[:, None])
             most = self._log_wealth.max(axis=1)
             self.log_value = most + np.log(np.exp(self._log_wealth - most[:, None]).mean(axis=1))
             self.log_peak = np.maximum(self.log_peak, self.log_value)
             return
-        if not -1 <= difference <= 1:
-            raise InvalidInput(f"a difference of success rates lies between -1 and 1, got {difference!r}.")
-        self._log_wealth += np.log1p(self._stake * signed + self._base)
+        if not abs(difference) <= weight <= 1:
+            raise InvalidInput(
+                f"a difference of success rates lies between -1 and 1 (its weight), got {difference!r} with weight "
+                f"{weight!r}."
+            )
+        self._log_wealth += np.log1p(self._stake * (self._sign * difference - self._against * weight))
         most_now = float(self._log_wealth.max())
         self.log_value = most_now + math.log(float(np.exp(self._log_wealth - most_now).sum()) / len(self._stake))
         self.log_peak = max(float(self.log_peak), self.log_value)
@@ -108,12 +126,13 @@ class ConfidenceSequence:
 
 
 def confidence_sequence(
-    differences: Floats, *, confidence: float = 0.9, several_seeds: bool = False
+    differences: Floats, *, weights: Floats | None = None, confidence: float = 0.9, several_seeds: bool = False
 ) -> ConfidenceSequence:
     """The gains that no e-process rejects, after each difference: valid whenever and for whatever reason one stops.
 
     Args:
         differences: (n,) in [−1, 1], in the planned order; NaN where a task has no outcome.
+        weights: (n,) as for `EProcess.update`; omitted: all 1.
         confidence: Two-sided, 0 < confidence < 1; each side errs with half of the rest.
         several_seeds: They are means over several seeds.
 
@@ -126,28 +145,29 @@ def confidence_sequence(
     given = np.asarray(differences, dtype=float)
     if given.ndim != 1 or (np.abs(given[~np.isnan(given)]) > 1).any():
         raise InvalidInput("a confidence sequence needs a list of differences between -1 and 1.")
-    values, code = np.unique(given, return_inverse=True)
-    # (n, distinct values): how often each has occurred. A pair of one task can only differ by −1, 0 or 1.
-    counts = np.cumsum(code.reshape(-1, 1) == np.arange(len(values)), axis=0).astype(float)
-    known = ~np.isnan(values)
-    values, counts = values[known], counts[:, known]
+    weight = np.ones_like(given) if weights is None else np.asarray(weights, dtype=float)
+    # (distinct, 2): a pair of one task can only differ by −1, 0 or 1. Counts: (n, distinct).
+    distinct, code = np.unique(np.column_stack((given, weight)), axis=0, return_inverse=True)
+    counts = np.cumsum(code.reshape(-1, 1) == np.arange(len(distinct)), axis=0).astype(float)
+    known = ~np.isnan(distinct).any(axis=1)
+    distinct, counts = distinct[known], counts[:, known]
     bets = BETS_ON_MEANS if several_seeds else BETS
     needed = math.log(2 / (1 - confidence))
-    low = _first_kept(values, counts, needed, bets)
-    high = -_first_kept(-values, counts, needed, bets)
+    low = _first_kept(distinct, counts, needed, bets)
+    high = -_first_kept(distinct * (-1.0, 1.0), counts, needed, bets)
     # Rounding must not let the two pass each other when they meet.
     low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
     return ConfidenceSequence(low=np.minimum(low, high), high=np.maximum(low, high), confidence=confidence)
 
 
-def _first_kept(values: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
+def _first_kept(distinct: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
     """For each row of counts, the smallest margin m for which log E against Δ ≤ m stays below what is needed."""
+    values, weights = distinct.T
     low, high = np.full(len(counts), -1.0), np.full(len(counts), 1.0)
     for _ in range(40):
         middle = (low + high) / 2
-        ratio = (1 + values[None, :]) / (1 + middle[:, None])
-        growth = np.log1p(bets * (ratio[:, :, None] - 1))
-        wealth = np.einsum("nv,nvb->nb", counts, growth)
+        ratio = (values - middle[:, None] * weights) / (1 + middle[:, None])
+        wealth = np.einsum("nv,nvb->nb", counts, np.log1p(bets * ratio[:, :, None]))
         most = wealth.max(axis=1)
         rejected = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= needed
         low, high = np.where(rejected, middle, low), np.where(rejected, high, middle)

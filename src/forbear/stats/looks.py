@@ -16,9 +16,9 @@ J. R. Statist. Soc. B 51:305) for repeated confidence intervals; Armitage, McPhe
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from scipy.special import ndtri
@@ -101,6 +101,10 @@ class Looks:
         step = max(50, math.ceil(tasks / 4))
         early = [n for n in range(step, tasks, step) if tasks - n >= step / 2]
         return cls(tasks=(*early, tasks))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The design as a JSON object."""
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "tasks": list(self.tasks)}
 
     @property
     def planned(self) -> int:

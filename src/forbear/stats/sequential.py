@@ -8,6 +8,7 @@ for stopping early (`stopping.corrected_gain`).
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -54,6 +55,8 @@ class SequentialOutcomes:
     differences: Floats | None = None
     """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair, and but for
     the last task of a cluster. None where the order is not known."""
+    weights: Floats | None = None
+    """(tasks,): the share of the largest unit's pairs that each difference rests on."""
     arms: int = 1
     """Treated arms that share α."""
 
@@ -103,7 +106,7 @@ def sequential_outcomes(
         baseline: Tasks × seeds in the planned order, None where the run has no outcome.
         treated: The same tasks and seeds.
         looks: The design.
-        clusters: One label per task, where tasks come in groups; groups follow each other in one piece.
+        clusters: One label per planned task, those to come included, where tasks come in groups; each in one piece.
         arms: Treated arms that share α.
         names: Of the arms, for counts.
 
@@ -123,12 +126,14 @@ def sequential_outcomes(
         now = upto(size, before, after).observed
         if now is None:
             return None
+        differences, weights = unit_differences(before, after, clusters)
         return SequentialOutcomes(
             looks=looks,
             tasks=size,
             now=now,
             at_looks=tuple(upto(n, before, after).observed if n < size else now for n in looks.tasks if n <= size),
-            differences=unit_differences(before, after, clusters),
+            differences=differences,
+            weights=weights,
             arms=arms,
         )
 
@@ -145,26 +150,32 @@ def _filled(arm: MaybeOutcomes, value: bool) -> list[list[bool]]:
     return [[value if outcome is None else outcome for outcome in runs] for runs in arm]
 
 
-def unit_differences(baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None) -> Floats:
-    """What the watch bets on, task by task: the sum of a unit's differences over the largest unit's pairs.
+def unit_differences(
+    baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None
+) -> tuple[Floats, Floats]:
+    """What the watch bets on, task by task: treated minus baseline, mean over the seeds, NaN without a pair.
 
-    Where tasks come in clusters those are the units, and each one's sum stands at its last task.
+    Where tasks come in clusters those are the units: what is said of a cluster stands at its last task, NaN at the
+    others and where a cluster is not over.
+
+    Returns:
+        The sums of each unit's differences over the pairs of the largest planned unit, and its pairs over those.
     """
-    units = list(range(len(baseline))) if clusters is None else [*clusters]
-    pairs: dict[object, int] = {}
-    sums: dict[object, int | None] = {}
-    last: dict[object, int] = {}
-    for position, (unit, before, after) in enumerate(zip(units, baseline, treated, strict=True)):
+    sums, pairs = np.zeros(len(baseline)), np.zeros(len(baseline))
+    for task, (before, after) in enumerate(zip(baseline, treated, strict=True)):
         known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
-        pairs[unit] = pairs.get(unit, 0) + len(before)
-        if known:
-            sums[unit] = (sums.get(unit) or 0) + sum(known)
-        last[unit] = position
-    largest = max(pairs.values(), default=1)
-    differences = np.full(len(baseline), np.nan)
-    for unit, total in sums.items():
-        differences[last[unit]] = (total or 0) / largest
-    return differences
+        sums[task], pairs[task] = sum(known), len(known)
+    largest = max((len(runs) for runs in baseline), default=1)
+    if clusters is not None:
+        sizes = Counter(clusters)
+        ends = {task: sizes[label] for label, task in {label: task for task, label in enumerate(clusters)}.items()}
+        for column in (sums, pairs):
+            totals = {
+                task: column[task + 1 - size : task + 1].sum() for task, size in ends.items() if task < len(column)
+            }
+            column[:] = [totals.get(task, 0.0) for task in range(len(column))]
+        largest *= max(sizes.values())
+    return np.where(pairs > 0, sums / largest, np.nan), pairs / largest
 
 
 def _size(outcomes: Outcomes) -> int:
@@ -232,11 +243,12 @@ class Sequential:
 
     def _peak(self, margin: float) -> float:
         """The largest log E against Δ ≥ margin so far."""
-        differences = self.outcomes.differences
+        differences, weights = self.outcomes.differences, self.outcomes.weights
         assert differences is not None, "asked only where the order is known"
-        known = differences[~np.isnan(differences)]
-        bets = BETS_ON_MEANS if self._several else BETS
-        wealth = np.cumsum(log_growth(known, margin=margin, alternative="less", bets=bets), axis=0)
+        assert weights is not None, "it comes with the differences"
+        known, bets = ~np.isnan(differences), BETS_ON_MEANS if self._several else BETS
+        growth = log_growth(differences[known], margin=margin, alternative="less", weights=weights[known], bets=bets)
+        wealth = np.cumsum(growth, axis=0)
         most = wealth.max(axis=1, initial=0.0)
         return float((most + np.log(np.exp(wealth - most[:, None]).mean(axis=1))).max(initial=0.0))
 
