@@ -3,6 +3,7 @@
 Shares no code with forbear. A table is [recovered, disrupted]; arrays of tables have a row for each recovered count.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -157,15 +158,15 @@ def wealth(differences: list[Fraction], margin: Fraction, alternative: str = "gr
     return sum(math.prod(growth(d, margin, alternative, bet) for d in differences) for bet in bets) / len(bets)
 
 
+@functools.lru_cache(maxsize=1000)
 def log_wealths(n: int, margin: float, alternative: str) -> np.ndarray:
     """log E of every table of n pairs."""
     recovered, disrupted = tables(n)
-    exact = Fraction(margin)
-    each = []
+    exact, total = Fraction(margin), np.full(recovered.shape, -np.inf)
     for bet in BETS:
         up, same, down = (math.log(growth(Fraction(d), exact, alternative, bet)) for d in (1, 0, -1))
-        each.append(recovered * up + disrupted * down + (n - recovered - disrupted) * same)
-    return special.logsumexp(each, axis=0) - math.log(len(BETS))
+        total = np.logaddexp(total, recovered * up + disrupted * down + (n - recovered - disrupted) * same)
+    return total - math.log(len(BETS))
 
 
 def reaching(value: float, margin: float, alternative: str) -> Stops:
