@@ -180,6 +180,12 @@ def test_the_threshold_keeps_alpha_at_every_discordance(planned, alpha):
     assert reference.bernstein_at_most(polynomial, alpha)
 
 
+@pytest.mark.parametrize(("planned", "alpha"), [(20, 0.025), (50, 0.025), (75, 0.0125), (100, 0.05)])
+def test_the_threshold_is_the_smallest(planned, alpha):
+    threshold = alarm_threshold(planned, alpha=alpha, margin=0.02)
+    assert alarm_probability(planned, threshold - 2e-3, margin=0.02) > alpha
+
+
 @pytest.mark.parametrize("keywords", [{"planned": 401}, {"planned": 200, "several_seeds": True}])
 def test_without_exact_probabilities_the_threshold_is_villes(keywords):
     assert alarm_threshold(alpha=0.025, margin=0.02, **keywords) == pytest.approx(math.log(40))

@@ -224,6 +224,8 @@ def alarm_threshold(planned: int, *, alpha: float, margin: float, several_seeds:
     if several_seeds or planned > MOST_EXACT_TASKS or alpha > _ASYMPTOTIC:
         return ville
     low, high = ville - 0.4, ville
+    while alarm_probability(planned, low, margin=margin) <= alpha:  # a pilot so short that few tables can alarm
+        low, high = low - 0.4, low
     while high - low > 2e-3:
         middle = (low + high) / 2
         low, high = (low, middle) if alarm_probability(planned, middle, margin=margin) <= alpha else (middle, high)
