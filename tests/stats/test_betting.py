@@ -75,6 +75,16 @@ def test_the_expectation_over_means_is_at_most_one():
     assert np.array(list(law.values())) @ growth == pytest.approx(1, abs=1e-14)
 
 
+@pytest.mark.parametrize(("alternative", "margin"), [("greater", 0.0), ("greater", -0.02), ("less", 0.02)])
+def test_a_weight_is_a_share_of_the_stake(alternative, margin):
+    # At the margin the expectation stays 1 whatever the weight; at weight 0 nothing is staked.
+    values, chances = np.array([1.0, 0.0, -1.0]), np.array([0.15 + margin / 2, 0.7, 0.15 - margin / 2])
+    for weight in (1.0, 0.3, 0.0):
+        growth = np.exp(log_growth(values, margin=margin, alternative=alternative, weights=weight))
+        assert chances @ growth == pytest.approx(1, abs=1e-14)
+    assert growth == pytest.approx(1)
+
+
 @given(st.lists(st.lists(st.floats(-1, 1), min_size=3, max_size=3), max_size=30), st.booleans())
 def test_many_streams_are_each_one_stream(rows, several_seeds):
     keywords = {"margin": 0.02, "alternative": "less", "several_seeds": several_seeds}
@@ -232,6 +242,26 @@ def test_a_task_without_an_outcome_says_nothing():
     nothing = confidence_sequence(np.array([math.nan, math.nan]))
     assert nothing.low.tolist() == [-1.0, -1.0]
     assert nothing.high.tolist() == [1.0, 1.0]
+
+
+def test_weighted_bounds_hold_the_weighted_mean():
+    # One unit in ten is ten times as large and gains nothing; the others gain .5: all in all 9·.5/19.
+    differences = np.array(([0.0] + [1.0, 0.0, 1.0] * 3) * 40)
+    differences[differences == 1] = 0.75
+    weights = np.array(([1.0] + [0.1] * 9) * 40)
+    mean = float(weights @ differences / weights.sum())
+    course = confidence_sequence(differences, weights=weights)
+    assert course.low[-1] < mean < course.high[-1]
+    plain = confidence_sequence(differences)
+    assert plain.low[-1] > mean, "without weights it is about another mean"
+    same = confidence_sequence(differences, weights=np.ones(400))
+    assert (same.low == plain.low).all()
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, 1.5], [1.0, math.nan]])
+def test_unusable_weights(weights):
+    with pytest.raises(InvalidInput, match="the weights of a confidence sequence"):
+        confidence_sequence(np.array([0.0, 1.0]), weights=np.array(weights))
 
 
 def test_turning_the_arms_turns_the_bounds():

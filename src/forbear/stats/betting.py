@@ -34,11 +34,21 @@ _ASYMPTOTIC = 0.1
 """Exact p-values of the watch are computed below this; above it Ville's bound decides nothing anyway."""
 
 
-def log_growth(differences: Floats | float, *, margin: float, alternative: OneSided, bets: Floats = BETS) -> Floats:
-    """By how much each bettor's money grows at each difference, in logs: shape (..., bets)."""
+def log_growth(
+    differences: Floats | float,
+    *,
+    margin: float,
+    alternative: OneSided,
+    bets: Floats = BETS,
+    weights: Floats | float = 1.0,
+) -> Floats:
+    """By how much each bettor's money grows at each difference, in logs: shape (..., bets).
+
+    A difference of weight w ≤ 1, known before it is seen, has only the share w of a stake on it.
+    """
     signed, against = (differences, margin) if alternative == "greater" else (np.negative(differences), -margin)
     stake = bets / (1 + against)
-    growth: Floats = np.log1p(stake * (np.asarray(signed)[..., None] - against))
+    growth: Floats = np.log1p(stake * (np.asarray(weights * (np.asarray(signed) - against))[..., None]))
     return growth
 
 
@@ -108,7 +118,7 @@ class ConfidenceSequence:
 
 
 def confidence_sequence(
-    differences: Floats, *, confidence: float = 0.9, several_seeds: bool = False
+    differences: Floats, *, confidence: float = 0.9, several_seeds: bool = False, weights: Floats | None = None
 ) -> ConfidenceSequence:
     """The gains that no e-process rejects, after each difference: valid whenever and for whatever reason one stops.
 
@@ -116,6 +126,7 @@ def confidence_sequence(
         differences: (n,) in [−1, 1], in the planned order; NaN where a task has no outcome.
         confidence: Two-sided, 0 < confidence < 1; each side errs with half of the rest.
         several_seeds: They are means over several seeds.
+        weights: (n,) in (0, 1], known before the differences are; the bounds are then those of the weighted mean.
 
     Raises:
         InvalidInput: Another shape, a value outside [−1, 1], or confidence out of range.
@@ -126,27 +137,33 @@ def confidence_sequence(
     given = np.asarray(differences, dtype=float)
     if given.ndim != 1 or (np.abs(given[~np.isnan(given)]) > 1).any():
         raise InvalidInput("a confidence sequence needs a list of differences between -1 and 1.")
-    values, code = np.unique(given, return_inverse=True)
+    shares = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=float)
+    if shares.shape != given.shape or not ((shares > 0) & (shares <= 1)).all():
+        raise InvalidInput(
+            "the weights of a confidence sequence are as many as its differences, above 0 and at most 1."
+        )
     # (n, distinct values): how often each has occurred. A pair of one task can only differ by −1, 0 or 1.
-    counts = np.cumsum(code.reshape(-1, 1) == np.arange(len(values)), axis=0).astype(float)
-    known = ~np.isnan(values)
-    values, counts = values[known], counts[:, known]
+    known = ~np.isnan(given)
+    distinct, code = np.unique(np.column_stack((given, shares))[known], axis=0, return_inverse=True)
+    occurs = np.zeros((len(given), len(distinct)))
+    occurs[np.flatnonzero(known), code.ravel()] = 1
+    counts, values, shares = np.cumsum(occurs, axis=0), distinct[:, 0], distinct[:, 1]
     bets = BETS_ON_MEANS if several_seeds else BETS
     needed = math.log(2 / (1 - confidence))
-    low = _first_kept(values, counts, needed, bets)
-    high = -_first_kept(-values, counts, needed, bets)
+    low = _first_kept(values, shares, counts, needed, bets)
+    high = -_first_kept(-values, shares, counts, needed, bets)
     # Rounding must not let the two pass each other when they meet.
     low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
     return ConfidenceSequence(low=np.minimum(low, high), high=np.maximum(low, high), confidence=confidence)
 
 
-def _first_kept(values: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
+def _first_kept(values: Floats, shares: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
     """For each row of counts, the smallest margin m for which log E against Δ ≤ m stays below what is needed."""
     low, high = np.full(len(counts), -1.0), np.full(len(counts), 1.0)
     for _ in range(40):
         middle = (low + high) / 2
         ratio = (1 + values[None, :]) / (1 + middle[:, None])
-        growth = np.log1p(bets * (ratio[:, :, None] - 1))
+        growth = np.log1p(bets * (shares * (ratio - 1))[:, :, None])
         wealth = np.einsum("nv,nvb->nb", counts, growth)
         most = wealth.max(axis=1)
         rejected = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= needed

@@ -54,6 +54,8 @@ class SequentialOutcomes:
     differences: Floats | None = None
     """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair, and but for
     the last task of a cluster. None where the order is not known."""
+    weights: Floats | None = None
+    """(tasks,) How much each difference weighs in the gain, the largest 1; None where all weigh the same."""
     arms: int = 1
     """Treated arms that share α."""
 
@@ -123,12 +125,14 @@ def sequential_outcomes(
         now = upto(size, before, after).observed
         if now is None:
             return None
+        differences, weights = unit_differences(before, after, clusters)
         return SequentialOutcomes(
             looks=looks,
             tasks=size,
             now=now,
             at_looks=tuple(upto(n, before, after).observed if n < size else now for n in looks.tasks if n <= size),
-            differences=unit_differences(before, after, clusters),
+            differences=differences,
+            weights=weights,
             arms=arms,
         )
 
@@ -145,26 +149,40 @@ def _filled(arm: MaybeOutcomes, value: bool) -> list[list[bool]]:
     return [[value if outcome is None else outcome for outcome in runs] for runs in arm]
 
 
-def unit_differences(baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None) -> Floats:
-    """What the watch bets on, task by task: the sum of a unit's differences over the largest unit's pairs.
+def unit_differences(
+    baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None
+) -> tuple[Floats, Floats]:
+    """What the watch bets on, task by task: a unit's mean difference, and its pairs over those of the largest unit.
 
-    Where tasks come in clusters those are the units, and each one's sum stands at its last task.
+    Where tasks come in clusters those are the units, and each one's mean stands at its last task. Where the arms have
+    different numbers of seeds every task weighs the same, as in the estimate.
     """
     units = list(range(len(baseline))) if clusters is None else [*clusters]
-    pairs: dict[object, int] = {}
-    sums: dict[object, int | None] = {}
+    paired = all(len(before) == len(after) for before, after in zip(baseline, treated, strict=True))
+    planned: dict[object, int] = {}
+    sums: dict[object, float] = {}
+    sizes: dict[object, int] = {}
     last: dict[object, int] = {}
     for position, (unit, before, after) in enumerate(zip(units, baseline, treated, strict=True)):
-        known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
-        pairs[unit] = pairs.get(unit, 0) + len(before)
-        if known:
-            sums[unit] = (sums.get(unit) or 0) + sum(known)
+        total, size = _task_difference(before, after, paired)
+        planned[unit] = planned.get(unit, 0) + (len(before) if paired else 1)
+        sums[unit], sizes[unit] = sums.get(unit, 0.0) + total, sizes.get(unit, 0) + size
         last[unit] = position
-    largest = max(pairs.values(), default=1)
-    differences = np.full(len(baseline), np.nan)
-    for unit, total in sums.items():
-        differences[last[unit]] = (total or 0) / largest
-    return differences
+    largest = max(planned.values(), default=1)
+    differences, weights = np.full(len(baseline), np.nan), np.ones(len(baseline))
+    for unit, position in last.items():
+        if sizes[unit]:
+            differences[position], weights[position] = sums[unit] / sizes[unit], sizes[unit] / largest
+    return differences, weights
+
+
+def _task_difference(before: Sequence[bool | None], after: Sequence[bool | None], paired: bool) -> tuple[float, int]:
+    """The sum of a task's differences and how many they are; of unpaired seeds, one difference of success rates."""
+    if paired:
+        known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
+        return float(sum(known)), len(known)
+    first, second = [int(b) for b in before if b is not None], [int(t) for t in after if t is not None]
+    return (sum(second) / len(second) - sum(first) / len(first), 1) if first and second else (0.0, 0)
 
 
 def _size(outcomes: Outcomes) -> int:
@@ -234,9 +252,11 @@ class Sequential:
         """The largest log E against Δ ≥ margin so far."""
         differences = self.outcomes.differences
         assert differences is not None, "asked only where the order is known"
-        known = differences[~np.isnan(differences)]
+        known = ~np.isnan(differences)
+        weights = 1.0 if self.outcomes.weights is None else self.outcomes.weights[known]
         bets = BETS_ON_MEANS if self._several else BETS
-        wealth = np.cumsum(log_growth(known, margin=margin, alternative="less", bets=bets), axis=0)
+        growth = log_growth(differences[known], margin=margin, alternative="less", bets=bets, weights=weights)
+        wealth = np.cumsum(growth, axis=0)
         most = wealth.max(axis=1, initial=0.0)
         return float((most + np.log(np.exp(wealth - most[:, None]).mean(axis=1))).max(initial=0.0))
 
@@ -271,7 +291,8 @@ class Sequential:
             return found if found is not None else now.success_gain
         if data.differences is None or len(self.outcomes.at_looks) < 2:
             return now.success_gain
-        return _gain_over_orders(data.differences, looks, self.rule) or now.success_gain
+        found = _gain_over_orders(data, self.rule)
+        return now.success_gain if found is None else found
 
     def _bounds(self, alpha: float) -> Interval:
         looks, rule = self.outcomes.looks, self.rule
@@ -286,7 +307,12 @@ class Sequential:
         differences = self.outcomes.differences
         if self._watches and differences is not None:
             needed = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
-            course = confidence_sequence(differences, confidence=1 - 2 * math.exp(-needed), several_seeds=self._several)
+            course = confidence_sequence(
+                differences,
+                confidence=1 - 2 * math.exp(-needed),
+                several_seeds=self._several,
+                weights=self.outcomes.weights,
+            )
             high = min(high, float(course.high[-1]))
             if not self.outcomes.at_looks:
                 low = float(course.low[-1])
@@ -361,20 +387,27 @@ def _labelled(estimate: Estimate, confidence: float) -> Estimate:
     return Estimate(value=estimate.value, low=estimate.low, high=estimate.high, confidence=confidence)
 
 
-def _gain_over_orders(differences: Floats, looks: Looks, rule: DecisionRule) -> float | None:
-    """The mean gain at the first look over random orders of the tasks in which no look so far would have stopped.
+def _gain_over_orders(data: SequentialOutcomes, rule: DecisionRule) -> float | None:
+    """The mean gain at the first look over random orders of the units in which no look so far would have stopped.
 
     What `stopping.corrected_gain` counts exactly, drawn: by the statistic Σd/√Σd², the watch left out.
     """
-    known = differences[~np.isnan(differences)]
-    orders = np.random.default_rng(0).permuted(np.tile(known, (_ORDERS, 1)), axis=1)
+    assert data.differences is not None, "asked only where the order is known"
+    looks, known = data.looks, ~np.isnan(data.differences)
+    values = data.differences[known]
+    weights = np.ones(len(values)) if data.weights is None else data.weights[known]
+    rng, units = np.random.default_rng(0), len(values)
+    order = rng.permuted(np.tile(np.arange(units), (_ORDERS, 1)), axis=1)
+    values, weights = values[order], weights[order]
     going = np.ones(_ORDERS, dtype=bool)
     up = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
     down = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
-    for tasks, factor in zip(looks.tasks, looks.factors, strict=True):
-        if tasks >= len(known):
-            break
+    # A look at so many tasks is one at as large a share of the units (clusters; tasks without an outcome left out).
+    by_look = [max(1, round(units * tasks / data.tasks)) for tasks in looks.tasks if tasks < data.tasks]
+    for count, factor in zip(by_look, looks.factors, strict=False):
         for margin, bound, sign in ((rule.margin, up, 1), (rule.worthwhile, down, -1)):
-            excess = sign * (orders[:, :tasks] - margin)
+            excess = sign * weights[:, :count] * (values[:, :count] - margin)
             going &= excess.sum(axis=1) < bound * factor * np.sqrt((excess**2).sum(axis=1))
-    return float(orders[going, : looks.tasks[0]].mean()) if going.any() else None
+    first = slice(by_look[0] if by_look else units)
+    means = (weights[:, first] * values[:, first]).sum(axis=1) / weights[:, first].sum(axis=1)
+    return float(means[going].mean()) if going.any() else None
