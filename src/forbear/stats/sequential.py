@@ -113,9 +113,14 @@ def sequential_outcomes(
         The outcomes, None where no pair is known; and how far the missing ones could move them, None where none is.
 
     Raises:
-        InvalidInput: As `planned_outcomes`.
+        InvalidInput: As `planned_outcomes`, or more tasks than the last look has.
     """
     size = len(baseline)
+    if size > looks.planned:
+        raise InvalidInput(
+            f"the last look is at {looks.planned} tasks, got {size}: the verdict is on the planned ones. Leave out "
+            "what came after them."
+        )
 
     def upto(tasks: int, before: MaybeOutcomes, after: MaybeOutcomes) -> PlannedOutcomes:
         labels = None if clusters is None else clusters[:tasks]
