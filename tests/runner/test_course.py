@@ -295,13 +295,13 @@ def test_the_plan_records_looks_and_order(tmp_path):
 def test_differences_of_seeds_and_clusters():
     before, after = [[True, True], [False, None], [False, False]], [[False, True], [True, True], [None, None]]
     differences, weights = unit_differences(before, after, None)
-    assert differences[:2].tolist() == [-0.5, 0.5]
-    assert weights.tolist() == [1.0, 0.5, 0.0]
+    assert differences[:2].tolist() == [-0.5, 1.0]
+    assert weights.tolist() == [1.0, 0.5, 1.0]
     assert str(differences[2]) == "nan"
     one = [[True]] * 3, [[False], [True], [False]]
     differences, weights = unit_differences(*one, ["a", "a", "b", "b"])
     assert [str(x) for x in differences] == ["nan", "-0.5", "nan"]  # cluster b is not over
-    assert weights.tolist() == [0.0, 1.0, 0.0]
+    assert weights.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_several_seeds_are_watched_too(tmp_path):

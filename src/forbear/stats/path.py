@@ -51,11 +51,13 @@ class Path:
 def path_of(outcomes: SequentialOutcomes, rule: DecisionRule) -> Path | None:
     """The way of one arm; None where the order of its tasks is not known."""
     differences = outcomes.differences
-    if differences is None or outcomes.weights is None:
+    if differences is None:
         return None
+    weights = np.ones(len(differences)) if outcomes.weights is None else outcomes.weights
     known = ~np.isnan(differences)
-    pairs = np.cumsum(np.where(known, outcomes.weights, 0.0))
-    gains = np.cumsum(np.where(known, differences, 0.0)) / np.where(pairs > 0, pairs, np.nan)
+    pairs = np.cumsum(np.where(known, weights, 0.0))
+    sums = np.cumsum(np.where(known, weights * differences, 0.0))
+    gains = sums / np.where(pairs > 0, pairs, np.nan)
     several = not isinstance(outcomes.now, PairedOutcomes)
     looks = []
     for number, (tasks, at_look) in enumerate(zip(outcomes.looks.tasks, outcomes.at_looks, strict=False), start=1):
@@ -65,7 +67,7 @@ def path_of(outcomes: SequentialOutcomes, rule: DecisionRule) -> Path | None:
         tasks=outcomes.tasks,
         gains=gains,
         sequence=confidence_sequence(
-            differences, weights=outcomes.weights, confidence=1 - 2 * rule.alpha, several_seeds=several
+            differences, weights=weights, confidence=1 - 2 * rule.alpha, several_seeds=several
         ),
         looks=tuple(looks),
     )

@@ -56,7 +56,7 @@ class SequentialOutcomes:
     """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair, and but for
     the last task of a cluster. None where the order is not known."""
     weights: Floats | None = None
-    """(tasks,): the share of the largest unit's pairs that each difference rests on."""
+    """(tasks,) How much each difference weighs in the gain, the largest 1; None where all weigh the same."""
     arms: int = 1
     """Treated arms that share α."""
 
@@ -114,9 +114,14 @@ def sequential_outcomes(
         The outcomes, None where no pair is known; and how far the missing ones could move them, None where none is.
 
     Raises:
-        InvalidInput: As `planned_outcomes`.
+        InvalidInput: As `planned_outcomes`, or more tasks than the last look has.
     """
     size = len(baseline)
+    if size > looks.planned:
+        raise InvalidInput(
+            f"the last look is at {looks.planned} tasks, got {size}: the verdict is on the planned ones. Leave out "
+            "what came after them."
+        )
 
     def upto(tasks: int, before: MaybeOutcomes, after: MaybeOutcomes) -> PlannedOutcomes:
         labels = None if clusters is None else clusters[:tasks]
@@ -153,29 +158,41 @@ def _filled(arm: MaybeOutcomes, value: bool) -> list[list[bool]]:
 def unit_differences(
     baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None
 ) -> tuple[Floats, Floats]:
-    """What the watch bets on, task by task: treated minus baseline, mean over the seeds, NaN without a pair.
+    """What the watch bets on, task by task: a unit's mean difference, and its pairs over those of the largest unit.
 
-    Where tasks come in clusters those are the units: what is said of a cluster stands at its last task, NaN at the
-    others and where a cluster is not over.
+    Where tasks come in clusters those are the units, and each one's mean stands at its last planned task: a cluster
+    that is not over says nothing yet. Where the arms have different numbers of seeds every task weighs the same, as in the
+    estimate.
 
-    Returns:
-        The sums of each unit's differences over the pairs of the largest planned unit, and its pairs over those.
+    Args:
+        baseline: Tasks × seeds, None where the run has no outcome.
+        treated: The same tasks.
+        clusters: One label per planned task, those to come included; None where tasks are the unit.
     """
-    sums, pairs = np.zeros(len(baseline)), np.zeros(len(baseline))
-    for task, (before, after) in enumerate(zip(baseline, treated, strict=True)):
+    units: Sequence[object] = range(len(baseline)) if clusters is None else clusters
+    paired = all(len(before) == len(after) for before, after in zip(baseline, treated, strict=True))
+    seeds = max((len(runs) for runs in baseline), default=1) if paired else 1
+    largest = seeds * max(Counter(units).values(), default=1)
+    last = {unit: position for position, unit in enumerate(units)}
+    sums: dict[object, float] = {}
+    sizes: dict[object, int] = {}
+    for unit, before, after in zip(units, baseline, treated, strict=False):
+        total, size = _task_difference(before, after, paired)
+        sums[unit], sizes[unit] = sums.get(unit, 0.0) + total, sizes.get(unit, 0) + size
+    differences, weights = np.full(len(baseline), np.nan), np.ones(len(baseline))
+    for unit, size in sizes.items():
+        if size and last[unit] < len(baseline):
+            differences[last[unit]], weights[last[unit]] = sums[unit] / size, size / largest
+    return differences, weights
+
+
+def _task_difference(before: Sequence[bool | None], after: Sequence[bool | None], paired: bool) -> tuple[float, int]:
+    """The sum of a task's differences and how many they are; of unpaired seeds, one difference of success rates."""
+    if paired:
         known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
-        sums[task], pairs[task] = sum(known), len(known)
-    largest = max((len(runs) for runs in baseline), default=1)
-    if clusters is not None:
-        sizes = Counter(clusters)
-        ends = {task: sizes[label] for label, task in {label: task for task, label in enumerate(clusters)}.items()}
-        for column in (sums, pairs):
-            totals = {
-                task: column[task + 1 - size : task + 1].sum() for task, size in ends.items() if task < len(column)
-            }
-            column[:] = [totals.get(task, 0.0) for task in range(len(column))]
-        largest *= max(sizes.values())
-    return np.where(pairs > 0, sums / largest, np.nan), pairs / largest
+        return float(sum(known)), len(known)
+    first, second = [int(b) for b in before if b is not None], [int(t) for t in after if t is not None]
+    return (sum(second) / len(second) - sum(first) / len(first), 1) if first and second else (0.0, 0)
 
 
 def _size(outcomes: Outcomes) -> int:
@@ -243,11 +260,12 @@ class Sequential:
 
     def _peak(self, margin: float) -> float:
         """The largest log E against Δ ≥ margin so far."""
-        differences, weights = self.outcomes.differences, self.outcomes.weights
+        differences = self.outcomes.differences
         assert differences is not None, "asked only where the order is known"
-        assert weights is not None, "it comes with the differences"
-        known, bets = ~np.isnan(differences), BETS_ON_MEANS if self._several else BETS
-        growth = log_growth(differences[known], margin=margin, alternative="less", weights=weights[known], bets=bets)
+        known = ~np.isnan(differences)
+        weights = 1.0 if self.outcomes.weights is None else self.outcomes.weights[known]
+        bets = BETS_ON_MEANS if self._several else BETS
+        growth = log_growth(differences[known], margin=margin, alternative="less", bets=bets, weights=weights)
         wealth = np.cumsum(growth, axis=0)
         most = wealth.max(axis=1, initial=0.0)
         return float((most + np.log(np.exp(wealth - most[:, None]).mean(axis=1))).max(initial=0.0))
@@ -283,7 +301,8 @@ class Sequential:
             return found if found is not None else now.success_gain
         if data.differences is None or len(self.outcomes.at_looks) < 2:
             return now.success_gain
-        return _gain_over_orders(data.differences, looks, self.rule) or now.success_gain
+        found = _gain_over_orders(data, self.rule)
+        return now.success_gain if found is None else found
 
     def _bounds(self, alpha: float) -> Interval:
         looks, rule = self.outcomes.looks, self.rule
@@ -298,7 +317,12 @@ class Sequential:
         differences = self.outcomes.differences
         if self._watches and differences is not None:
             needed = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
-            course = confidence_sequence(differences, confidence=1 - 2 * math.exp(-needed), several_seeds=self._several)
+            course = confidence_sequence(
+                differences,
+                confidence=1 - 2 * math.exp(-needed),
+                several_seeds=self._several,
+                weights=self.outcomes.weights,
+            )
             high = min(high, float(course.high[-1]))
             if not self.outcomes.at_looks:
                 low = float(course.low[-1])
@@ -358,7 +382,8 @@ def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> floa
     if clustered_gain(outcomes).discordant_units < fewest:
         return None
     pvalue = clustered_score_test(outcomes, margin=margin, alternative=alternative).pvalue
-    return -float(ndtri(max(pvalue, 1e-300)))
+    # Finite where the p-value rounds to 0 or 1.
+    return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
 
 
 def _confidence(looks: Looks, factor: float, alpha: float, margin: float) -> float:
@@ -373,20 +398,27 @@ def _labelled(estimate: Estimate, confidence: float) -> Estimate:
     return Estimate(value=estimate.value, low=estimate.low, high=estimate.high, confidence=confidence)
 
 
-def _gain_over_orders(differences: Floats, looks: Looks, rule: DecisionRule) -> float | None:
-    """The mean gain at the first look over random orders of the tasks in which no look so far would have stopped.
+def _gain_over_orders(data: SequentialOutcomes, rule: DecisionRule) -> float | None:
+    """The mean gain at the first look over random orders of the units in which no look so far would have stopped.
 
     What `stopping.corrected_gain` counts exactly, drawn: by the statistic Σd/√Σd², the watch left out.
     """
-    known = differences[~np.isnan(differences)]
-    orders = np.random.default_rng(0).permuted(np.tile(known, (_ORDERS, 1)), axis=1)
+    assert data.differences is not None, "asked only where the order is known"
+    looks, known = data.looks, ~np.isnan(data.differences)
+    values = data.differences[known]
+    weights = np.ones(len(values)) if data.weights is None else data.weights[known]
+    rng, units = np.random.default_rng(0), len(values)
+    order = rng.permuted(np.tile(np.arange(units), (_ORDERS, 1)), axis=1)
+    values, weights = values[order], weights[order]
     going = np.ones(_ORDERS, dtype=bool)
     up = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
     down = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
-    for tasks, factor in zip(looks.tasks, looks.factors, strict=True):
-        if tasks >= len(known):
-            break
+    # A look at so many tasks is one at as large a share of the units (clusters; tasks without an outcome left out).
+    by_look = [max(1, round(units * tasks / data.tasks)) for tasks in looks.tasks if tasks < data.tasks]
+    for count, factor in zip(by_look, looks.factors, strict=False):
         for margin, bound, sign in ((rule.margin, up, 1), (rule.worthwhile, down, -1)):
-            excess = sign * (orders[:, :tasks] - margin)
+            excess = sign * weights[:, :count] * (values[:, :count] - margin)
             going &= excess.sum(axis=1) < bound * factor * np.sqrt((excess**2).sum(axis=1))
-    return float(orders[going, : looks.tasks[0]].mean()) if going.any() else None
+    first = slice(by_look[0] if by_look else units)
+    means = (weights[:, first] * values[:, first]).sum(axis=1) / weights[:, first].sum(axis=1)
+    return float(means[going].mean()) if going.any() else None
