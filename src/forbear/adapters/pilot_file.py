@@ -97,7 +97,7 @@ def read_pilot_file(path: str | Path) -> PilotFile:
     arms = [Arm.baseline()]
     for section in top.sections("arm"):
         arms.append(_arm(section, default_critic, make_critic))
-    given = _tasks(tasks, file.parent)
+    given = top.guard((), lambda: _tasks(tasks, file.parent))
     looks = _looks(run, len(given))
     plan = top.guard(
         (),

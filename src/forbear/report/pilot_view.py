@@ -1,7 +1,6 @@
 """What a pilot's report shows, as plain data: terminal and HTML render this and compute nothing."""
 
 import json
-import math
 from collections.abc import Iterable
 from typing import TypedDict
 
@@ -252,9 +251,9 @@ def _path(arm: str, result: PilotResult, evidence: Evidence) -> PathView:
         way = [
             PointView(
                 tasks=at + 1,
-                gain=None if math.isnan(path.gains[at]) else float(path.gains[at]),
-                low=float(path.sequence.low[at]),
-                high=float(path.sequence.high[at]),
+                gain=path.gains[at],
+                low=path.low[at],
+                high=path.high[at],
             )
             for at in shown
         ]

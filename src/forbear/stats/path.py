@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forbear.stats.betting import ConfidenceSequence, confidence_sequence
+from forbear.stats.betting import confidence_sequence
 from forbear.stats.clustered import clustered_gain
 from forbear.stats.intervals import Interval, restricted_discordance
 from forbear.stats.looks import boundary_constant
 from forbear.stats.missing import Outcomes
 from forbear.stats.paired import PairedOutcomes
-from forbear.stats.regions import Floats
 from forbear.stats.rule import DecisionRule
 from forbear.stats.sequential import Sequential, SequentialOutcomes
 from forbear.stats.stopping import looks_share
@@ -36,15 +35,16 @@ class LookTaken:
     """The gain that says FORBEAR here."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """An arm's way through the pilot."""
 
     tasks: int
-    gains: Floats
-    """(tasks,): of the counts so far, after each task; NaN before the first pair."""
-    sequence: ConfidenceSequence
-    """Of the same length: valid after every task, whatever the reason to stop."""
+    gains: tuple[float | None, ...]
+    """(tasks,): of the counts so far, after each task; None before the first pair."""
+    low: tuple[float, ...]
+    """(tasks,): of the confidence sequence, which is valid after every task, whatever the reason to stop."""
+    high: tuple[float, ...]
     looks: tuple[LookTaken, ...]
 
 
@@ -57,18 +57,18 @@ def path_of(outcomes: SequentialOutcomes, rule: DecisionRule) -> Path | None:
     known = ~np.isnan(differences)
     pairs = np.cumsum(np.where(known, weights, 0.0))
     sums = np.cumsum(np.where(known, weights * differences, 0.0))
-    gains = sums / np.where(pairs > 0, pairs, np.nan)
+    gains = [gain / weight if weight else None for gain, weight in zip(sums.tolist(), pairs.tolist(), strict=True)]
     several = not isinstance(outcomes.now, PairedOutcomes)
     looks = []
     for number, (tasks, at_look) in enumerate(zip(outcomes.looks.tasks, outcomes.at_looks, strict=False), start=1):
         if at_look is not None:
             looks.append(_look(outcomes, at_look, rule, number=number, tasks=tasks))
+    sequence = confidence_sequence(differences, weights=weights, confidence=1 - 2 * rule.alpha, several_seeds=several)
     return Path(
         tasks=outcomes.tasks,
-        gains=gains,
-        sequence=confidence_sequence(
-            differences, weights=weights, confidence=1 - 2 * rule.alpha, several_seeds=several
-        ),
+        gains=tuple(gains),
+        low=tuple(sequence.low.tolist()),
+        high=tuple(sequence.high.tolist()),
         looks=tuple(looks),
     )
 

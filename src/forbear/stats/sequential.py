@@ -161,8 +161,8 @@ def unit_differences(
     """What the watch bets on, task by task: a unit's mean difference, and its pairs over those of the largest unit.
 
     Where tasks come in clusters those are the units, and each one's mean stands at its last planned task: a cluster
-    that is not over says nothing yet. Where the arms have different numbers of seeds every task weighs the same, as in the
-    estimate.
+    that is not over says nothing yet. Where the arms have different numbers of seeds every task weighs the same, as in
+    the estimate.
 
     Args:
         baseline: Tasks × seeds, None where the run has no outcome.
