@@ -128,7 +128,12 @@ def certified_at_most(critical: np.ndarray, gain: float, limit: float) -> bool:
     Bernstein polynomial of its probabilities given k open pairs. A Bernstein polynomial never exceeds its largest
     coefficient, and halving the interval (de Casteljau) brings coefficients and polynomial together.
     """
-    stack = [(_coefficients(critical, gain), 0)]
+    return bernstein_at_most(_coefficients(critical, gain), limit)
+
+
+def bernstein_at_most(coefficients: np.ndarray, limit: float) -> bool:
+    """Whether the polynomial with these Bernstein coefficients is at most `limit` on all of [0, 1]."""
+    stack = [(coefficients, 0)]
     while stack:
         coefficients, depth = stack.pop()
         if coefficients.max() <= limit:

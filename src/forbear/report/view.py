@@ -190,7 +190,9 @@ def _next(verdict: Verdict) -> list[str]:
     if look.get("anytime"):
         return ["Go on: add tasks in the planned order and ask again, as often as you like; the error rates hold."]
     if _goes_on(verdict):
-        return [f"The next declared look is at {look['next']:,} tasks: decide again with exactly those, not before."]
+        return [
+            f"The next declared look is at {look['next']:,} tasks: decide again then, with exactly those, not before."
+        ]
     if look and not verdict.futile:
         return [
             "This was the last declared look: more tasks and another decision would raise the false-go rate. To find "

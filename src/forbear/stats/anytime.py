@@ -46,7 +46,8 @@ class AnytimeOutcomes:
     differences: Floats | None = None
     """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair. Clusters:
     the mean over each one's pairs at its last task, NaN elsewhere and in the last cluster, which may still grow. None
-    where the order is not known: then only what the pairs are worth together counts, not what they once were."""
+    where the order is not known: then only what the pairs are worth together counts, not what they once were. Tasks
+    (clusters) weigh the same, whatever their number of pairs."""
 
 
 def anytime_outcomes(
@@ -78,7 +79,8 @@ def anytime_outcomes(
         now = planned_outcomes(baseline=before, treated=after, clusters=clusters, arms=names).observed
         if now is None:
             return None
-        differences = unit_differences(before, after, clusters)
+        # Unweighted: how large the largest unit of a stream will be is not known beforehand.
+        differences, _ = unit_differences(before, after, clusters)
         if clusters is not None:
             differences[-1] = np.nan
         return AnytimeOutcomes(now=now, differences=differences)
@@ -211,7 +213,7 @@ class Anytime:
         if isinstance(now, PairedOutcomes):
             counts = (now.recovered, now.pairs - now.discordant, now.disrupted)
             return np.array([1.0, 0.0, -1.0]), np.array(counts, dtype=float)
-        values = unit_differences(now.baseline, now.treated, now.clusters)
+        values, _ = unit_differences(now.baseline, now.treated, now.clusters)
         values, counts_of = np.unique(values[~np.isnan(values)], return_counts=True)
         return values, counts_of.astype(float)
 

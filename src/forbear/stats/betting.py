@@ -34,11 +34,21 @@ _ASYMPTOTIC = 0.1
 """Exact p-values of the watch are computed below this; above it Ville's bound decides nothing anyway."""
 
 
-def log_growth(differences: Floats | float, *, margin: float, alternative: OneSided, bets: Floats = BETS) -> Floats:
-    """By how much each bettor's money grows at each difference, in logs: shape (..., bets)."""
+def log_growth(
+    differences: Floats | float,
+    *,
+    margin: float,
+    alternative: OneSided,
+    bets: Floats = BETS,
+    weights: Floats | float = 1.0,
+) -> Floats:
+    """By how much each bettor's money grows at each difference, in logs: shape (..., bets).
+
+    A difference of weight w ≤ 1, known before it is seen, has only the share w of a stake on it.
+    """
     signed, against = (differences, margin) if alternative == "greater" else (np.negative(differences), -margin)
     stake = bets / (1 + against)
-    growth: Floats = np.log1p(stake * (np.asarray(signed)[..., None] - against))
+    growth: Floats = np.log1p(stake * (np.asarray(weights * (np.asarray(signed) - against))[..., None]))
     return growth
 
 
@@ -47,19 +57,27 @@ _CHUNK = 1 << 15
 
 
 def log_evidence(
-    differences: Floats, *, margin: float, alternative: OneSided, bets: Floats = BETS
+    differences: Floats,
+    *,
+    margin: float,
+    alternative: OneSided,
+    bets: Floats = BETS,
+    weights: Floats | None = None,
 ) -> tuple[float, float]:
     """log E against Δ ≤ margin ("greater") or Δ ≥ margin ("less"): after the last of the differences, and its peak.
 
     Args:
         differences: (n,) in [−1, 1], in their order, without NaN.
-        margin: −1 < margin < 1, or at most the bound of [−1, 1] that is still possible under the claim.
+        margin: −1 < margin < 1.
         alternative: Which side is claimed.
         bets: What is staked.
+        weights: (n,) As for `log_growth`.
     """
     wealth, now, peak = np.zeros(len(bets)), 0.0, 0.0
     for start in range(0, len(differences), _CHUNK):
-        part = log_growth(differences[start : start + _CHUNK], margin=margin, alternative=alternative, bets=bets)
+        some = slice(start, start + _CHUNK)
+        shares = 1.0 if weights is None else weights[some]
+        part = log_growth(differences[some], margin=margin, alternative=alternative, bets=bets, weights=shares)
         course = wealth + np.cumsum(part, axis=0)
         most = course.max(axis=1)
         values = most + np.log(np.exp(course - most[:, None]).mean(axis=1))
@@ -94,9 +112,7 @@ class EProcess:
         check_test(margin, alternative)
         bets = BETS_ON_MEANS if several_seeds else BETS
         self._sign, against = (1.0, margin) if alternative == "greater" else (-1.0, -margin)
-        # 1 + λ(±d ∓ margin) with λ = b/(1 ± margin), split so that an update is one multiplication and one addition.
-        self._stake = bets / (1 + against)
-        self._base = -self._stake * against
+        self._stake, self._against = bets / (1 + against), against
         shape = (len(bets),) if streams is None else (streams, len(bets))
         self._log_wealth = np.zeros(shape)
         self.log_value: float | Floats = 0.0 if streams is None else np.zeros(streams)
@@ -104,18 +120,28 @@ class EProcess:
         self.log_peak: float | Floats = 0.0 if streams is None else np.zeros(streams)
         """The largest log E so far; exp(−log_peak) is a p-value whenever one stops."""
 
-    def update(self, difference: float | Floats) -> None:
-        """Takes the next difference, treated minus baseline, in [−1, 1]; one a stream."""
-        signed = self._sign * difference
-        if isinstance(signed, np.ndarray):
-            self._log_wealth += np.log1p(self._stake * signed[:, None] + self._base)
+    def update(self, difference: float | Floats, *, weight: float = 1.0) -> None:
+        """Takes the next difference.
+
+        Args:
+            difference: Treated minus baseline, in [−1, 1]; one a stream.
+            weight: Above 0 and at most 1, known before the difference is: the share of a stake that is put on it.
+
+        Raises:
+            InvalidInput: A single difference or a weight out of range.
+        """
+        if not 0 < weight <= 1:
+            raise InvalidInput(f"the weight of a difference is above 0 and at most 1, got {weight!r}.")
+        if isinstance(difference, np.ndarray):
+            excess = self._sign * difference - self._against
+            self._log_wealth += np.log1p(self._stake * (weight * excess)[:, None])
             most = self._log_wealth.max(axis=1)
             self.log_value = most + np.log(np.exp(self._log_wealth - most[:, None]).mean(axis=1))
             self.log_peak = np.maximum(self.log_peak, self.log_value)
             return
         if not -1 <= difference <= 1:
             raise InvalidInput(f"a difference of success rates lies between -1 and 1, got {difference!r}.")
-        self._log_wealth += np.log1p(self._stake * signed + self._base)
+        self._log_wealth += np.log1p(self._stake * (weight * (self._sign * difference - self._against)))
         most_now = float(self._log_wealth.max())
         self.log_value = most_now + math.log(float(np.exp(self._log_wealth - most_now).sum()) / len(self._stake))
         self.log_peak = max(float(self.log_peak), self.log_value)
@@ -133,7 +159,7 @@ class ConfidenceSequence:
 
 
 def confidence_sequence(
-    differences: Floats, *, confidence: float = 0.9, several_seeds: bool = False
+    differences: Floats, *, confidence: float = 0.9, several_seeds: bool = False, weights: Floats | None = None
 ) -> ConfidenceSequence:
     """The gains that no e-process rejects, after each difference: valid whenever and for whatever reason one stops.
 
@@ -141,6 +167,7 @@ def confidence_sequence(
         differences: (n,) in [−1, 1], in the planned order; NaN where a task has no outcome.
         confidence: Two-sided, 0 < confidence < 1; each side errs with half of the rest.
         several_seeds: They are means over several seeds.
+        weights: (n,) in (0, 1], known before the differences are; the bounds are then those of the weighted mean.
 
     Raises:
         InvalidInput: Another shape, a value outside [−1, 1], or confidence out of range.
@@ -151,27 +178,33 @@ def confidence_sequence(
     given = np.asarray(differences, dtype=float)
     if given.ndim != 1 or (np.abs(given[~np.isnan(given)]) > 1).any():
         raise InvalidInput("a confidence sequence needs a list of differences between -1 and 1.")
-    values, code = np.unique(given, return_inverse=True)
+    shares = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=float)
+    if shares.shape != given.shape or not ((shares > 0) & (shares <= 1)).all():
+        raise InvalidInput(
+            "the weights of a confidence sequence are as many as its differences, above 0 and at most 1."
+        )
     # (n, distinct values): how often each has occurred. A pair of one task can only differ by −1, 0 or 1.
-    counts = np.cumsum(code.reshape(-1, 1) == np.arange(len(values)), axis=0).astype(float)
-    known = ~np.isnan(values)
-    values, counts = values[known], counts[:, known]
+    known = ~np.isnan(given)
+    distinct, code = np.unique(np.column_stack((given, shares))[known], axis=0, return_inverse=True)
+    occurs = np.zeros((len(given), len(distinct)))
+    occurs[np.flatnonzero(known), code.ravel()] = 1
+    counts, values, shares = np.cumsum(occurs, axis=0), distinct[:, 0], distinct[:, 1]
     bets = BETS_ON_MEANS if several_seeds else BETS
     needed = math.log(2 / (1 - confidence))
-    low = _first_kept(values, counts, needed, bets)
-    high = -_first_kept(-values, counts, needed, bets)
+    low = _first_kept(values, shares, counts, needed, bets)
+    high = -_first_kept(-values, shares, counts, needed, bets)
     # Rounding must not let the two pass each other when they meet.
     low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
     return ConfidenceSequence(low=np.minimum(low, high), high=np.maximum(low, high), confidence=confidence)
 
 
-def _first_kept(values: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
+def _first_kept(values: Floats, shares: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
     """For each row of counts, the smallest margin m for which log E against Δ ≤ m stays below what is needed."""
     low, high = np.full(len(counts), -1.0), np.full(len(counts), 1.0)
     for _ in range(40):
         middle = (low + high) / 2
         ratio = (1 + values[None, :]) / (1 + middle[:, None])
-        growth = np.log1p(bets * (ratio[:, :, None] - 1))
+        growth = np.log1p(bets * (shares * (ratio - 1))[:, :, None])
         wealth = np.einsum("nv,nvb->nb", counts, growth)
         most = wealth.max(axis=1)
         rejected = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= needed
@@ -249,6 +282,8 @@ def alarm_threshold(planned: int, *, alpha: float, margin: float, several_seeds:
     if several_seeds or planned > MOST_EXACT_TASKS or alpha > _ASYMPTOTIC:
         return ville
     low, high = ville - 0.4, ville
+    while alarm_probability(planned, low, margin=margin) <= alpha:  # a pilot so short that few tables can alarm
+        low, high = low - 0.4, low
     while high - low > 2e-3:
         middle = (low + high) / 2
         low, high = (low, middle) if alarm_probability(planned, middle, margin=margin) <= alpha else (middle, high)

@@ -8,6 +8,7 @@ for stopping early (`stopping.corrected_gain`).
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -61,6 +62,8 @@ class SequentialOutcomes:
     differences: Floats | None = None
     """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair, and but for
     the last task of a cluster. None where the order is not known."""
+    weights: Floats | None = None
+    """(tasks,) How much each difference weighs in the gain, the largest 1; None where all weigh the same."""
     arms: int = 1
     """Treated arms that share α."""
 
@@ -80,10 +83,8 @@ class SequentialOutcomes:
             InvalidInput: No such look, or other tasks than it has.
         """
         if not 1 <= look <= len(looks.tasks):
-            raise InvalidInput(
-                f"there {'is 1 look' if len(looks.tasks) == 1 else f'are {len(looks.tasks)} looks'}, numbered from 1; "
-                f"got look {look!r}."
-            )
+            count = "is 1 look" if len(looks.tasks) == 1 else f"are {len(looks.tasks)} looks"
+            raise InvalidInput(f"there {count}, got look {look!r}; they are counted from 1.")
         have, planned = _size(outcomes) if tasks is None else tasks, looks.tasks[look - 1]
         if have > planned or (tasks is not None and have < planned):
             raise InvalidInput(
@@ -134,7 +135,7 @@ def sequential_outcomes(
         baseline: Tasks × seeds in the planned order, None where the run has no outcome.
         treated: The same tasks and seeds.
         looks: The design.
-        clusters: One label per task, where tasks come in groups; groups follow each other in one piece.
+        clusters: One label per planned task, those to come included, where tasks come in groups; each in one piece.
         arms: Treated arms that share α.
         names: Of the arms, for counts.
 
@@ -142,9 +143,14 @@ def sequential_outcomes(
         The outcomes, None where no pair is known; and how far the missing ones could move them, None where none is.
 
     Raises:
-        InvalidInput: As `planned_outcomes`.
+        InvalidInput: As `planned_outcomes`, or more tasks than the last look has.
     """
     size = len(baseline)
+    if size > looks.planned:
+        raise InvalidInput(
+            f"the last look is at {looks.planned} tasks, got {size}: the verdict is on the planned ones. Leave out "
+            "what came after them."
+        )
 
     def upto(tasks: int, before: MaybeOutcomes, after: MaybeOutcomes) -> PlannedOutcomes:
         labels = None if clusters is None else clusters[:tasks]
@@ -154,43 +160,58 @@ def sequential_outcomes(
         now = upto(size, before, after).observed
         if now is None:
             return None
+        differences, weights = unit_differences(before, after, clusters)
         return SequentialOutcomes(
             looks=looks,
             tasks=size,
             now=now,
             at_looks=tuple(upto(n, before, after).observed if n < size else now for n in looks.tasks if n <= size),
-            differences=unit_differences(before, after, clusters),
+            differences=differences,
+            weights=weights,
             arms=arms,
         )
 
     return observed_and_bounds(course, baseline=baseline, treated=treated, arms=names)
 
 
-def unit_differences(baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None) -> Floats:
-    """What is bet on, task by task: a task's mean difference over its seeds, NaN where it has no pair.
+def unit_differences(
+    baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None
+) -> tuple[Floats, Floats]:
+    """What the watch bets on, task by task: a unit's mean difference, and its pairs over those of the largest unit.
 
-    Where tasks come in clusters those are the units, and each one's mean over its pairs stands at its last task. Every
-    unit weighs alike, so that units of different sizes have the same gain on average: a sum over the largest unit's
-    pairs would be near 0 in small ones, whatever the gain.
+    Where tasks come in clusters those are the units, and each one's mean stands at its last planned task: a cluster
+    that is not over says nothing yet. Where the arms have different numbers of seeds every task weighs the same, as in
+    the estimate.
+
+    Args:
+        baseline: Tasks × seeds, None where the run has no outcome.
+        treated: The same tasks.
+        clusters: One label per planned task, those to come included; None where tasks are the unit.
     """
-    units = list(range(len(baseline))) if clusters is None else [*clusters]
+    units: Sequence[object] = range(len(baseline)) if clusters is None else clusters
     paired = all(len(before) == len(after) for before, after in zip(baseline, treated, strict=True))
-    found: dict[object, list[float]] = {}
-    last: dict[object, int] = {}
-    for position, (unit, before, after) in enumerate(zip(units, baseline, treated, strict=True)):
-        last[unit] = position
-        known: list[float]
-        if paired:
-            known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
-        else:  # seeds are no pairs: the difference of two success rates
-            rates = [[int(x) for x in runs if x is not None] for runs in (before, after)]
-            known = [sum(rates[1]) / len(rates[1]) - sum(rates[0]) / len(rates[0])] if all(rates) else []
-        found.setdefault(unit, []).extend(known)
-    differences = np.full(len(baseline), np.nan)
-    for unit, known in found.items():
-        if known:
-            differences[last[unit]] = sum(known) / len(known)
-    return differences
+    seeds = max((len(runs) for runs in baseline), default=1) if paired else 1
+    largest = seeds * max(Counter(units).values(), default=1)
+    last = {unit: position for position, unit in enumerate(units)}
+    sums: dict[object, float] = {}
+    sizes: dict[object, int] = {}
+    for unit, before, after in zip(units, baseline, treated, strict=False):
+        total, size = _task_difference(before, after, paired)
+        sums[unit], sizes[unit] = sums.get(unit, 0.0) + total, sizes.get(unit, 0) + size
+    differences, weights = np.full(len(baseline), np.nan), np.ones(len(baseline))
+    for unit, size in sizes.items():
+        if size and last[unit] < len(baseline):
+            differences[last[unit]], weights[last[unit]] = sums[unit] / size, size / largest
+    return differences, weights
+
+
+def _task_difference(before: Sequence[bool | None], after: Sequence[bool | None], paired: bool) -> tuple[float, int]:
+    """The sum of a task's differences and how many they are; of unpaired seeds, one difference of success rates."""
+    if paired:
+        known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
+        return float(sum(known)), len(known)
+    first, second = [int(b) for b in before if b is not None], [int(t) for t in after if t is not None]
+    return (sum(second) / len(second) - sum(first) / len(first), 1) if first and second else (0.0, 0)
 
 
 def _size(outcomes: Outcomes) -> int:
@@ -260,8 +281,10 @@ class Sequential:
         """The largest log E against Δ ≥ margin so far."""
         differences = self.outcomes.differences
         assert differences is not None, "asked only where the order is known"
+        known = ~np.isnan(differences)
+        weights = None if self.outcomes.weights is None else self.outcomes.weights[known]
         bets = BETS_ON_MEANS if self._several else BETS
-        return log_evidence(differences[~np.isnan(differences)], margin=margin, alternative="less", bets=bets)[1]
+        return log_evidence(differences[known], margin=margin, alternative="less", bets=bets, weights=weights)[1]
 
     def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """By the interval beside it."""
@@ -294,7 +317,8 @@ class Sequential:
             return found if found is not None else now.success_gain
         if data.differences is None or len(self.outcomes.at_looks) < 2:
             return now.success_gain
-        return _gain_over_orders(data.differences, looks, self.rule) or now.success_gain
+        found = _gain_over_orders(data, self.rule)
+        return now.success_gain if found is None else found
 
     def _bounds(self, alpha: float) -> Interval:
         looks, rule = self.outcomes.looks, self.rule
@@ -309,7 +333,12 @@ class Sequential:
         differences = self.outcomes.differences
         if self._watches and differences is not None:
             needed = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
-            course = confidence_sequence(differences, confidence=1 - 2 * math.exp(-needed), several_seeds=self._several)
+            course = confidence_sequence(
+                differences,
+                confidence=1 - 2 * math.exp(-needed),
+                several_seeds=self._several,
+                weights=self.outcomes.weights,
+            )
             high = min(high, float(course.high[-1]))
             if not self.outcomes.at_looks:
                 low = float(course.low[-1])
@@ -403,20 +432,27 @@ def _labelled(estimate: Estimate, confidence: float) -> Estimate:
     return Estimate(value=estimate.value, low=estimate.low, high=estimate.high, confidence=confidence)
 
 
-def _gain_over_orders(differences: Floats, looks: Looks, rule: DecisionRule) -> float | None:
-    """The mean gain at the first look over random orders of the tasks in which no look so far would have stopped.
+def _gain_over_orders(data: SequentialOutcomes, rule: DecisionRule) -> float | None:
+    """The mean gain at the first look over random orders of the units in which no look so far would have stopped.
 
     What `stopping.corrected_gain` counts exactly, drawn: by the statistic Σd/√Σd², the watch left out.
     """
-    known = differences[~np.isnan(differences)]
-    orders = np.random.default_rng(0).permuted(np.tile(known, (_ORDERS, 1)), axis=1)
+    assert data.differences is not None, "asked only where the order is known"
+    looks, known = data.looks, ~np.isnan(data.differences)
+    values = data.differences[known]
+    weights = np.ones(len(values)) if data.weights is None else data.weights[known]
+    rng, units = np.random.default_rng(0), len(values)
+    order = rng.permuted(np.tile(np.arange(units), (_ORDERS, 1)), axis=1)
+    values, weights = values[order], weights[order]
     going = np.ones(_ORDERS, dtype=bool)
     up = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
     down = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
-    for tasks, factor in zip(looks.tasks, looks.factors, strict=True):
-        if tasks >= len(known):
-            break
+    # A look at so many tasks is one at as large a share of the units (clusters; tasks without an outcome left out).
+    by_look = [max(1, round(units * tasks / data.tasks)) for tasks in looks.tasks if tasks < data.tasks]
+    for count, factor in zip(by_look, looks.factors, strict=False):
         for margin, bound, sign in ((rule.margin, up, 1), (rule.worthwhile, down, -1)):
-            excess = sign * (orders[:, :tasks] - margin)
+            excess = sign * weights[:, :count] * (values[:, :count] - margin)
             going &= excess.sum(axis=1) < bound * factor * np.sqrt((excess**2).sum(axis=1))
-    return float(orders[going, : looks.tasks[0]].mean()) if going.any() else None
+    first = slice(by_look[0] if by_look else units)
+    means = (weights[:, first] * values[:, first]).sum(axis=1) / weights[:, first].sum(axis=1)
+    return float(means[going].mean()) if going.any() else None
