@@ -22,7 +22,7 @@ from forbear import (
 )
 from forbear.stats.betting import alarm_threshold, confidence_sequence
 from forbear.stats.lattice import Bools
-from forbear.stats.looks import sequential_pvalue
+from forbear.stats.looks import boundary_constant, sequential_pvalue
 from forbear.stats.sequential import Sequential, unit_differences
 from forbear.stats.stopping import StoppingRule
 
