@@ -52,6 +52,39 @@ def log_growth(
     return growth
 
 
+_CHUNK = 1 << 15
+"""Differences whose bets are held in memory at once."""
+
+
+def log_evidence(
+    differences: Floats,
+    *,
+    margin: float,
+    alternative: OneSided,
+    bets: Floats = BETS,
+    weights: Floats | float = 1.0,
+) -> tuple[float, float]:
+    """log E against Δ ≤ margin ("greater") or Δ ≥ margin ("less"): after the last of the differences, and its peak.
+
+    Args:
+        differences: (n,) in [−1, 1], in their order, without NaN.
+        margin: −1 < margin < 1, or at most the bound of [−1, 1] that is still possible under the claim.
+        alternative: Which side is claimed.
+        bets: What is staked.
+        weights: (n,) or one for all, as for `EProcess.update`.
+    """
+    wealth, now, peak = np.zeros(len(bets)), 0.0, 0.0
+    weights = np.broadcast_to(weights, differences.shape)
+    for start in range(0, len(differences), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        part = log_growth(differences[chunk], margin=margin, alternative=alternative, bets=bets, weights=weights[chunk])
+        course = wealth + np.cumsum(part, axis=0)
+        most = course.max(axis=1)
+        values = most + np.log(np.exp(course - most[:, None]).mean(axis=1))
+        wealth, now, peak = course[-1], float(values[-1]), max(peak, float(values.max()))
+    return now, peak
+
+
 class EProcess:
     """A running e-process against Δ ≤ margin ("greater") or Δ ≥ margin ("less"), for one stream or many at once.
 
