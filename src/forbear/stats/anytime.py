@@ -79,7 +79,7 @@ def anytime_outcomes(
         now = planned_outcomes(baseline=before, treated=after, clusters=clusters, arms=names).observed
         if now is None:
             return None
-        # Unweighted: how large the largest unit of a stream will be is not known beforehand.
+        # Every unit weighs the same: how large the largest will be is not known.
         differences, _ = unit_differences(before, after, clusters)
         if clusters is not None:
             differences[-1] = np.nan

@@ -62,7 +62,7 @@ def log_evidence(
     margin: float,
     alternative: OneSided,
     bets: Floats = BETS,
-    weights: Floats | None = None,
+    weights: Floats | float = 1.0,
 ) -> tuple[float, float]:
     """log E against Δ ≤ margin ("greater") or Δ ≥ margin ("less"): after the last of the differences, and its peak.
 
@@ -71,13 +71,13 @@ def log_evidence(
         margin: −1 < margin < 1.
         alternative: Which side is claimed.
         bets: What is staked.
-        weights: (n,) As for `log_growth`.
+        weights: (n,) or one for all, as for `EProcess.update`.
     """
     wealth, now, peak = np.zeros(len(bets)), 0.0, 0.0
+    weights = np.broadcast_to(weights, differences.shape)
     for start in range(0, len(differences), _CHUNK):
-        some = slice(start, start + _CHUNK)
-        shares = 1.0 if weights is None else weights[some]
-        part = log_growth(differences[some], margin=margin, alternative=alternative, bets=bets, weights=shares)
+        chunk = slice(start, start + _CHUNK)
+        part = log_growth(differences[chunk], margin=margin, alternative=alternative, bets=bets, weights=weights[chunk])
         course = wealth + np.cumsum(part, axis=0)
         most = course.max(axis=1)
         values = most + np.log(np.exp(course - most[:, None]).mean(axis=1))

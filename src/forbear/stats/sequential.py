@@ -282,9 +282,9 @@ class Sequential:
         differences = self.outcomes.differences
         assert differences is not None, "asked only where the order is known"
         known = ~np.isnan(differences)
-        weights = None if self.outcomes.weights is None else self.outcomes.weights[known]
+        weights = 1.0 if self.outcomes.weights is None else self.outcomes.weights[known]
         bets = BETS_ON_MEANS if self._several else BETS
-        return log_evidence(differences[known], margin=margin, alternative="less", bets=bets, weights=weights)[1]
+        return log_evidence(differences[known], margin=margin, alternative="less", weights=weights, bets=bets)[1]
 
     def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """By the interval beside it."""
