@@ -2,8 +2,8 @@
 
     python benchmarks/looks.py
 
-Exact but for the medians of the watch (20,000 simulated pilots each) and the times. Three minutes on one core, most of it
-for designs of 400 tasks and more and for the streams.
+Exact but for the medians of the watch (20,000 simulated pilots each) and the times. Three minutes on one core, most of
+it for designs of 400 tasks and more and for the streams.
 """
 
 import itertools
