@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forbear.errors import InvalidInput
-from forbear.pairing import Labels, OutcomeTable, choose_arms, compare, pair_arms
+from forbear.pairing import choose_arms, compare, pair_arms
 from forbear.stats.paired import PairedOutcomes
+from forbear.table import Labels, OutcomeTable
 
 
 def table(*rows):

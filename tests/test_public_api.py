@@ -11,6 +11,7 @@ import forbear
 PUBLIC = [
     "Action",
     "AgentError",
+    "AnytimeOutcomes",
     "Append",
     "Arm",
     "ClusteredOutcomes",
@@ -44,6 +45,7 @@ PUBLIC = [
     "Trajectory",
     "Verdict",
     "__version__",
+    "anytime_outcomes",
     "best_of",
     "boundary_constant",
     "ceilings",

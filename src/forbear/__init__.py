@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.interventions.placebo import Placebo as Placebo
     from forbear.interventions.rollback import Rollback as Rollback
     from forbear.interventions.stop import Stop as Stop
-    from forbear.pairing import OutcomeTable as OutcomeTable
     from forbear.pairing import Pairing as Pairing
     from forbear.pairing import compare as compare
     from forbear.policy import Arm as Arm
@@ -35,6 +34,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import PilotPlan as PilotPlan
     from forbear.runner.result import PilotResult as PilotResult
+    from forbear.stats.anytime import AnytimeOutcomes as AnytimeOutcomes
+    from forbear.stats.anytime import anytime_outcomes as anytime_outcomes
     from forbear.stats.betting import EProcess as EProcess
     from forbear.stats.betting import confidence_sequence as confidence_sequence
     from forbear.stats.ceilings import ceilings as ceilings
@@ -63,12 +64,14 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.stats.verdict import Recommendation as Recommendation
     from forbear.stats.verdict import Remark as Remark
     from forbear.stats.verdict import Verdict as Verdict
+    from forbear.table import OutcomeTable as OutcomeTable
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Action": "records.model",
     "AgentError": "errors",
+    "AnytimeOutcomes": "stats.anytime",
     "Append": "interventions.append",
     "Arm": "policy",
     "ClusteredOutcomes": "stats.clustered",
@@ -85,7 +88,7 @@ _HOME = {
     "Journal": "records.journal",
     "Looks": "stats.looks",
     "Observation": "protocols",
-    "OutcomeTable": "pairing",
+    "OutcomeTable": "table",
     "PairedOutcomes": "stats.paired",
     "Pairing": "pairing",
     "PilotPlan": "runner.plan",
@@ -101,6 +104,7 @@ _HOME = {
     "Task": "records.model",
     "Trajectory": "records.model",
     "Verdict": "stats.verdict",
+    "anytime_outcomes": "stats.anytime",
     "best_of": "stats.resample",
     "boundary_constant": "stats.looks",
     "ceilings": "stats.ceilings",

@@ -5,9 +5,8 @@ rows of objects: a million pairs take a fraction of a second.
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,97 +18,10 @@ from forbear.stats.clustered import ClusteredOutcomes
 from forbear.stats.missing import MissingOutcomes, Outcomes, planned_outcomes
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.verdict import Remark
-
-IntArray = NDArray[np.integer]
+from forbear.table import IntArray, Labels, OutcomeTable
 
 _MOST_ARMS = 100
 """More treated arms are a wrong arm column, not an experiment."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
-    """One column of names, stored as one code a row into the distinct names."""
-
-    codes: IntArray
-    """(rows,), each in 0..len(names) − 1; equal codes are equal names and the reverse."""
-    names: Sequence[str]
-    """The distinct names; may be decoded only when asked for."""
-
-    @classmethod
-    def of(cls, values: Iterable[str]) -> Self:
-        """Codes the values in the order of their first appearance."""
-        known: dict[str, int] = {}
-        codes = np.fromiter((known.setdefault(value, len(known)) for value in values), dtype=np.int64)
-        return cls(codes=codes, names=list(known))
-
-    def find(self, name: str) -> int | None:
-        """The code of a name; None if no row bears it."""
-        return next((code for code, known in enumerate(self.names) if known == name), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeTable:
-    """Outcomes of episodes, one row each, in columns of equal length.
-
-    Raises:
-        InvalidInput: Columns of different lengths.
-    """
-
-    tasks: Labels
-    arms: Labels
-    seeds: Labels
-    """The name "" stands for an unknown seed."""
-    success: NDArray[np.bool_]
-    places: Sequence[str]
-    """Where each row came from ("outcomes.csv, line 7"), for messages."""
-    missing: NDArray[np.bool_] | None = None
-    """Where a run has no outcome (its `success` means nothing); None where every run has one."""
-    clusters: Labels | None = None
-    """What the task of each row belongs to; None where tasks are the unit."""
-    strata: Labels | None = None
-    """The kind of task of each row; None where unknown."""
-
-    def __post_init__(self) -> None:
-        columns = [self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places]
-        columns += [] if self.missing is None else [self.missing]
-        columns += [labels.codes for labels in (self.clusters, self.strata) if labels is not None]
-        lengths = [len(x) for x in columns]
-        if len(set(lengths)) > 1:
-            raise InvalidInput(
-                "the columns task, arm, seed, success and place must have one entry per row, "
-                f"got lengths {', '.join(map(str, lengths))}."
-            )
-
-    @classmethod
-    def from_columns(
-        cls,
-        *,
-        tasks: Sequence[str],
-        arms: Sequence[str],
-        success: Sequence[bool | None],
-        seeds: Sequence[str] | None = None,
-        clusters: Sequence[str] | None = None,
-        places: Sequence[str] | None = None,
-    ) -> Self:
-        """Builds a table from plain lists, one entry per episode.
-
-        Args:
-            tasks: Task ids.
-            arms: Arm names.
-            success: True where the episode succeeded, None where it has no outcome.
-            seeds: Seed names; omitted where there is one run per task and arm.
-            clusters: What each task belongs to, where tasks come in groups that are the unit.
-            places: Where each row came from, for messages; omitted: its position.
-        """
-        return cls(
-            tasks=Labels.of(tasks),
-            arms=Labels.of(arms),
-            seeds=Labels.of([""] * len(tasks) if seeds is None else seeds),
-            success=np.array([bool(x) for x in success], dtype=np.bool_),
-            places=[f"row {i}" for i in range(1, len(tasks) + 1)] if places is None else places,
-            missing=np.array([x is None for x in success], dtype=np.bool_) if None in success else None,
-            clusters=None if clusters is None else Labels.of(clusters),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +37,11 @@ class Pairing:
     cautions: tuple[Remark, ...] = ()
     missing: MissingOutcomes[Outcomes] | None = None
     """Runs that are there without an outcome, and how far they could move the gain; None where there is none."""
+
+    @property
+    def tasks(self) -> int:
+        """Tasks that have rows in both arms, those without an outcome included."""
+        return _tasks_of(self.pairs if self.missing is None else self.missing.worst)
 
 
 def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None) -> tuple[Pairing, ...]:
@@ -210,7 +127,7 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
     before, after = (_arm(table, name) for name in (baseline, treated))
     holes = table.missing is not None and bool(table.missing.any())
     if before.repeated or after.repeated or holes or table.clusters is not None:
-        return _pair_runs(table, baseline=baseline, treated=treated, rows=(before.rows, after.rows))
+        return _pair_runs(table, baseline=baseline, treated=treated)
     common = (before.row >= 0) & (after.row >= 0)
     pairs = int(np.count_nonzero(common))
     if not pairs:
@@ -341,10 +258,34 @@ Runs = dict[int, dict[int, int]]
 """Task code → seed code → row."""
 
 
-def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str, rows: tuple[IntArray, IntArray]) -> Pairing:
-    """Pairs run by run: by seed where the arms ran the same seeds, else task by task."""
-    before, after = _runs(table, baseline, rows[0]), _runs(table, treated, rows[1])
-    common = [task for task in before if task in after]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRuns:
+    """The runs of the tasks that both arms have, in the order in which those tasks first appear in the table."""
+
+    baseline: list[list[bool | None]]
+    """Tasks × seeds, None where the run has no outcome."""
+    treated: list[list[bool | None]]
+    clusters: list[str] | None
+    """One label per task, where tasks come in groups."""
+    found: Mapping[str, int]
+    """By arm: its tasks, those without a partner included."""
+    common: int
+    """Tasks that both arms have."""
+    dropped: int
+    """Runs left out for want of a partner with their seed."""
+    differing: int
+    """Pairs whose runs bear different seeds."""
+
+
+def planned_runs(table: OutcomeTable, *, baseline: str, treated: str) -> PlannedRuns:
+    """Lays out the runs of two arms task by task: by seed where the arms ran the same seeds.
+
+    Raises:
+        InvalidInput: As `pair_arms`.
+    """
+    before, after = (_runs(table, name, _arm(table, name).rows) for name in (baseline, treated))
+    tasks, first_row = np.unique(table.tasks.codes, return_index=True)
+    common = [task for task in tasks[np.argsort(first_row)].tolist() if task in before and task in after]
     if not common:
         raise InvalidInput(
             f"the arms '{shown(baseline)}' and '{shown(treated)}' have no task in common. "
@@ -353,7 +294,7 @@ def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str, rows: tuple[
     by_seed = _seeds(before) == _seeds(after)
     dropped, differing = 0, 0
     planned: tuple[list[list[bool | None]], list[list[bool | None]]] = ([], [])
-    tasks = []
+    kept = []
     for task in common:
         first, second = sorted(before[task]), sorted(after[task])
         if by_seed and len(first) + len(second) > 2:
@@ -362,30 +303,42 @@ def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str, rows: tuple[
             dropped += len(first) + len(second) - 2 * len(both)
             first = second = both
         if first:
-            tasks.append(task)
+            kept.append(task)
             differing += sum(a != b for a, b in zip(first, second, strict=False))
             for arm, runs, seeds in zip(planned, (before, after), (first, second), strict=True):
                 arm.append([_outcome(table, runs[task][seed]) for seed in seeds])
-    clusters = None if table.clusters is None else [_cluster(table, task, before, after) for task in tasks]
-    split = planned_outcomes(baseline=planned[0], treated=planned[1], clusters=clusters, arms=(baseline, treated))
+    return PlannedRuns(
+        baseline=planned[0],
+        treated=planned[1],
+        clusters=None if table.clusters is None else [_cluster(table, task, before, after) for task in kept],
+        found={baseline: len(before), treated: len(after)},
+        common=len(common),
+        dropped=dropped,
+        differing=differing,
+    )
+
+
+def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
+    """Pairs run by run: by seed where the arms ran the same seeds, else task by task."""
+    runs = planned_runs(table, baseline=baseline, treated=treated)
+    split = planned_outcomes(
+        baseline=runs.baseline, treated=runs.treated, clusters=runs.clusters, arms=(baseline, treated)
+    )
     if split.observed is None:
         raise InvalidInput(
             f"no task has an outcome under both '{shown(baseline)}' and '{shown(treated)}': nothing to compare."
         )
     used = _tasks_of(split.observed)
-    excluded = {name: len(runs) - used for name, runs in ((baseline, before), (treated, after))}
     unequal = isinstance(split.observed, ClusteredOutcomes) and not split.observed.paired_seeds
     return Pairing(
         baseline=baseline,
         treated=treated,
         pairs=split.observed,
-        excluded=excluded,
+        excluded={name: tasks - used for name, tasks in runs.found.items()},
         cautions=(
-            *_unpaired_cautions(
-                {name: len(runs) - len(common) for name, runs in ((baseline, before), (treated, after))}
-            ),
-            *_run_cautions(dropped, unequal=unequal),
-            *(() if unequal else _seed_cautions(np.arange(sum(map(len, planned[0]))) < differing)),
+            *_unpaired_cautions({name: tasks - runs.common for name, tasks in runs.found.items()}),
+            *_run_cautions(runs.dropped, unequal=unequal),
+            *(() if unequal else _seed_cautions(np.arange(sum(map(len, runs.baseline))) < runs.differing)),
         ),
         missing=split.missing,
     )

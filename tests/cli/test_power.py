@@ -4,6 +4,8 @@ import pytest
 
 from forbear.cli.main import run
 
+TRUTH = ("--gain", "0.1", "--discordance", "0.14")
+
 
 def power(capsys, *arguments):
     code = run(["power", *arguments])
@@ -54,6 +56,22 @@ def test_simulated_pilots_agree_with_the_exact_numbers(capsys):
     assert (code, "needs --failure-rate" in out.err) == (2, True)
 
 
+def test_looks_stand_beside_a_single_look(capsys):
+    code, out = power(capsys, *TRUTH, "--looks", "50,100", "--no-watch", "--futility", "0", "--json")
+    found = json.loads(out.out)
+    assert (code, found["format"]) == (0, "forbear-looked-power-1")
+    # METHODS: two looks .884 with 86 tasks on average, a single one .887.
+    assert (found["intervene"], found["single_look"]["intervene"]) == pytest.approx((0.884, 0.887), abs=6e-4)
+    assert found["expected_tasks"] == pytest.approx(86, abs=0.6)
+    assert found["intervene"] + found["forbear"] + found["futile"] + found["undecided"] == pytest.approx(1)
+    assert (found["most_tasks"], found["futile"], found["over_by"][-1]) == (100, 0, 1)
+    assert found["expected_tasks"] == pytest.approx(100 - 50 * found["over_by"][0])
+    code, out = power(capsys, *TRUTH, "--looks", "50,100", "--futility", "0.2", "--shape", "pocock")
+    assert code == 0
+    assert "Pocock looks, harm watched after every task, futile below 20 %" in out.out
+    assert "one look at 100 88.7 %" in " ".join(out.out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -62,6 +80,16 @@ def test_simulated_pilots_agree_with_the_exact_numbers(capsys):
         (["--gain", "0.1", "--discordance", "0.05"], "needs a discordance between"),
         (["--gain", "0.1", "--discordance", "0.2", "--tasks", "many"], "whole numbers"),
         (["--gain", "0.1", "--discordance", "0.2", "--tasks", "0"], "1 to 1,000,000 tasks"),
+        ([*TRUTH, "--looks", "200,500"], "at most 400 tasks, got looks to 500"),
+        ([*TRUTH, "--looks", "50,20"], "looks must rise"),
+        ([*TRUTH, "--looks", "few"], "rising whole numbers"),
+        ([*TRUTH, "--looks", "50,100", "--seeds", "3"], "one run per task"),
+        ([*TRUTH, "--looks", "50,100", "--tasks", "60"], "drop --tasks"),
+        ([*TRUTH, "--looks", "50,100", "--simulate", "60"], "drop --simulate"),
+        ([*TRUTH, "--looks", "50,100", "--futility", "1"], "futility is a probability"),
+        ([*TRUTH, "--futility", "0.1"], "--futility belongs to looks"),
+        ([*TRUTH, "--no-watch"], "--no-watch belongs to looks"),
+        ([*TRUTH, "--shape", "pocock"], "--shape belongs to looks"),
     ],
 )
 def test_impossible_questions_are_one_line(capsys, arguments, message):

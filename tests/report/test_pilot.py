@@ -12,6 +12,7 @@ from forbear.report.pilot_text import pilot_text, plan_text
 from forbear.report.pilot_view import MOST_FORKS, pilot_json, pilot_view
 from forbear.runner.evidence import evidence_of
 from forbear.runner.plan import freeze
+from forbear.stats.looks import Looks
 from forbear.testing import CoinFlipAgent, WordCritic
 from runner.pilots import ALL_ARMS, POLICY, plan, run
 
@@ -119,7 +120,10 @@ def test_hostile_text_is_inert(tmp_path):
 def test_a_page_is_bounded(tmp_path):
     agent = CoinFlipAgent({"x" * 5000: 1, "open": 5}, warned={"jump": 1})
     policy = InterventionPolicy(critic=WordCritic({}, otherwise=0.9), intervention=Append())
-    view, _, _ = found(tmp_path / "j", plan([Arm.baseline(), Arm("append", policy)], n=90, agent=lambda: agent))
+    view, _, _ = found(
+        tmp_path / "j",
+        plan([Arm.baseline(), Arm("append", policy)], n=90, agent=lambda: agent, looks=Looks(tasks=(90,), watch=False)),
+    )
     assert len(view["arms"][0]["forks"]) == MOST_FORKS
     assert view["arms"][0]["forks_left_out"] > 0
     assert len(pilot_html(view)) < 1_000_000

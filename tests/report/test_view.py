@@ -4,8 +4,10 @@ import pytest
 
 from forbear.report.view import decision_json, decision_view
 from forbear.stats.decision import decide, decide_arms
+from forbear.stats.looks import Looks
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.rule import DecisionRule
+from forbear.stats.sequential import SequentialOutcomes, sequential_outcomes
 from forbear.stats.verdict import Verdict
 
 
@@ -64,3 +66,30 @@ def test_json_is_the_verdict_or_all_verdicts():
         "verdicts": {name: verdict.to_dict() for name, verdict in several.items()},
     }
     assert "\x1b" not in decision_json(several)
+
+
+def test_where_a_pilot_with_looks_goes_on():
+    outcomes = pairs(30, 20, 8, 42)
+    declared = {last: Looks(tasks=(50, 100, *last), watch=False, futility=0) for last in ((), (150, 200))}
+    views = {
+        last: decision_view({"critic": decide(SequentialOutcomes.at_look(outcomes, looks, look=2))})["arms"][0]
+        for last, looks in declared.items()
+    }
+    assert views[150, 200]["next"] == [
+        "The next declared look is at 150 tasks: decide again with exactly those, not before."
+    ]
+    assert views[150, 200]["headline"].startswith("UNDECIDED: this pilot cannot tell yet")
+    assert views[150, 200]["design"][0].startswith("Look 2 of 4, at 100 tasks: INTERVENE needs z >= ")
+    assert views[()]["headline"].startswith("INTERVENE")
+    assert decision_view({"critic": decide(outcomes)})["arms"][0]["design"] == []
+
+
+def test_between_two_looks_and_with_one_look_the_design_is_said():
+    runs = {"baseline": [[True]] * 30, "treated": [[False]] * 20 + [[True]] * 10}
+    between, _ = sequential_outcomes(**runs, looks=Looks(tasks=(50, 100)))
+    view = decision_view({"critic": decide(between)})["arms"][0]
+    assert view["design"][0] == "Between two looks, after 30 tasks."
+    once = SequentialOutcomes.at_look(pairs(10, 5, 5, 10), Looks(tasks=(30,)), look=1)
+    view = decision_view({"critic": decide(once)})["arms"][0]
+    assert view["design"] == ["The one look that was declared, at 30 tasks."]
+    assert view["next"][0].startswith("This was the last declared look")

@@ -8,7 +8,7 @@ from forbear.policy import Arm, InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Task
 from forbear.runner.pilot import run_pilot
-from forbear.runner.plan import PilotPlan
+from forbear.runner.plan import PilotPlan, freeze
 from forbear.testing import CoinCritic, CoinFlipAgent, Corridor, RestorableCorridor, WordCritic
 
 WORD = WordCritic({"jump": 0.9})
@@ -53,6 +53,11 @@ ALL_ARMS = [
 def plan(arms=ALL_ARMS, *, n=8, **options):
     options = {"tasks": tasks(n), "agent": agent, "environment": corridor, "max_steps": 12, **options}
     return PilotPlan(arms=arms, **options)
+
+
+def order(plan):
+    """The ids of the tasks in the order in which they are run and count."""
+    return [task.id for task in freeze(plan).plan.tasks]
 
 
 def run(plan, directory, **options):

@@ -121,11 +121,11 @@ def test_regions_are_those_of_the_defined_statistic(tasks, margin):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("margin", "alpha"), [(0.0, 0.05), (0.0, 0.025), (-0.02, 0.025)])
-def test_larger_designs_take_the_constant_of_400_tasks(margin, alpha):
-    # Not exact: at 600 tasks the size is .0493 for .05, .0265 and .0259 for .025 (constants off by about .01).
+def test_larger_designs_keep_alpha_with_the_constant_of_400_tasks_and_a_little(margin, alpha):
+    # Without the little, the size at 600 tasks is .0493 for .05, .0265 and .0259 for .025.
     looks = Looks.for_tasks(600)
     constant = boundary_constant(looks, alpha=alpha, margin=margin)
-    assert constant == boundary_constant(Looks.for_tasks(400), alpha=alpha, margin=margin)
+    assert constant == pytest.approx(boundary_constant(Looks.for_tasks(400), alpha=alpha, margin=margin) + 0.03)
     regions = {
         n: look_region(n, at_least=constant * factor, margin=margin)
         for n, factor in zip(looks.tasks, looks.factors, strict=True)
@@ -135,7 +135,7 @@ def test_larger_designs_take_the_constant_of_400_tasks(margin, alpha):
         for reached in walk(first=looks.tasks[0], last=looks.planned, stops=regions.get)
         if reached.tasks in regions
     )
-    assert 0.95 * alpha <= crossed.worst_case(margin) <= 1.07 * alpha
+    assert 0.85 * alpha <= crossed.worst_case(margin) <= alpha
 
 
 def test_scaled_looks_may_coincide():

@@ -149,6 +149,8 @@ def test_swapping_the_arms_exchanges_gain_and_harm(differences):
 def test_a_clear_gain_stops_at_the_first_look():
     verdict = decide(outcomes_of([1] * 12 + [0] * 7 + [-1], Looks(tasks=(20, 40))))
     assert verdict.recommendation is INTERVENE
+    assert verdict.look.pop("statistic") == pytest.approx(3.0)
+    assert verdict.look.pop("boundary") == pytest.approx(1.7086 * 2**0.5)
     assert verdict.look == {
         "number": 1,
         "of": 2,
@@ -221,7 +223,7 @@ def test_grown_data_are_refused(tasks, look):
 
 @pytest.mark.parametrize("look", [0, 3, -1])
 def test_looks_that_were_not_declared_are_refused(look):
-    with pytest.raises(InvalidInput, match="there are 2 looks, got look"):
+    with pytest.raises(InvalidInput, match="there are 2 looks, numbered from 1; got look"):
         SequentialOutcomes.at_look(table(5, 2, 50), Looks(tasks=(50, 100)), look=look)
 
 
@@ -394,3 +396,57 @@ def test_an_arm_that_stopped_stays_in_the_family_with_what_it_had():
     assert verdicts["bad"].recommendation is FORBEAR
     assert verdicts["bad"].tasks == 12
     assert verdicts["good"].p_value_gain == pytest.approx(2 * decide(outcomes_of(good)).p_value_gain)
+
+
+# --- Units with several pairs --------------------------------------------------------------------------------
+
+
+def test_a_unit_bets_its_mean_at_its_last_task():
+    baseline = [[False, True], [True, None], [None, False], [False, False], [True, True]]
+    treated = [[True, True], [True, True], [True, None], [True, False], [False, True]]
+    # By task: (1 + 0)/2, 0/1, no pair, (1 + 0)/2, (-1 + 0)/2.
+    differences, weights = unit_differences(baseline, treated, None)
+    np.testing.assert_array_equal(differences, [0.5, 0, np.nan, 0.5, -0.5])
+    np.testing.assert_array_equal(weights, [1, 0.5, 1, 1, 1])
+    by_cluster, weights = unit_differences(baseline, treated, ["a", "a", "a", "b", "c"])
+    np.testing.assert_allclose(by_cluster, [np.nan, np.nan, 1 / 3, 0.5, -0.5])
+    np.testing.assert_allclose(weights[2:], [3 / 6, 2 / 6, 2 / 6])
+
+
+def test_arms_with_different_numbers_of_seeds_differ_by_their_success_rates():
+    found, _ = unit_differences([[True, False], [False]], [[True], [True, None, False]], None)
+    np.testing.assert_allclose(found, [0.5, 0.5])
+    looks = Looks(tasks=(2,))
+    outcomes, _ = sequential_outcomes(baseline=[[True, False], [False]], treated=[[True], [True]], looks=looks)
+    np.testing.assert_allclose(outcomes.differences, [0.5, 1.0])
+
+
+def test_clusters_of_different_sizes_raise_no_false_alarm():
+    """A true gain of 15 points is never FORBEAR at worthwhile = 10 because one cluster is large.
+
+    With each difference divided by the largest cluster's pairs, all of these pilots were.
+    """
+    rng = np.random.default_rng(1)
+    clusters = ["large"] * 20 + [f"small {i}" for i in range(59)]
+    alarms = 0
+    for _ in range(40):
+        recovered = rng.random(len(clusters)) < 0.15
+        outcomes, _ = sequential_outcomes(
+            baseline=[[not up] for up in recovered.tolist()],
+            treated=[[True]] * len(clusters),
+            looks=Looks(tasks=(len(clusters),)),
+            clusters=clusters,
+        )
+        verdict = decide(outcomes, DecisionRule(worthwhile=0.10))
+        alarms += verdict.recommendation is Recommendation.FORBEAR
+    assert alarms <= 1
+
+
+@pytest.mark.parametrize("harmed", [True, False])
+def test_overwhelming_evidence_at_a_look_is_finite(harmed):
+    one, other = ((True, True),) * 100, ((False, False),) * 100
+    baseline, treated = (one, other) if harmed else (other, one)
+    outcomes = ClusteredOutcomes(baseline=baseline, treated=treated)
+    looks = Looks(tasks=(100, 101), watch=False, futility=0)
+    verdict = decide(SequentialOutcomes.at_look(outcomes, looks, look=1))
+    assert verdict.recommendation is (Recommendation.FORBEAR if harmed else Recommendation.INTERVENE)

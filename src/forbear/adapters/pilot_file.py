@@ -8,7 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from forbear.policy import Arm, InterventionPolicy
 from forbear.protocols import Critic, Intervention
 from forbear.records.model import Task
 from forbear.runner.plan import PilotPlan
+from forbear.stats.looks import Looks
 from forbear.stats.rule import DecisionRule
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
@@ -34,6 +35,8 @@ _INTERVENTIONS: Mapping[str, tuple[Callable[..., Intervention], Mapping[str, typ
     "placebo": (Placebo, {}),
     "stop": (Stop, {}),
 }
+_RUN = {"max_steps": int, "design": str, "critic_deadline_s": float, "call_deadline_s": float, "order_seed": int}
+_LOOKS = {"shape": str, "watch": bool, "futility": float, "gain": float, "discordance": float}
 _POLICY = {"threshold": float, "min_step": int, "budget": int, "cooldown": int}
 _KINDS = {
     str: "a text",
@@ -94,16 +97,19 @@ def read_pilot_file(path: str | Path) -> PilotFile:
     arms = [Arm.baseline()]
     for section in top.sections("arm"):
         arms.append(_arm(section, default_critic, make_critic))
+    given = top.guard((), lambda: _tasks(tasks, file.parent))
+    looks = _looks(run, len(given))
     plan = top.guard(
         (),
         lambda: PilotPlan(
-            tasks=_tasks(tasks, file.parent),
+            tasks=given,
+            looks=looks,
             agent=_factory(top, top.part("agent"), file.parent),
             environment=_factory(top, top.part("environment"), file.parent),
             arms=arms,
             rule=rule.guard((), lambda: DecisionRule(**rule.take_all({f: float for f in DecisionRule().to_dict()}))),
             seeds=run.take("seeds", list, [42]),
-            **run.take_all({"max_steps": int, "design": str, "critic_deadline_s": float, "call_deadline_s": float}),
+            **run.take_all(_RUN),
         ),
     )
     concurrency, retries = run.take("concurrency", int, 16), run.take("retries", int, 2)
@@ -186,6 +192,15 @@ def _arm(section: "_Section", default: _Part | None, make_critic: Callable[[_Par
     )
     section.close()
     return arm
+
+
+def _looks(section: "_Section", tasks: int) -> Looks | None:
+    """What the file says of looks; None where it says nothing."""
+    given, options = section.take("looks", list, []), section.take_all(_LOOKS)
+    if not given and not options:
+        return None
+    base = section.guard(("looks",), lambda: Looks(tasks=tuple(given))) if given else Looks.for_tasks(tasks)
+    return section.guard((), lambda: replace(base, **options))
 
 
 def _tasks(section: "_Section", folder: Path) -> Sequence[Task]:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from forbear.cli.design import ShapeName, design_of, once, shape_option
 from forbear.errors import InvalidInput, listed, shown
 
 if TYPE_CHECKING:
-    from forbear.pairing import OutcomeTable, Pairing
+    from forbear.pairing import Pairing
     from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Remark
+    from forbear.table import OutcomeTable
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
@@ -44,6 +46,15 @@ UNDECIDED   the pilot cannot tell: leave it off
 Several runs per task: tasks are the unit, runs are paired by seed. Several
 treated arms share one error rate (Holm).
 
+Deciding again after tasks were added raises the error rate, unless that was
+declared before the first outcome was seen: --looks 50,100,200 --look 2 decides
+at the second of these numbers of tasks, and needs exactly so many (a task
+without an outcome counts if it has its rows). --anytime needs no plan and may
+be asked after every task, for somewhat less power. Then order matters: tasks
+stand in the order in which they were planned, not in which their runs ended,
+which gives false verdicts; --counts, where the order is not known, uses what the
+evidence is worth now instead of what it once was.
+
 \b
 Examples:
     forbear decide --counts 35,7,11,47
@@ -51,6 +62,8 @@ Examples:
     forbear decide outcomes.csv --baseline v1 --treated v2 --worthwhile 0.05
     forbear decide baseline.jsonl treated.jsonl --json
     forbear decide outcomes.csv --gate && ./deploy.sh
+    forbear decide outcomes.csv --looks 50,100,200 --look 1
+    forbear decide stream.csv --anytime
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 20 FORBEAR, 21 UNDECIDED.
@@ -100,6 +113,10 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
     show_default=True,
     help="For several seeds per task: nominal error rates, or never exceeded.",
 )
+@click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which it is decided, declared beforehand.")
+@click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
+@shape_option
+@click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE, 20 FORBEAR, 21 UNDECIDED.")
 def decide(
@@ -119,6 +136,10 @@ def decide(
     mix: str | None,
     at: float | None,
     guarantee: Literal["approximate", "finite-sample"],
+    looks: str | None,
+    look: int | None,
+    shape: ShapeName | None,
+    anytime: bool,
     as_json: bool,
     gate: bool,
 ) -> int:
@@ -131,6 +152,11 @@ def decide(
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
     names |= {"--stratum-col": stratum_col, "--mix": mix}
+    design = design_of(looks=looks, look=look, shape=shape, anytime=anytime)
+    if design is not None and (mix is not None or at is not None):
+        option = "--mix" if at is None else "--at"
+        raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
+    table = None
     ignored: tuple[str, ...] = ()
     if counts is not None:
         clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
@@ -138,15 +164,16 @@ def decide(
             raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
         pairings = _from_counts(counts)
     else:
-        pairings, ignored = _from_files(files, names, rule)
+        pairings, table, ignored = _from_files(files, names, rule)
     if at is not None:
         pairings = tuple(replace(one, cautions=(*one.cautions, _elsewhere(one, at, rule))) for one in pairings)
     if gate and len(pairings) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
+    brought = once(pairings) if design is None else design(pairings, table)
     verdicts = decide_arms(
-        {one.treated: one.pairs for one in pairings},
+        brought.arms,
         rule,
-        missing={one.treated: one.missing for one in pairings},
+        missing=brought.missing,
         excluded={one.treated: one.excluded for one in pairings},
         cautions={one.treated: one.cautions for one in pairings},
     )
@@ -164,8 +191,8 @@ def decide(
 
 def _from_files(
     files: tuple[str, ...], names: dict[str, str | None], rule: DecisionRule
-) -> tuple[tuple[Pairing, ...], tuple[str, ...]]:
-    """The pairings, and the columns that were not used."""
+) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
+    """The pairings, what they were made from, and the columns that were not used."""
     from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
     from forbear.pairing import compare
 
@@ -189,7 +216,7 @@ def _from_files(
         pairings = tuple(
             replace(one, cautions=(*one.cautions, *_on_mix(read.table, one, mix, rule))) for one in pairings
         )
-    return pairings, read.ignored
+    return pairings, read.table, read.ignored
 
 
 def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: DecisionRule) -> tuple[Remark, ...]:

@@ -22,6 +22,9 @@ _JOURNAL = click.option(
 )
 
 
+_CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="Tasks under way at a time.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
 _HELP = """Run the same tasks with and without an intervention, and decide.
 
 \b
@@ -29,19 +32,25 @@ forbear pilot init                writes a commented pilot.toml
 forbear pilot check pilot.toml    tries one task from end to end
 forbear pilot plan pilot.toml     says what it will cost at most
 forbear pilot run pilot.toml      runs it, or goes on where it was stopped
+forbear pilot extend pilot.toml   runs as far as the next declared look
 forbear pilot status pilot.toml   says how far it is
+
+
+A pilot stops at the first declared look ([run] looks) at which every arm is
+decided or futile, and drops an arm as soon as its watch sees harm.
 
 \b
 Examples:
     forbear pilot init && forbear pilot run pilot.toml
     forbear pilot run mine.toml --journal runs/second --json
+    forbear pilot run mine.toml --look 1 && forbear pilot extend mine.toml
 
 Exit codes: 0 done, 1 a bug, 2 bad input, changed plan or locked journal,
 3 could not complete (an outage, a full disk), 130 Ctrl-C.
 """
 
 
-@click.group(help=_HELP, short_help="From an agent to a verdict: init, check, plan, run, status.")
+@click.group(help=_HELP, short_help="From an agent to a verdict: init, check, plan, run, extend, status.")
 def pilot() -> None:
     """The group."""
 
@@ -92,10 +101,43 @@ def plan(file: Path) -> None:
 @pilot.command()
 @_FILE
 @_JOURNAL
-@click.option("--concurrency", type=click.IntRange(1), help="Tasks under way at a time. [default: the file's]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def run(file: Path, journal: Path | None, concurrency: int | None, as_json: bool) -> None:
-    """Run the pilot, or go on where it was stopped; then decide."""
+@_CONCURRENCY
+@click.option("--look", type=click.IntRange(1), metavar="K", help="Go no further than the K-th declared look.")
+@_JSON
+def run(file: Path, journal: Path | None, concurrency: int | None, look: int | None, as_json: bool) -> None:
+    """Run the pilot, or go on where it was stopped, until it is decided; then say so."""
+    _run(file, journal, concurrency=concurrency, until_look=look, as_json=as_json)
+
+
+@pilot.command()
+@_FILE
+@_JOURNAL
+@_CONCURRENCY
+@_JSON
+def extend(file: Path, journal: Path | None, concurrency: int | None, as_json: bool) -> None:
+    """Run as far as the next declared look, which is the only honest way to add tasks."""
+    from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.records.journal import Journal
+    from forbear.runner.course import course_in
+    from forbear.runner.plan import freeze
+
+    directory = _directory(file, journal)
+    _require_started(file, directory)
+    frozen = freeze(read_pilot_file(file).plan)
+    course = course_in(frozen, Journal(directory).read())
+    if course.over:
+        stops = sorted({stop.reason for stop in course.stops.values() if stop.arm in course.schedule.candidates})
+        why = f"after {course.tasks} tasks ({', '.join(stops) or 'run to the end'})"
+        raise InvalidInput(
+            f"{shown(str(directory), limit=200)}: the pilot is over {why}, and no declared look is left to take. More "
+            "tasks would be another chance to be fooled: each further test at .05 adds false verdicts. Start a fresh "
+            "pilot (another journal, new tasks), or plan one for `forbear decide --anytime`, which may be asked after "
+            "every task."
+        )
+    _run(file, journal, concurrency=concurrency, until_look=course.looks_taken + 1, as_json=as_json)
+
+
+def _run(file: Path, journal: Path | None, *, concurrency: int | None, until_look: int | None, as_json: bool) -> None:
     import asyncio
 
     from forbear.adapters.pilot_file import read_pilot_file
@@ -110,13 +152,14 @@ def run(file: Path, journal: Path | None, concurrency: int | None, as_json: bool
 
     described, directory = read_pilot_file(file), _directory(file, journal)
     frozen = freeze(described.plan)
-    with _progress(frozen, directory) as on_episode:
+    with _progress(frozen, directory, until_look=until_look) as on_episode:
         result = asyncio.run(
             run_pilot(
                 described.plan,
                 Journal(directory),
                 concurrency=concurrency or described.concurrency,
                 retries=described.retries,
+                until_look=until_look,
                 on_episode=on_episode,
             )
         )
@@ -131,6 +174,8 @@ def run(file: Path, journal: Path | None, concurrency: int | None, as_json: bool
         click.echo(pilot_json(view, result, evidence, report=str(report)))
         return
     click.echo(pilot_text(view, color=color()), nl=False, color=True)
+    if not view["over"]:
+        click.echo(f"\nNext:    forbear pilot extend {file}")
     click.echo(f"\nJournal: {directory}\nReport:  {report}  (open it in a browser)")
 
 
@@ -145,10 +190,14 @@ def status(file: Path, journal: Path | None) -> None:
     from forbear.runner.plan import freeze
 
     directory = _directory(file, journal)
-    if not (directory / "plan.json").exists():
-        raise InvalidInput(f"not started: there is no journal in {directory}. forbear pilot run {file} starts it.")
+    _require_started(file, directory)
     content = Journal(directory).read()
     click.echo(status_text(freeze(read_pilot_file(file).plan), content, journal=str(directory)), nl=False)
+
+
+def _require_started(file: Path, directory: Path) -> None:
+    if not (directory / "plan.json").exists():
+        raise InvalidInput(f"not started: there is no journal in {directory}. forbear pilot run {file} starts it.")
 
 
 def _directory(file: Path, journal: Path | None) -> Path:
@@ -156,12 +205,13 @@ def _directory(file: Path, journal: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def _progress(frozen: FrozenPlan, directory: Path) -> Iterator[Callable[[Episode], None]]:
+def _progress(frozen: FrozenPlan, directory: Path, *, until_look: int | None) -> Iterator[Callable[[Episode], None]]:
     """A bar on standard error while episodes come in; a line for what is kept when Ctrl-C ends it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    total = len(frozen.plan.tasks) * len(frozen.plan.seeds) * len(frozen.arms)
+    # To the last look that may be taken: a stop ends it earlier.
+    total = frozen.looks.tasks[:until_look][-1] * len(frozen.plan.seeds) * len(frozen.arms)
     done = 0
     if (directory / "episodes.jsonl").exists():
         # Lines, not episodes: near enough for a bar, and the run itself reads the journal.

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from forbear.cli.design import ShapeName, declared_looks, shape_option
 from forbear.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from forbear.stats.looks import Looks
     from forbear.stats.power import Effect, Power
     from forbear.stats.rule import DecisionRule
     from forbear.stats.simulate import OperatingCharacteristics
+    from forbear.stats.stopping import LookedPower
 
 _HELP = """Plan a pilot: how likely each verdict is under a truth you state.
 
@@ -23,11 +26,18 @@ intervention changes at all), or as --failure-rate, --recovery-rate and
 Several seeds per task count by how much they agree: --agreement 0 is as good
 as new tasks, 1 adds nothing.
 
+--looks says what a pilot does that is looked at on the way and stops when it
+can tell, beside a single look at its last task: exact, one run per task, at most
+400 tasks. Harm is watched after every task, and a look stops where INTERVENE at a
+further one is too improbable if the gain only just pays; as `decide --looks`
+does neither, add --no-watch --futility 0 for its numbers.
+
 \b
 Examples:
     forbear power --gain 0.10 --discordance 0.14
     forbear power --failure-rate 0.42 --recovery-rate 0.4 --disruption-rate 0.1
     forbear power --gain 0.05 --discordance 0.2 --tasks 100,200 --seeds 3 --agreement 0.5
+    forbear power --gain 0.10 --discordance 0.14 --looks 50,100,150,200
     forbear power --study
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
@@ -40,13 +50,17 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--failure-rate", type=float, help="p, the baseline's failure rate.")
 @click.option("--recovery-rate", type=float, help="r, the share of its failures that are recovered.")
 @click.option("--disruption-rate", type=float, help="d, the share of its successes that are disrupted.")
-@click.option("--tasks", default="50,100,200", show_default=True, metavar="N,N,...", help="Sizes to look at.")
+@click.option("--tasks", metavar="N,N,...", help="Sizes of pilots, each looked at once. [default: 50,100,200]")
 @click.option("--seeds", type=int, default=1, show_default=True, help="Runs per task and arm.")
 @click.option("--agreement", type=float, default=0.0, show_default=True, help="How much the seeds of a task agree.")
 @click.option("--margin", type=float, default=0.0, show_default=True, help="As in decide.")
 @click.option("--worthwhile", type=float, default=0.02, show_default=True, help="As in decide.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="As in decide.")
 @click.option("--power", "target", type=float, default=0.8, show_default=True, help="Asked of the size needed.")
+@click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which one pilot is looked at.")
+@shape_option
+@click.option("--no-watch", is_flag=True, help="With --looks: harm is not watched after every task.")
+@click.option("--futility", type=float, metavar="P", help="With --looks: stop below this; 0 is never. [default: 0.05]")
 @click.option("--simulate", "pilots", type=int, metavar="N", help="Also draw N pilots (needs rates).")
 @click.option("--study", is_flag=True, help="The study's minimum detectable effects beside ours, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -56,13 +70,17 @@ def power(
     failure_rate: float | None,
     recovery_rate: float | None,
     disruption_rate: float | None,
-    tasks: str,
+    tasks: str | None,
     seeds: int,
     agreement: float,
     margin: float,
     worthwhile: float,
     alpha: float,
     target: float,
+    looks: str | None,
+    shape: ShapeName | None,
+    no_watch: bool,
+    futility: float | None,
     pilots: int | None,
     study: bool,
     as_json: bool,
@@ -77,19 +95,55 @@ def power(
         _print_study(as_json)
         return
     effect = _effect(gain, discordance, (failure_rate, recovery_rate, disruption_rate))
-    rows = [power_of(effect, tasks=n, rule=rule, seeds=seeds, agreement=agreement) for n in _sizes(tasks)]
-    needed = tasks_needed(effect, rule=rule, power=target, seeds=seeds, agreement=agreement)
-    drawn = []
+    if looks is not None:
+        clash = {"--tasks": tasks is not None, "--simulate": pilots is not None}
+        _refuse([option for option, given in clash.items() if given], "--looks is one pilot; drop {}.")
+        if seeds != 1:
+            raise click.UsageError(
+                "--looks is computed for one run per task: how the seeds of a task agree decides when a pilot stops, "
+                "and effective pairs do not say that. Drop --seeds."
+            )
+        limit = 0.05 if futility is None else futility
+        _print_looked(effect, rule, declared_looks(looks, watch=not no_watch, futility=limit, shape=shape), as_json)
+        return
+    lost = {"--shape": shape is not None, "--no-watch": no_watch, "--futility": futility is not None}
+    _refuse(
+        [option for option, given in lost.items() if given],
+        "{} belongs to looks: give them too, e.g. --looks 50,100,200.",
+    )
+    rates = None
     if pilots is not None:
         if failure_rate is None or recovery_rate is None or disruption_rate is None:
             raise click.UsageError("--simulate needs --failure-rate, --recovery-rate and --disruption-rate.")
-        drawn = _simulated(rows, (failure_rate, recovery_rate, disruption_rate), agreement, rule, pilots)
+        rates = (failure_rate, recovery_rate, disruption_rate)
+    sizes = _sizes("50,100,200" if tasks is None else tasks)
+    rows = [power_of(effect, tasks=n, rule=rule, seeds=seeds, agreement=agreement) for n in sizes]
+    needed = tasks_needed(effect, rule=rule, power=target, seeds=seeds, agreement=agreement)
+    drawn = [] if pilots is None or rates is None else _simulated(rows, rates, agreement, rule, pilots)
     if as_json:
         payload = _payload(rows, effect, rule, needed, target)
         payload["simulated"] = [{"tasks": o.truth.tasks, "pilots": o.pilots, **o.decisions} for o in drawn]
         click.echo(json.dumps(payload, indent=2, allow_nan=False))
         return
+    _print_sizes(rows, drawn)
+    right = "INTERVENE" if effect.gain > rule.margin else "FORBEAR"
+    size = "more than a million" if needed is None else f"{needed:,}"
+    click.echo(f"\n{right} with probability {target:g} needs {size} tasks of {seeds} seed{'s' if seeds > 1 else ''}.")
+    click.echo('The point rule, "deploy if p > p*", deploys whenever more pairs were recovered than disrupted.')
+
+
+def _refuse(options: list[str], sentence: str) -> None:
+    if options:
+        raise click.UsageError(sentence.format(options[0]))
+
+
+def _print_truth(effect: Effect) -> None:
     click.echo(f"Truth: gain {100 * effect.gain:+.1f} pp, {100 * effect.discordance:.1f} % of pairs discordant.\n")
+
+
+def _print_sizes(rows: list[Power], drawn: list[OperatingCharacteristics]) -> None:
+    """One line a size, and what was drawn."""
+    _print_truth(rows[0].effect)
     click.echo(
         f"{'tasks':>7} {'pairs':>6} {'INTERVENE':>10} {'FORBEAR':>8} {'UNDECIDED':>10} {'point rule deploys':>19}"
     )
@@ -101,10 +155,6 @@ def power(
     for outcome in drawn:
         said = ", ".join(f"{name} {100 * share:.1f} %" for name, share in outcome.decisions.items())
         click.echo(f"{outcome.pilots:,} simulated pilots of {outcome.truth.tasks:,} tasks: {said}")
-    right = "INTERVENE" if effect.gain > rule.margin else "FORBEAR"
-    size = "more than a million" if needed is None else f"{needed:,}"
-    click.echo(f"\n{right} with probability {target:g} needs {size} tasks of {seeds} seed{'s' if seeds > 1 else ''}.")
-    click.echo('The point rule, "deploy if p > p*", deploys whenever more pairs were recovered than disrupted.')
 
 
 def _effect(gain: float | None, discordance: float | None, rates: tuple[float | None, ...]) -> Effect:
@@ -173,6 +223,66 @@ def _payload(
             }
             for row in rows
         ],
+    }
+
+
+def _print_looked(effect: Effect, rule: DecisionRule, looks: Looks, as_json: bool) -> None:
+    """One pilot with looks beside a single look at its last task."""
+    from forbear.stats.power import power as power_of
+    from forbear.stats.stopping import looked_power, planned_effect
+
+    looked = looked_power(effect, looks=looks, rule=rule)
+    single = power_of(effect, tasks=looks.planned, rule=rule)
+    if as_json:
+        click.echo(json.dumps(_looked_payload(effect, rule, looks, looked, single), indent=2, allow_nan=False))
+        return
+    _print_truth(effect)
+    click.echo(f"{'':<20} {'INTERVENE':>10} {'FORBEAR':>9} {'futile':>9} {'UNDECIDED':>10} {'mean tasks':>11}")
+    rows = [
+        ("looks on the way", looked.intervene, looked.forbear, looked.futile, looked.undecided, looked.expected_tasks),
+        (f"one look at {looks.planned}", single.intervene, single.forbear, None, single.undecided, looks.planned),
+    ]
+    for name, *chances, tasks in rows:
+        cells = ["-" if x is None else f"{100 * x:.1f} %" for x in chances]
+        click.echo(f"{name:<20} {cells[0]:>10} {cells[1]:>9} {cells[2]:>9} {cells[3]:>10} {tasks:>11.1f}")
+    shape = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}[looks.shape]
+    over = [f"{100 * chance:.1f} % by {n}" for n, chance in zip(looks.tasks, looked.stopped_by, strict=True)]
+    click.echo(f"\nOver: {', '.join(over)} tasks, which are the most it takes.")
+    watch = "harm watched after every task" if looks.watch else "no watch between them"
+    futility = f"futile below {100 * looks.futility:g} %" if looks.futility else "no stop for futility"
+    click.echo(f"{shape} looks, {watch}, {futility}.")
+    if looks.futility:
+        planned = planned_effect(looks, rule)
+        assumed = f"{100 * planned.gain:+.1f} pp at {100 * planned.discordance:.0f} % discordance"
+        click.echo(f"Futile: further looks would too seldom say INTERVENE with a gain of {assumed}.")
+
+
+def _looked_payload(
+    effect: Effect, rule: DecisionRule, looks: Looks, looked: LookedPower, single: Power
+) -> dict[str, object]:
+    return {
+        "format": "forbear-looked-power-1",
+        "gain": effect.gain,
+        "discordance": effect.discordance,
+        "rule": rule.to_dict(),
+        "looks": list(looks.tasks),
+        "shape": looks.shape,
+        "watched": looks.watch,
+        "futility": looks.futility,
+        "intervene": looked.intervene,
+        "forbear": looked.forbear,
+        "futile": looked.futile,
+        "undecided": looked.undecided,
+        "expected_tasks": looked.expected_tasks,
+        "most_tasks": looks.planned,
+        "over_by": list(looked.stopped_by),
+        "single_look": {
+            "tasks": single.tasks,
+            "intervene": single.intervene,
+            "forbear": single.forbear,
+            "undecided": single.undecided,
+            "method": single.method,
+        },
     }
 
 

@@ -14,10 +14,11 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 from forbear.errors import InvalidInput, JournalLocked, JournalUnwritable, PlanChanged
 from forbear.records.codec import (
@@ -32,6 +33,7 @@ from forbear.records.codec import (
 from forbear.records.model import JSON, Episode
 
 EXCLUSION_FORMAT = "forbear-exclusion-1"
+STOP_FORMAT = "forbear-stop-1"
 SYNC_INTERVAL_S = 0.1
 
 _CHECK = ',"check":"'
@@ -54,6 +56,21 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """An arm is over before its last task: final, so that it is written down when it is found."""
+
+    arm: str
+    tasks: int
+    """The first ones of the planned order are its evidence; what it ran beyond is kept and not used."""
+    reason: str
+    """`watch`, `decided`, `futile`, `last look`, or `with the others`."""
+
+
+Record: TypeAlias = Episode | Exclusion | Stop
+"""What a line holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalContent:
     """What a journal says."""
 
@@ -65,16 +82,35 @@ class JournalContent:
     rows: dict[tuple[str, int], list[Episode]]
     """By task id and seed: all that was written, broken ones included, in order."""
     exclusions: dict[EpisodeKey, Exclusion]
+    stops: dict[str, Stop] = field(default_factory=dict)
+    """By arm that is over before its last task."""
 
     def digest(self) -> str:
         """Returns the sha256 of what was found: outcomes and exclusions in the order of (task, seed, arm).
 
-        Seconds, broken attempts, causes and the order of lines are no part of it.
+        Seconds, broken attempts, causes and the order of lines are no part of it; nor is what an arm ran beyond its
+        stop, which depends on how many runs were under way.
         """
         digest = hashlib.sha256()
-        for key in sorted(self.episodes.keys() | self.exclusions.keys()):
+        used = self._used()
+        for key in sorted(key for key in self.episodes.keys() | self.exclusions.keys() if used(key)):
             digest.update(self._canonical_line(key).encode("ascii") + b"\n")
         return digest.hexdigest()
+
+    def _used(self) -> Callable[[EpisodeKey], bool]:
+        """Whether an episode is evidence: it lies before the stop of its arm, the baseline's before that of all."""
+        baseline, arms = self.plan.get("baseline"), self.plan.get("arms")
+        if not self.stops or not isinstance(baseline, dict) or not isinstance(arms, dict):
+            return lambda key: True
+        tasks = baseline.get("tasks")
+        place = (
+            {task[0]: n for n, task in enumerate(tasks) if isinstance(task, list)} if isinstance(tasks, list) else {}
+        )
+        last = {arm: stop.tasks for arm, stop in self.stops.items()}
+        alone = [name for name, arm in arms.items() if isinstance(arm, dict) and arm.get("kind") == "baseline"]
+        if all(arm in last for arm in arms if arm not in alone):
+            last |= dict.fromkeys(alone, max(last.values()))
+        return lambda key: key[2] not in last or place.get(key[0], 0) < last[key[2]]
 
     def _canonical_line(self, key: EpisodeKey) -> str:
         episode = self.episodes.get(key)
@@ -161,6 +197,7 @@ class Journal:
         started = read_record(self._plan_path.read_text(encoding="utf-8"), where=str(self._plan_path))
         if started.get("format") != plan.get("format"):
             raise _newer(str(self._plan_path), started.get("format"))
+        _refuse_growth(started, plan, self.directory)
         differences = list(_differences(started, json.loads(json.dumps(plan)), path=""))
         if differences:
             more = f" and {len(differences) - 4} more" if len(differences) > 4 else ""
@@ -194,7 +231,7 @@ class JournalWriter:
     ) -> None:
         self.close()
 
-    def append(self, *records: Episode | Exclusion) -> None:
+    def append(self, *records: Record) -> None:
         """Writes the records, all or none, and hands them to the operating system.
 
         Raises:
@@ -261,7 +298,7 @@ def _lock(descriptor: int, directory: Path) -> None:
         ) from None
 
 
-def _checked_line(record: Episode | Exclusion) -> bytes:
+def _checked_line(record: Record) -> bytes:
     if isinstance(record, Exclusion):
         text = json.dumps(
             {
@@ -271,6 +308,11 @@ def _checked_line(record: Episode | Exclusion) -> bytes:
                 "arm": record.arm,
                 "reason": record.reason,
             },
+            separators=(",", ":"),
+        )
+    elif isinstance(record, Stop):
+        text = json.dumps(
+            {"format": STOP_FORMAT, "arm": record.arm, "tasks": record.tasks, "reason": record.reason},
             separators=(",", ":"),
         )
     else:
@@ -306,9 +348,19 @@ def _content(plan: dict[str, JSON], raw: bytes, *, where: str) -> JournalContent
         elif kind == EXCLUSION_FORMAT:
             exclusion = _exclusion(read_record(text, where=here), where=here)
             content.exclusions[exclusion.key] = exclusion
+        elif kind == STOP_FORMAT:
+            stop = _stop(read_record(text, where=here), where=here)
+            content.stops[stop.arm] = stop
         else:
             raise _newer(here, kind)
     return content
+
+
+def _stop(record: dict[str, JSON], *, where: str) -> Stop:
+    arm, tasks, reason = (record.get(key) for key in ("arm", "tasks", "reason"))
+    if isinstance(arm, str) and isinstance(tasks, int) and isinstance(reason, str):
+        return Stop(arm=arm, tasks=tasks, reason=reason)
+    raise InvalidInput(f"{where}: a stop needs the texts 'arm' and 'reason' and the number 'tasks'.")
 
 
 def _exclusion(record: dict[str, JSON], *, where: str) -> Exclusion:
@@ -323,6 +375,24 @@ def _newer(where: str, kind: JSON) -> InvalidInput:
         f"{where}: this version of forbear does not know the format {kind!r:.60}. Read it with the version that wrote "
         "it, or a newer one."
     )
+
+
+def _refuse_growth(started: Mapping[str, JSON], plan: Mapping[str, JSON], directory: Path) -> None:
+    """Says why a pilot may not simply go on with more tasks."""
+    before, now = ({task[0] for task in _tasks(one) if isinstance(task, list)} for one in (started, plan))
+    if before < now:
+        raise PlanChanged(
+            f"{directory}: it has grown: {len(before)} tasks were planned, now there are {len(now)}. Adding tasks and "
+            "deciding again makes false verdicts: testing at 50, then 100, then 200 tasks, each at .05, deploys a "
+            "useless arm 9.8 % of the time. Go back to the plan, whose declared looks may be taken, or start a fresh "
+            "pilot in another journal."
+        )
+
+
+def _tasks(plan: Mapping[str, JSON]) -> list[JSON]:
+    baseline = plan.get("baseline")
+    tasks = baseline.get("tasks") if isinstance(baseline, dict) else None
+    return tasks if isinstance(tasks, list) else []
 
 
 def _differences(before: JSON, now: JSON, *, path: str) -> Iterable[str]:
@@ -342,4 +412,6 @@ def _differences(before: JSON, now: JSON, *, path: str) -> Iterable[str]:
 
 
 def _brief(value: JSON) -> str:
-    return f"a list of {len(value)}" if isinstance(value, list) else f"{value!r:.60}"
+    if isinstance(value, list) and (len(value) > 8 or any(isinstance(one, list | dict) for one in value)):
+        return f"a list of {len(value)}"
+    return f"{value!r:.60}"

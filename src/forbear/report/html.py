@@ -4,11 +4,12 @@ Whatever agents, worlds and files said is escaped by the template engine and bou
 """
 
 import functools
+from typing import TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from forbear.errors import shown
-from forbear.report.pilot_view import PilotView
+from forbear.report.pilot_view import PathView, PilotView
 from forbear.report.view import ArmView
 from forbear.stats.verdict import points
 
@@ -34,6 +35,7 @@ def _environment() -> Environment:
         # Line breaks are fine in a page; `shown` would mark them as what cannot be printed.
         "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
         "gain_chart": _gain_chart,
+        "path_chart": _path_chart,
     }
     return environment
 
@@ -63,3 +65,55 @@ def _gain_chart(arm: ArmView) -> dict[str, float | list[tuple[float, str]]]:
         "value": x(estimate),
         "marks": [(x(value), name) for value, name in marks.items()],
     }
+
+
+_WIDTH, _HEIGHT, _LEFT, _TOP = 640, 240, 52, 12
+
+
+class PathChart(TypedDict):
+    """Coordinates of a path's picture, 640 wide and 240 high."""
+
+    band: str
+    gain: str
+    zero: float
+    labels: list[tuple[float, str]]
+    """Heights of the axis, and what is written there."""
+    ticks: list[tuple[float, int]]
+    """Positions of the planned looks, and their tasks."""
+    looks: list[dict[str, float]]
+    end: tuple[float, float]
+
+
+def _path_chart(path: PathView) -> PathChart | None:
+    """Where to draw a path; None where there is nothing to draw."""
+    way = path["points"]
+    if not way:
+        return None
+    # From the fifth task on: before, the sequence fills the picture and says nothing.
+    way = way[min(4, len(way) - 1) :]
+    shown = [abs(point[key]) for point in way for key in ("low", "high")]
+    shown += [abs(look[key]) for look in path["looks"] for key in ("intervene_from", "forbear_to")]
+    reach = max(0.05, min(1.0, sorted(shown)[int(0.9 * (len(shown) - 1))]))
+
+    def x(tasks: float) -> float:
+        return round(_LEFT + (_WIDTH - _LEFT - 12) * tasks / path["planned"], 1)
+
+    def y(gain: float) -> float:
+        inside = max(-reach, min(reach, gain))
+        return round(_TOP + (_HEIGHT - 2 * _TOP - 16) * (1 - inside / reach) / 2, 1)
+
+    upper = [f"{x(point['tasks'])},{y(point['high'])}" for point in way]
+    lower = [f"{x(point['tasks'])},{y(point['low'])}" for point in reversed(way)]
+    known = [(x(point["tasks"]), y(point["gain"])) for point in way if point["gain"] is not None]
+    return PathChart(
+        band=" ".join(upper + lower),
+        gain=" ".join(f"{across},{down}" for across, down in known),
+        zero=y(0.0),
+        labels=[(y(gain), points(gain)) for gain in (reach, reach / 2, 0.0, -reach / 2, -reach)],
+        ticks=[(x(tasks), tasks) for tasks in path["looks_planned"]],
+        looks=[
+            {"x": x(look["tasks"]), "go": y(look["intervene_from"]), "stop": y(look["forbear_to"])}
+            for look in path["looks"]
+        ],
+        end=known[-1] if known else (x(0), y(0.0)),
+    )

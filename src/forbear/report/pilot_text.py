@@ -7,10 +7,14 @@ from rich.text import Text
 
 from forbear.errors import shown
 from forbear.records.journal import JournalContent
-from forbear.report.pilot_view import PilotView, describe_arm
+from forbear.report.pilot_view import PathView, PilotView, describe_arm
 from forbear.report.text import decision_text, plain_console, printed
 from forbear.report.view import FORMAT, DecisionView
+from forbear.runner.course import course_in
 from forbear.runner.plan import FrozenPlan
+from forbear.stats.looks import MOST_EXACT_TASKS
+from forbear.stats.power import Effect
+from forbear.stats.stopping import looked_power, planned_effect
 
 _SHOWN = ("auroc", "average_precision", "calibration_error")
 """Critic metrics for the terminal; the HTML report has them all."""
@@ -29,6 +33,12 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
     )
     console = plain_console(width=width, color=color)
     console.print()
+    for arm in view["arms"]:
+        console.print(Text(f"The path of {shown(arm['decision']['arm'], limit=40)}", style="bold"))
+        if arm["path"]["looks"]:
+            console.print(_path(arm["path"]))
+        console.print(Text(arm["path"]["ended"]))
+        console.print()
     console.print(Text("The critic offline, its arms online", style="bold"))
     console.print(_critics(view))
     console.print()
@@ -41,7 +51,34 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
             f"common took {view['calls_paid']:,} ({_percent(saved / max(view['calls_alone'], 1))} saved)."
         )
     )
+    if view["unused"]:
+        text = "1 episode lies" if len(view["unused"]) == 1 else f"{len(view['unused'])} episodes lie"
+        console.print(Text(f"{text} beyond the end of an arm: kept in the journal, not used."))
     return decision_text(decision, width=width, color=color) + printed(console)
+
+
+def _path(path: PathView) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    sequence = f"{100 * path['confidence']:.4g} % sequence"
+    for heading in ("tasks", "recovered", "disrupted", "gain", sequence, "FORBEAR to", "INTERVENE from"):
+        table.add_column(heading, justify="right")
+    points = {point["tasks"]: point for point in path["points"]}
+    for look in path["looks"]:
+        point = points[look["tasks"]]
+        table.add_row(
+            str(look["tasks"]),
+            f"{look['recovered']:g}",
+            f"{look['disrupted']:g}",
+            _points(look["gain"]),
+            f"{_points(point['low'])} to {_points(point['high'])}",
+            _points(look["forbear_to"]),
+            _points(look["intervene_from"]),
+        )
+    return table
+
+
+def _points(gain: float) -> str:
+    return f"{round(100 * gain, 1) + 0.0:+.1f}"
 
 
 def _critics(view: PilotView) -> Table:
@@ -87,8 +124,8 @@ def _percent(fraction: float | None) -> str:
 
 
 def plan_text(frozen: FrozenPlan) -> str:
-    """What a plan will do, and the most it can cost."""
-    plan = frozen.plan
+    """What a plan will do, and what it can cost."""
+    plan, looks = frozen.plan, frozen.looks
     cells, steps = len(plan.tasks) * len(plan.seeds), plan.max_steps
     # An intervention costs one proposal more than the steps of the budget.
     more = sum(cells * (steps + (arm.policy.budget if arm.policy is not None else 0)) for arm in frozen.arms[1:])
@@ -98,24 +135,56 @@ def plan_text(frozen: FrozenPlan) -> str:
         *(f"  {shown(arm.name, limit=30)}: {shown(describe_arm(arm), limit=400)}" for arm in frozen.arms),
         f"agent calls: at most {cells * steps:,} for the baseline, and {more:,} for all arms together, each of which "
         "pays only from where it first acts",
-        f"plan {frozen.digest[:12]}",
+        f"looks at {', '.join(map(str, looks.tasks))} tasks"
+        + (", watched for harm after every task" if looks.watch else ""),
     ]
     console = plain_console(width=80, color=False)
     for line in lines:
         console.print(Text(line))
+    if looks.planned <= MOST_EXACT_TASKS and len(plan.seeds) == 1:
+        console.print(_expected(frozen, calls=cells * steps + more))
+        text = "Worst case: all tasks. An arm by itself; several end with the last of them, and share alpha."
+        console.print(Text(text))
+    console.print(Text(f"plan {frozen.digest[:12]}"))
     return printed(console)
+
+
+def _expected(frozen: FrozenPlan, *, calls: int) -> Table:
+    """What the looks would do with one arm under a few truths."""
+    rule, looks = frozen.plan.rule, frozen.looks
+    planned = planned_effect(looks, rule)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("if the gain is", "INTERVENE", "FORBEAR", "futile", "undecided", "tasks", "calls, at most"):
+        table.add_column(heading, justify="right")
+    for gain in sorted({-0.1, 0.0, planned.gain, 0.1}):
+        effect = Effect(gain=gain, discordance=max(planned.discordance, abs(gain)))
+        found = looked_power(effect, looks=looks, rule=rule)
+        table.add_row(
+            f"{_points(gain)} pp",
+            *(f"{100 * p:.0f} %" for p in (found.intervene, found.forbear, found.futile, found.undecided)),
+            f"{found.expected_tasks:.0f}",
+            f"{calls * found.expected_tasks / looks.planned:,.0f}",
+        )
+    return table
 
 
 def status_text(frozen: FrozenPlan, content: JournalContent, *, journal: str) -> str:
     """How far a pilot is."""
     plan, rows = frozen.plan, []
+    planned = len(plan.tasks) * len(plan.seeds)
     if content.plan != json.loads(json.dumps(frozen.record)):
         rows.append("the journal was started under another plan than this file's")
-    planned = len(plan.tasks) * len(plan.seeds)
+    else:
+        course = course_in(frozen, content)
+        following = next((n for n in frozen.looks.tasks if n > course.tasks), None)
+        then = "over" if course.over else f"next look at {following}"
+        rows.append(f"evidence: the first {course.tasks} of {len(plan.tasks)} tasks; {then}")
     for arm in frozen.arms:
         done = sum(key[2] == arm.name for key in content.episodes)
         excluded = sum(key[2] == arm.name for key in content.exclusions)
         rest = f", {excluded} without outcome" if excluded else ""
+        stop = content.stops.get(arm.name)
+        rest += f"; ended after {stop.tasks} tasks ({shown(stop.reason)})" if stop is not None else ""
         rows.append(f"{shown(arm.name, limit=30)}: {done} of {planned} episodes{rest}")
     rows.append(f"journal: {shown(journal, limit=200)}")
     return "".join(f"{row}\n" for row in rows)

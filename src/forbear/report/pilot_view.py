@@ -5,10 +5,14 @@ from collections.abc import Iterable
 from typing import TypedDict
 
 from forbear.policy import Arm
+from forbear.records.journal import Stop
 from forbear.records.model import Episode, Step
 from forbear.report.view import ArmView, arm_view
+from forbear.runner.course import WITH_THE_OTHERS
 from forbear.runner.evidence import Evidence
 from forbear.runner.result import ArmResult, PilotResult
+from forbear.stats.stopping import planned_effect
+from forbear.stats.verdict import points
 
 FORMAT = "forbear-pilot-view-1"
 
@@ -18,6 +22,8 @@ ESTIMAND = (
 MOST_FORKS = 40
 """Tasks shown side by side, by arm; more make a page that nobody reads."""
 MOST_STEPS = 40
+MOST_POINTS = 400
+"""Of a path; more would not be told apart in a picture."""
 
 
 class CriticRow(TypedDict):
@@ -85,10 +91,49 @@ class ForkView(TypedDict):
     treated: SideView
 
 
+class PointView(TypedDict):
+    """The gain of the counts after so many tasks, in its confidence sequence."""
+
+    tasks: int
+    gain: float | None
+    low: float
+    high: float
+
+
+class LookView(TypedDict):
+    """One look that was taken."""
+
+    number: int
+    tasks: int
+    recovered: float
+    disrupted: float
+    gain: float
+    low: float
+    high: float
+    intervene_from: float
+    forbear_to: float
+
+
+class PathView(TypedDict):
+    """How an arm came to where it is."""
+
+    planned: int
+    looks_planned: list[int]
+    confidence: float
+    """Of the sequence, two-sided."""
+    points: list[PointView]
+    looks: list[LookView]
+    ended: str
+    """Where it ended and why, or what comes next, as a sentence."""
+    reason: str | None
+    """`watch`, `decided`, `futile`, `last look`; None while it is not over."""
+
+
 class TreatedView(TypedDict):
     """One treated arm."""
 
     decision: ArmView
+    path: PathView
     description: str
     is_control: bool
     oracle_gain: float | None
@@ -107,8 +152,13 @@ class PilotView(TypedDict):
     plan_digest: str
     journal: str
     tasks: int
+    """That count: to the end of the last arm."""
+    planned: int
     seeds: int
     design: str
+    over: bool
+    unused: list[tuple[str, int, str]]
+    """Task, seed and arm of episodes beyond a stop: kept, but no evidence."""
     estimand: str
     baseline_success: float | None
     arms: list[TreatedView]
@@ -134,9 +184,12 @@ def pilot_view(result: PilotResult, evidence: Evidence, *, title: str, journal: 
         title=title,
         plan_digest=result.plan_digest,
         journal=journal,
-        tasks=len(frozen.plan.tasks),
+        tasks=result.course.tasks_of(baseline),
+        planned=len(frozen.plan.tasks),
         seeds=len(frozen.plan.seeds),
         design=result.design,
+        over=result.course.over,
+        unused=list(result.unused),
         estimand=ESTIMAND,
         baseline_success=_share(result.arms[baseline].successes, result.arms[baseline].episodes),
         arms=[_treated(arm, baseline, result, evidence) for arm in frozen.arms[1:]],
@@ -174,6 +227,7 @@ def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -
         decision["next"] = []
     return TreatedView(
         decision=decision,
+        path=_path(arm.name, result, evidence),
         description=describe_arm(arm),
         is_control=is_control,
         oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
@@ -185,6 +239,65 @@ def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -
         ],
         forks_left_out=max(0, len(changed) - MOST_FORKS),
     )
+
+
+def _path(arm: str, result: PilotResult, evidence: Evidence) -> PathView:
+    path, looks, stop = evidence.paths.get(arm), result.frozen.looks, result.course.stops.get(arm)
+    way: list[PointView] = []
+    taken: list[LookView] = []
+    if path is not None:
+        step = max(1, path.tasks // MOST_POINTS)
+        shown = sorted({*range(step - 1, path.tasks, step), *(look.tasks - 1 for look in path.looks), path.tasks - 1})
+        way = [
+            PointView(
+                tasks=at + 1,
+                gain=path.gains[at],
+                low=path.low[at],
+                high=path.high[at],
+            )
+            for at in shown
+        ]
+        taken = [
+            LookView(
+                number=look.number,
+                tasks=look.tasks,
+                recovered=look.recovered,
+                disrupted=look.disrupted,
+                gain=look.gain,
+                low=look.interval.low,
+                high=look.interval.high,
+                intervene_from=look.intervene_from,
+                forbear_to=look.forbear_to,
+            )
+            for look in path.looks
+        ]
+    return PathView(
+        planned=looks.planned,
+        looks_planned=list(looks.tasks),
+        confidence=round(1 - 2 * result.frozen.plan.rule.alpha, 12),
+        points=way,
+        looks=taken,
+        ended=_ended(stop, result),
+        reason=None if stop is None else stop.reason,
+    )
+
+
+def _ended(stop: Stop | None, result: PilotResult) -> str:
+    looks, rule, course = result.frozen.looks, result.frozen.plan.rule, result.course
+    if stop is None:
+        following = next((n for n in looks.tasks if n > course.tasks), None)
+        return "Run to the end." if following is None else f"Not over: the next look is at {following} tasks."
+    number = looks.tasks.index(stop.tasks) + 1 if stop.tasks in looks.tasks else None
+    at = f"at look {number} of {len(looks.tasks)}, after {stop.tasks} tasks" if number else f"after {stop.tasks} tasks"
+    effect = planned_effect(looks, rule)
+    return {
+        "watch": f"The watch ended it {at}: by then a gain of {points(rule.worthwhile)} or more was rejected.",
+        "decided": f"Decided {at}.",
+        "futile": f"Ended as futile {at}: even with a gain of {points(effect.gain)} (and {effect.discordance:.0%} of "
+        f"pairs differing) a later look would say INTERVENE in less than {looks.futility:.0%} of pilots.",
+        "last look": f"Not decided {at}, the last one.",
+        WITH_THE_OTHERS: f"Ended with the other arms {at}.",
+    }.get(stop.reason, f"Ended {at}.")
 
 
 def _changed(episodes: Iterable[Episode], *, baseline: str, treated: str) -> Iterable[tuple[Episode, Episode]]:
@@ -273,6 +386,7 @@ def pilot_json(view: PilotView, result: PilotResult, evidence: Evidence, *, repo
         for name, report in evidence.critics.items()
         if report is not None
     }
+    paths = {arm["decision"]["arm"]: arm["path"] for arm in view["arms"]}
     baseline, *treated = result.arms.values()
     payload = {
         "format": "forbear-pilot-1",
@@ -280,6 +394,10 @@ def pilot_json(view: PilotView, result: PilotResult, evidence: Evidence, *, repo
         "journal": view["journal"],
         "report": report,
         "tasks": view["tasks"],
+        "planned_tasks": view["planned"],
+        "over": view["over"],
+        "looks": result.frozen.looks.to_dict(),
+        "unused": [{"task": task, "seed": seed, "arm": arm} for task, seed, arm in view["unused"]],
         "seeds": view["seeds"],
         "design": view["design"],
         "critic": next(iter(critics.values()), None),
@@ -293,6 +411,7 @@ def pilot_json(view: PilotView, result: PilotResult, evidence: Evidence, *, repo
         "arms": {
             arm.name: {
                 "verdict": evidence.verdicts[arm.name].to_dict(),
+                "path": paths[arm.name],
                 "agent_calls": arm.agent_calls,
                 "new_calls": arm.new_agent_calls,
                 "interventions_per_episode": costs[arm.name]["interventions_per_episode"],

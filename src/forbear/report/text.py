@@ -137,6 +137,7 @@ def _how(arm: ArmView) -> list[str]:
         f"INTERVENE rejects a gain of {_points(arm['margin'])} or less at {arm['alpha']:g}: here {gain}.",
         f"FORBEAR rejects a gain of {_points(arm['worthwhile'])} or more at {arm['harm_alpha']:g}: here {worthwhile}.",
         f"Method: {arm['method']}.",
+        *arm["design"],
     ]
 
 

@@ -50,6 +50,7 @@ class ArmView(TypedDict):
     p_value_gain: float | None
     p_value_worthwhile: float | None
     method: str
+    design: list[str]
     margin: float
     worthwhile: float
     alpha: float
@@ -113,11 +114,13 @@ def arm_view(name: str, verdict: Verdict) -> ArmView:
         p_value_gain=verdict.p_value_gain,
         p_value_worthwhile=verdict.p_value_worthwhile,
         method=verdict.method,
+        design=_design(verdict),
         margin=verdict.rule.margin,
         worthwhile=verdict.rule.worthwhile,
         alpha=verdict.rule.alpha,
         harm_alpha=verdict.rule.harm_alpha,
-        reasons=[remark.text for remark in verdict.reasons],
+        # Where to go on is said under "Next".
+        reasons=[remark.text for remark in verdict.reasons if remark.code != "next_look"],
         cautions=[remark.text for remark in verdict.cautions],
         next=_next(verdict),
     )
@@ -162,6 +165,8 @@ def _headline(verdict: Verdict) -> str:
     codes = {remark.code for remark in verdict.reasons}
     if verdict.recommendation is Recommendation.INTERVENE:
         text = "the intervention helps; switch it on as it was piloted."
+    elif _goes_on(verdict):
+        text = "this pilot cannot tell yet; leave the intervention off."
     elif verdict.recommendation is Recommendation.UNDECIDED:
         text = "this pilot cannot tell; leave the intervention off."
     elif verdict.harmful:
@@ -181,6 +186,44 @@ def _next(verdict: Verdict) -> list[str]:
         ]
     if verdict.recommendation is Recommendation.FORBEAR:
         return ["A changed intervention is a new question: pilot it afresh, best on new tasks."]
+    look = verdict.look or {}
+    if look.get("anytime"):
+        return ["Go on: add tasks in the planned order and ask again, as often as you like; the error rates hold."]
+    if _goes_on(verdict):
+        return [f"The next declared look is at {look['next']:,} tasks: decide again with exactly those, not before."]
+    if look and not verdict.futile:
+        return [
+            "This was the last declared look: more tasks and another decision would raise the false-go rate. To find "
+            "out, run a new pilot, or one that may be looked at whenever you like (forbear decide --anytime).",
+        ]
     return [
         "To find out, run a new pilot. Adding tasks to this one and deciding again raises the false-go rate.",
     ]
+
+
+def _goes_on(verdict: Verdict) -> bool:
+    """Whether deciding again on more tasks was declared, or needs not be."""
+    look = verdict.look
+    if verdict.recommendation is not Recommendation.UNDECIDED or look is None or verdict.futile:
+        return False
+    return bool(look.get("anytime")) or look.get("next") is not None
+
+
+def _design(verdict: Verdict) -> list[str]:
+    """How often was looked, and that the numbers allow for it."""
+    look = verdict.look
+    if look is None:
+        return []
+    if look.get("anytime"):
+        return ["The p-values and intervals hold at any time, however often one looks."]
+    if look["of"] == 1:
+        return [f"The one look that was declared, at {look['tasks']:,} tasks."] if look["number"] else []
+    where = f"Look {look['number']} of {look['of']}, at {look['tasks']:,} tasks"
+    if look["number"] is None:
+        where = f"Between two looks, after {look['tasks']:,} tasks"
+    boundary, statistic = look.get("boundary"), look.get("statistic")
+    if isinstance(boundary, float):
+        alone = " for one arm" if any(caution.code == "several_arms" for caution in verdict.cautions) else ""
+        where += f": INTERVENE needs z >= {boundary:.2f} here{alone}"
+        where += f", z = {statistic:.2f}" if isinstance(statistic, float) else ""
+    return [f"{where}.", "The p-values and intervals are sequential: they hold for all looks together."]

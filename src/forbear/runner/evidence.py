@@ -7,17 +7,19 @@ import numpy as np
 
 from forbear.critics.metrics import CriticReport, Judgements, evaluate_critic
 from forbear.errors import ProviderError, shown
-from forbear.interventions.placebo import Placebo
 from forbear.pairing import Pairing, pair_episodes
 from forbear.policy import Arm
 from forbear.records.model import Episode
+from forbear.runner.plan import is_control
 from forbear.runner.result import CASCADE, ArmResult, PilotResult
 from forbear.stats.ceilings import Ceilings, ceilings
 from forbear.stats.churn import Churn, churn_of, net_of_churn
 from forbear.stats.clustered import ClusteredOutcomes
-from forbear.stats.decision import decide, decide_arms
+from forbear.stats.decision import decide_arms
 from forbear.stats.paired import PairedOutcomes
+from forbear.stats.path import Path, path_of
 from forbear.stats.resample import Best, best_of
+from forbear.stats.sequential import SequentialOutcomes
 from forbear.stats.verdict import Remark, Verdict, points
 
 EARLY_STEPS = 2
@@ -37,13 +39,10 @@ class Evidence:
     controls: frozenset[str]
     ceilings: Mapping[str, Ceilings]
     """By treated arm with paired seeds: what an intervention that never disrupted would have gained."""
+    paths: Mapping[str, Path]
+    """By treated arm: how it came to its verdict."""
     critics: Mapping[str, CriticReport | None]
     """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none."""
-
-
-def is_control(arm: Arm) -> bool:
-    """Whether an arm is there to measure churn, not to be deployed."""
-    return arm.is_rerun or (arm.policy is not None and isinstance(arm.policy.intervention, Placebo))
 
 
 def evidence_of(result: PilotResult) -> Evidence:
@@ -62,9 +61,15 @@ def evidence_of(result: PilotResult) -> Evidence:
             )
     baseline, treated = frozen.arms[0], frozen.arms[1:]
     controls = frozenset(arm.name for arm in treated if is_control(arm))
+    # An arm that ended early is compared with the baseline on its own tasks.
+    planned = result.course.schedule.tasks
+    tasks = {arm.name: frozenset(planned[: result.course.tasks_of(arm.name)]) for arm in treated}
     pairings = {
         arm.name: pair_episodes(
-            result.episodes.values(), baseline=baseline.name, treated=arm.name, without_outcome=result.exclusions
+            (e for e in result.episodes.values() if e.task.id in tasks[arm.name]),
+            baseline=baseline.name,
+            treated=arm.name,
+            without_outcome=(key for key in result.exclusions if key[0] in tasks[arm.name]),
         )
         for arm in treated
     }
@@ -88,19 +93,17 @@ def evidence_of(result: PilotResult) -> Evidence:
         for arm in treated
     }
     rule, verdicts = frozen.plan.rule, dict[str, Verdict]()
-    candidates = [arm.name for arm in treated if arm.name not in controls]
-    if candidates:
+    known = {arm.name: result.course.outcomes(arm.name) for arm in treated}
+    families = [[name] for name in controls]
+    if candidates := [arm.name for arm in treated if arm.name not in controls]:
+        families.append(candidates)
+    for family in families:
         verdicts |= decide_arms(
-            {name: pairings[name].pairs for name in candidates},
+            {name: _some(known[name][0]) for name in family},
             rule,
-            missing={name: pairings[name].missing for name in candidates},
-            excluded={name: pairings[name].excluded for name in candidates},
-            cautions={name: cautions[name] for name in candidates},
-        )
-    for name in controls:
-        pairing = pairings[name]
-        verdicts[name] = decide(
-            pairing.pairs, rule, missing=pairing.missing, excluded=pairing.excluded, cautions=cautions[name]
+            missing={name: known[name][1] for name in family},
+            excluded={name: pairings[name].excluded for name in family},
+            cautions={name: cautions[name] for name in family},
         )
     episodes = [episode for episode in result.episodes.values() if episode.arm == baseline.name]
     return Evidence(
@@ -111,8 +114,18 @@ def evidence_of(result: PilotResult) -> Evidence:
             for name, pairing in pairings.items()
             if isinstance(pairing.pairs, PairedOutcomes) or pairing.pairs.paired_seeds
         },
+        paths={
+            name: path
+            for name, (outcomes, _) in known.items()
+            if outcomes is not None and (path := path_of(outcomes, rule)) is not None
+        },
         critics={name: _critic_report(episodes, name) for name in frozen.critics},
     )
+
+
+def _some(outcomes: SequentialOutcomes | None) -> SequentialOutcomes:
+    assert outcomes is not None, "pairing would have refused an arm without a pair"
+    return outcomes
 
 
 def _own_churn(result: PilotResult) -> Churn | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from forbear.errors import InvalidInput, ProviderError
@@ -12,6 +12,7 @@ from forbear.records.codec import EpisodeKey
 from forbear.records.journal import Exclusion, Journal, JournalWriter
 from forbear.records.model import Episode, Task
 from forbear.runner.cell import Cell
+from forbear.runner.course import Course, Schedule
 from forbear.runner.episode import ForkCheck, run_episode
 from forbear.runner.memo import Memo, share
 from forbear.runner.plan import FrozenPlan, PilotPlan, freeze
@@ -27,9 +28,10 @@ async def run_pilot(
     concurrency: int = 16,
     retries: int = 2,
     outage_after: int = 20,
+    until_look: int | None = None,
     on_episode: Callable[[Episode], None] | None = None,
 ) -> PilotResult:
-    """Runs what the journal does not hold yet; with nothing left to run it only counts.
+    """Runs what the journal does not hold yet, look by look until every arm is over; then it only counts.
 
     Args:
         plan: Tasks, arms and conditions; has to be the one that the journal was started with.
@@ -37,6 +39,7 @@ async def run_pilot(
         concurrency: Tasks under way at a time; changes nothing in what is found.
         retries: How often an episode that the outside world broke is tried again, after all others.
         outage_after: The pilot stops when the first so many tasks in a row break.
+        until_look: Go no further than this declared look, counted from 1; omitted: to the last, if need be.
         on_episode: Called with each episode that has just been written.
 
     Returns:
@@ -53,13 +56,16 @@ async def run_pilot(
     if concurrency < 1 or retries < 0 or outage_after < 1:
         raise InvalidInput("concurrency and outage_after must be at least 1, retries at least 0.")
     frozen = freeze(plan)
+    looks = frozen.looks.tasks
+    if until_look is not None and not 1 <= until_look <= len(looks):
+        raise InvalidInput(f"the plan declares {len(looks)} looks, got until_look = {until_look!r:.60}.")
     with journal.writing(frozen.record) as writer:
         pilot = _Pilot(frozen, writer, retries=retries, outage_after=outage_after, on_episode=on_episode)
         try:
-            await pilot.run(concurrency)
+            await pilot.run(concurrency, looks=looks[:until_look])
         except BaseExceptionGroup as group:
             raise _first(group) from None
-        return result_of(frozen, episodes=pilot.episodes, exclusions=pilot.exclusions)
+        return result_of(frozen, pilot.course, episodes=pilot.episodes, exclusions=pilot.exclusions)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -72,6 +78,8 @@ class _Row:
     """One task under one seed, with all its arms."""
 
     task: Task
+    place: int
+    """Of the task in the planned order, from 0 on."""
     seed: int
     written: list[Episode]
     """Its episodes so far, broken ones included, in the order in which they were run."""
@@ -105,31 +113,55 @@ class _Pilot:
         self.broken = Counter(writer.content.broken)
         self.broken_in_a_row = 0
         self.round = 0
+        self.course = Course(Schedule.of(frozen), self._success, stops=writer.content.stops)
+        self._advance()
 
-    async def run(self, concurrency: int) -> None:
-        plan, written = self.frozen.plan, self.writer.content.rows
-        rows = [_Row(task, seed, written.get((task.id, seed), [])) for task in plan.tasks for seed in plan.seeds]
-        while rows := [row for row in rows if self._left(row)]:
-            todo = iter(rows)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(concurrency, len(rows))):
-                    group.create_task(self._work(todo))
-            self.round += 1
+    async def run(self, concurrency: int, *, looks: Sequence[int]) -> None:
+        """Runs up to each look before any task behind it is begun: what a stop would save is never paid for."""
+        plan, written, start = self.frozen.plan, self.writer.content.rows, 0
+        for look in looks:
+            rows = [
+                _Row(plan.tasks[place], place, seed, written.get((plan.tasks[place].id, seed), []))
+                for place in range(start, look)
+                for seed in plan.seeds
+            ]
+            start, self.round = look, 0
+            while rows := [row for row in rows if self._left(row)]:
+                todo = iter(rows)
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(concurrency, len(rows))):
+                        group.create_task(self._work(todo))
+                self.round += 1
 
     async def _work(self, todo: Iterator[_Row]) -> None:
         for row in todo:
             for arm in self._left(row):
                 # What broke once is tried again in round 1, after all others, also by a process that resumes.
-                if self.broken[row.key(arm)] <= self.round:
+                if self.broken[row.key(arm)] <= self.round and self.course.wants(arm.name, row.place):
                     await self._run_arm(row, arm)
             self._write(row)
             if not self._left(row):
                 row.memos.clear()
+                self._advance()
 
     def _left(self, row: _Row) -> list[Arm]:
         return [
-            arm for arm in self.frozen.arms if row.key(arm) not in self.episodes and row.key(arm) not in self.exclusions
+            arm
+            for arm in self.frozen.arms
+            if row.key(arm) not in self.episodes
+            and row.key(arm) not in self.exclusions
+            and self.course.wants(arm.name, row.place)
         ]
+
+    def _success(self, key: EpisodeKey) -> bool | None:
+        return None if key in self.exclusions else self.episodes[key].success
+
+    def _advance(self) -> None:
+        """Takes in what has become complete, and writes down which arms it ends."""
+        for stop in self.course.advance():
+            logger.info("arm %r is over after %d tasks: %s", stop.arm, stop.tasks, stop.reason)
+            if stop.tasks < len(self.frozen.plan.tasks) and stop.arm not in self.writer.content.stops:
+                self.writer.append(stop)
 
     async def _run_arm(self, row: _Row, arm: Arm) -> None:
         cell = self.frozen.cell(row.task, row.seed, arm)

@@ -1,17 +1,19 @@
 """What a pilot will do, frozen and hashed before its first episode."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from forbear.draw import derived_seed
 from forbear.errors import InvalidInput, described
+from forbear.interventions.placebo import Placebo
 from forbear.policy import Arm, critic_name
 from forbear.protocols import Agent, Critic, Environment, Restorable
 from forbear.records.codec import canonical_json, config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
 from forbear.stats.clustered import MIN_CLUSTERS
+from forbear.stats.looks import Looks
 from forbear.stats.rule import DecisionRule
 
 PLAN_FORMAT = "forbear-plan-1"
@@ -30,7 +32,7 @@ class PilotPlan:
     """
 
     tasks: Sequence[Task]
-    """In the order in which they are run and their evidence is used."""
+    """In any order: they are run, and used as evidence, in a random one that `order_seed` and their ids decide."""
     agent: Callable[[], Agent]
     """Makes the agent of one episode."""
     environment: Callable[[], Environment]
@@ -39,6 +41,11 @@ class PilotPlan:
     """One of them `Arm.baseline()`."""
     rule: DecisionRule = DecisionRule()
     """What counts as a gain, and how sure to be."""
+    looks: Looks | Sequence[int] | None = None
+    """After how many tasks the pilot may stop, and how it is watched; the last look is at all tasks. None: `Looks`'
+    default for this many, 50, 100, 150 and 200 of 200."""
+    order_seed: int = 0
+    """Another one puts the tasks in another order."""
     seeds: Sequence[int] = (42,)
     max_steps: int = 15
     """Steps that an episode may execute, undone ones and charged rollbacks included."""
@@ -74,6 +81,9 @@ class PilotPlan:
             raise InvalidInput(f"design must be 'auto', 'coupled' or 'independent', got {self.design!r:.60}.")
         if not isinstance(self.rule, DecisionRule):
             raise InvalidInput(f"rule must be a DecisionRule, got {described(self.rule)}.")
+        if not isinstance(self.order_seed, int) or isinstance(self.order_seed, bool):
+            raise InvalidInput(f"order_seed must be a whole number, got {self.order_seed!r:.60}.")
+        _looks_of(self)
         for name in ("critic_deadline_s", "call_deadline_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} must be a number of seconds above 0, got {getattr(self, name)!r:.60}.")
@@ -84,6 +94,8 @@ class FrozenPlan:
     """A plan whose parts were made once and asked for their configs."""
 
     plan: PilotPlan
+    """With its tasks in the planned order."""
+    looks: Looks
     design: Design
     arms: tuple[Arm, ...]
     """The baseline first; with a rerun where the design is independent."""
@@ -128,6 +140,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     Raises:
         InvalidInput: The design asks for more than the world can do, or a config is not JSON.
     """
+    plan, looks = replace(plan, tasks=_ordered(plan)), _looks_of(plan)
     agent, environment = plan.agent(), plan.environment()
     _require_methods(agent, "agent", ("act", "config"))
     _require_methods(environment, "environment", ("reset", "step", "config"))
@@ -161,18 +174,60 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     )
     return FrozenPlan(
         plan=plan,
+        looks=looks,
         design=design,
         arms=tuple(arms),
         critics=critics,
         conditions=conditions,
         can_go_back=can_go_back,
         needs_snapshots=design == "coupled" and (conditions.agent_remembers or not environment.replay_safe),
-        record=_record(plan, design, arms, critics, agent, environment),
+        record=_record(plan, looks, design, arms, critics, agent, environment),
     )
+
+
+def is_control(arm: Arm) -> bool:
+    """Whether an arm is there to measure churn, not to be deployed."""
+    return arm.is_rerun or (arm.policy is not None and isinstance(arm.policy.intervention, Placebo))
+
+
+def _ordered(plan: PilotPlan) -> tuple[Task, ...]:
+    """The tasks in the planned order: random, the same on every machine, and clusters in one piece."""
+
+    def place(name: str) -> str:
+        return config_digest(["order", plan.order_seed, name])
+
+    return tuple(sorted(plan.tasks, key=lambda task: (place(task.cluster or task.id), place(task.id))))
+
+
+def _looks_of(plan: PilotPlan) -> Looks:
+    count, looks, ordered = len(plan.tasks), plan.looks, _ordered(plan)
+    clustered = any(task.cluster for task in plan.tasks)
+    if looks is None:
+        looks = Looks.for_tasks(count)
+        if clustered:
+            looks = replace(looks, tasks=tuple(n for n in looks.tasks if _clusters(ordered[:n]) >= MIN_CLUSTERS))
+    elif not isinstance(looks, Looks):
+        looks = Looks(tasks=tuple(looks))
+    if clustered and _clusters(ordered[: looks.tasks[0]]) < MIN_CLUSTERS:
+        raise InvalidInput(
+            f"the first look, at {looks.tasks[0]} tasks, would see fewer than the {MIN_CLUSTERS} clusters that a "
+            "verdict needs: make it later."
+        )
+    if looks.planned != count:
+        raise InvalidInput(
+            f"the last look is at {looks.planned} tasks, the plan has {count}: nothing is run beyond the last look. "
+            f"Give a last look at {count}, or another number of tasks."
+        )
+    return looks
+
+
+def _clusters(tasks: Sequence[Task]) -> int:
+    return len({task.cluster or task.id for task in tasks})
 
 
 def _record(
     plan: PilotPlan,
+    looks: Looks,
     design: Design,
     arms: Sequence[Arm],
     critics: Mapping[str, Critic],
@@ -195,6 +250,7 @@ def _record(
         "arms": {arm.name: {"digest": config_digest(arm.config()), **arm.config()} for arm in arms},
         "critics": {name: critic.config() for name, critic in sorted(critics.items())},
         "rule": dict(plan.rule.to_dict()),
+        "looks": looks.to_dict(),
     }
 
 

@@ -8,6 +8,7 @@ from forbear.errors import InvalidInput
 from forbear.records.codec import EpisodeKey
 from forbear.records.journal import Exclusion
 from forbear.records.model import REFUSED, Episode, Termination
+from forbear.runner.course import Course
 from forbear.runner.plan import Design, FrozenPlan
 
 CASCADE = 3
@@ -60,9 +61,13 @@ class PilotResult:
     arms: Mapping[str, ArmResult]
     """By name, the baseline first."""
     episodes: Mapping[EpisodeKey, Episode]
-    """Those with an outcome, in the order of the plan: by task, seed, arm."""
+    """The evidence: those with an outcome, to the end of each arm, in the order of the plan: by task, seed, arm."""
     exclusions: Mapping[EpisodeKey, Exclusion]
     """Those that will have none."""
+    unused: Mapping[EpisodeKey, Episode]
+    """Paid for and kept, but no evidence: they were under way beyond the task at which their arm ended."""
+    course: Course = field(repr=False, compare=False)
+    """How the evidence came in, and which arms are over."""
     frozen: FrozenPlan = field(repr=False, compare=False)
     """What was planned."""
 
@@ -115,25 +120,42 @@ def count_arm(name: str, episodes: Iterable[Episode], *, missing: int, critics: 
 
 
 def result_of(
-    frozen: FrozenPlan, *, episodes: Mapping[EpisodeKey, Episode], exclusions: Mapping[EpisodeKey, Exclusion]
+    frozen: FrozenPlan,
+    course: Course,
+    *,
+    episodes: Mapping[EpisodeKey, Episode],
+    exclusions: Mapping[EpisodeKey, Exclusion],
 ) -> PilotResult:
-    """Brings episodes into the order of the plan and counts every arm."""
+    """Brings episodes into the order of the plan, parts the evidence from what is not, and counts every arm."""
     plan = frozen.plan
-    keys = [(task.id, seed, arm.name) for task in plan.tasks for seed in plan.seeds for arm in frozen.arms]
-    by_arm: dict[str, list[Episode]] = {arm.name: [] for arm in frozen.arms}
-    for key in keys:
-        if key in episodes:
-            by_arm[key[2]].append(episodes[key])
-    planned = len(plan.tasks) * len(plan.seeds)
+    ends = {arm.name: course.tasks_of(arm.name) for arm in frozen.arms}
+    used: dict[EpisodeKey, Episode] = {}
+    unused: dict[EpisodeKey, Episode] = {}
+    left_out: dict[EpisodeKey, Exclusion] = {}
+    for place, task in enumerate(plan.tasks):
+        for seed in plan.seeds:
+            for arm, end in ends.items():
+                key = (task.id, seed, arm)
+                if key in episodes:
+                    (used if place < end else unused)[key] = episodes[key]
+                elif key in exclusions and place < end:
+                    left_out[key] = exclusions[key]
+    by_arm: dict[str, list[Episode]] = {arm: [] for arm in ends}
+    for key, episode in used.items():
+        by_arm[key[2]].append(episode)
     cells = {arm.name: frozen.cell(plan.tasks[0], plan.seeds[0], arm) for arm in frozen.arms}
     return PilotResult(
         plan_digest=frozen.digest,
         design=frozen.design,
         arms={
-            name: count_arm(name, chosen, missing=planned - len(chosen), critics=cells[name].critics)
+            name: count_arm(
+                name, chosen, missing=ends[name] * len(plan.seeds) - len(chosen), critics=cells[name].critics
+            )
             for name, chosen in by_arm.items()
         },
-        episodes={key: episodes[key] for key in keys if key in episodes},
-        exclusions={key: exclusions[key] for key in keys if key in exclusions},
+        episodes=used,
+        exclusions=left_out,
+        unused=unused,
+        course=course,
         frozen=frozen,
     )

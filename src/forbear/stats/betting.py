@@ -52,6 +52,39 @@ def log_growth(
     return growth
 
 
+_CHUNK = 1 << 15
+"""Differences whose bets are held in memory at once."""
+
+
+def log_evidence(
+    differences: Floats,
+    *,
+    margin: float,
+    alternative: OneSided,
+    bets: Floats = BETS,
+    weights: Floats | float = 1.0,
+) -> tuple[float, float]:
+    """log E against Δ ≤ margin ("greater") or Δ ≥ margin ("less"): after the last of the differences, and its peak.
+
+    Args:
+        differences: (n,) in [−1, 1], in their order, without NaN.
+        margin: −1 < margin < 1, or at most the bound of [−1, 1] that is still possible under the claim.
+        alternative: Which side is claimed.
+        bets: What is staked.
+        weights: (n,) or one for all, as for `EProcess.update`.
+    """
+    wealth, now, peak = np.zeros(len(bets)), 0.0, 0.0
+    weights = np.broadcast_to(weights, differences.shape)
+    for start in range(0, len(differences), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        part = log_growth(differences[chunk], margin=margin, alternative=alternative, bets=bets, weights=weights[chunk])
+        course = wealth + np.cumsum(part, axis=0)
+        most = course.max(axis=1)
+        values = most + np.log(np.exp(course - most[:, None]).mean(axis=1))
+        wealth, now, peak = course[-1], float(values[-1]), max(peak, float(values.max()))
+    return now, peak
+
+
 class EProcess:
     """A running e-process against Δ ≤ margin ("greater") or Δ ≥ margin ("less"), for one stream or many at once.
 
@@ -79,9 +112,7 @@ class EProcess:
         check_test(margin, alternative)
         bets = BETS_ON_MEANS if several_seeds else BETS
         self._sign, against = (1.0, margin) if alternative == "greater" else (-1.0, -margin)
-        # 1 + λ(±d ∓ margin) with λ = b/(1 ± margin), split so that an update is one multiplication and one addition.
-        self._stake = bets / (1 + against)
-        self._base = -self._stake * against
+        self._stake, self._against = bets / (1 + against), against
         shape = (len(bets),) if streams is None else (streams, len(bets))
         self._log_wealth = np.zeros(shape)
         self.log_value: float | Floats = 0.0 if streams is None else np.zeros(streams)
@@ -89,18 +120,28 @@ class EProcess:
         self.log_peak: float | Floats = 0.0 if streams is None else np.zeros(streams)
         """The largest log E so far; exp(−log_peak) is a p-value whenever one stops."""
 
-    def update(self, difference: float | Floats) -> None:
-        """Takes the next difference, treated minus baseline, in [−1, 1]; one a stream."""
-        signed = self._sign * difference
-        if isinstance(signed, np.ndarray):
-            self._log_wealth += np.log1p(self._stake * signed[:, None] + self._base)
+    def update(self, difference: float | Floats, *, weight: float = 1.0) -> None:
+        """Takes the next difference.
+
+        Args:
+            difference: Treated minus baseline, in [−1, 1]; one a stream.
+            weight: Above 0 and at most 1, known before the difference is: the share of a stake that is put on it.
+
+        Raises:
+            InvalidInput: A single difference or a weight out of range.
+        """
+        if not 0 < weight <= 1:
+            raise InvalidInput(f"the weight of a difference is above 0 and at most 1, got {weight!r}.")
+        if isinstance(difference, np.ndarray):
+            excess = self._sign * difference - self._against
+            self._log_wealth += np.log1p(self._stake * (weight * excess)[:, None])
             most = self._log_wealth.max(axis=1)
             self.log_value = most + np.log(np.exp(self._log_wealth - most[:, None]).mean(axis=1))
             self.log_peak = np.maximum(self.log_peak, self.log_value)
             return
         if not -1 <= difference <= 1:
             raise InvalidInput(f"a difference of success rates lies between -1 and 1, got {difference!r}.")
-        self._log_wealth += np.log1p(self._stake * signed + self._base)
+        self._log_wealth += np.log1p(self._stake * (weight * (self._sign * difference - self._against)))
         most_now = float(self._log_wealth.max())
         self.log_value = most_now + math.log(float(np.exp(self._log_wealth - most_now).sum()) / len(self._stake))
         self.log_peak = max(float(self.log_peak), self.log_value)

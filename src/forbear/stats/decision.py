@@ -6,16 +6,18 @@ from dataclasses import replace
 from functools import partial
 
 from forbear.errors import InvalidInput, described, shown
-from forbear.stats.clustered import ClusteredOutcomes
+from forbear.stats.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.missing import MissingOutcomes, Outcomes
-from forbear.stats.paired import PairedOutcomes
 from forbear.stats.power import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
 from forbear.stats.sequential import Sequential, SequentialOutcomes
 from forbear.stats.verdict import Recommendation, Remark, Verdict, points
+
+AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
+"""Looked at once, at declared looks, or whenever one likes."""
 
 _FEW_DISCORDANT = 10
 """Fewer differing pairs than this carry a caution: one task more or less then moves the p-value severalfold."""
@@ -24,10 +26,10 @@ _MOST_TASKS = 1_000_000
 
 
 def decide(
-    outcomes: Outcomes | SequentialOutcomes,
+    outcomes: AnyOutcomes,
     rule: DecisionRule = DecisionRule(),
     *,
-    missing: MissingOutcomes[Outcomes | SequentialOutcomes] | None = None,
+    missing: MissingOutcomes[AnyOutcomes] | None = None,
     excluded: Mapping[str, int] | None = None,
     cautions: Sequence[Remark] = (),
 ) -> Verdict:
@@ -38,11 +40,12 @@ def decide(
     rejected when both the test and the interval beside it reject it, so the two never contradict each other. One pair
     per task: the exact unconditional test and Tango's interval (above 2,000 pairs the score test alone). Several seeds
     per task: the score test with a shrunk design effect, or, with the rule's guarantee "finite-sample", the exact test
-    seed by seed. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals.
+    seed by seed. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A stream
+    without a planned size: e-processes and confidence sequences, valid after every task.
 
     Args:
-        outcomes: One pair per task (a table), several seeds per task, or either with the looks that were declared; at
-            least one pair, or two tasks.
+        outcomes: One pair per task (a table), several seeds per task, either with the looks that were declared, or a
+            stream of either; at least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
         missing: Runs without an outcome (`planned_outcomes` makes both); bounded, and the verdict re-tested there.
         excluded: Tasks left out of the table, by arm; echoed.
@@ -70,10 +73,10 @@ def decide(
 
 
 def decide_arms(
-    arms: Mapping[str, Outcomes | SequentialOutcomes],
+    arms: Mapping[str, AnyOutcomes],
     rule: DecisionRule = DecisionRule(),
     *,
-    missing: Mapping[str, MissingOutcomes[Outcomes | SequentialOutcomes] | None] | None = None,
+    missing: Mapping[str, MissingOutcomes[AnyOutcomes] | None] | None = None,
     excluded: Mapping[str, Mapping[str, int]] | None = None,
     cautions: Mapping[str, Sequence[Remark]] | None = None,
 ) -> dict[str, Verdict]:
@@ -132,8 +135,8 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in pvalues}
 
 
-def _inference(outcomes: Outcomes | SequentialOutcomes, rule: DecisionRule) -> Inference:
-    if not isinstance(outcomes, PairedOutcomes | ClusteredOutcomes | SequentialOutcomes):
+def _inference(outcomes: AnyOutcomes, rule: DecisionRule) -> Inference:
+    if not isinstance(outcomes, AnyOutcomes):
         raise InvalidInput(
             f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. "
             "From two lists of outcomes: "
@@ -143,6 +146,8 @@ def _inference(outcomes: Outcomes | SequentialOutcomes, rule: DecisionRule) -> I
         raise InvalidInput(f"rule must be a DecisionRule, got {described(rule)}.")
     if isinstance(outcomes, SequentialOutcomes):
         return Sequential(outcomes, rule)
+    if isinstance(outcomes, AnytimeOutcomes):
+        return Anytime(outcomes)
     return inference(outcomes, guarantee=rule.guarantee)
 
 
@@ -199,7 +204,7 @@ def _verdict(
         method=data.method(rule.margin) + (f", Holm over {arms} arms" if arms > 1 else ""),
         rule=rule,
         reasons=tuple(reasons),
-        cautions=(*cautions, *_cautions(data, arms)),
+        cautions=(*cautions, *_cautions(data, gain, arms)),
         tasks_needed=needed,
         look=None if data.look is None else {**data.look, "stopped": _stopped(data.look, recommendation, data.futile)},
         excluded=dict(excluded or {}),
@@ -238,11 +243,12 @@ def _reasons_to_forbear(
 
 def _stopped(look: Mapping[str, object], recommendation: Recommendation, futile: bool) -> str | None:
     """Why a pilot with looks is over: `watch`, `decided`, `futile` or `last look`; None where it is not."""
+    anytime = look.get("anytime", False)
     if recommendation is not Recommendation.UNDECIDED:
-        return "watch" if look["number"] is None else "decided"
+        return "decided" if anytime or look["number"] is not None else "watch"
     if futile:
         return "futile"
-    return "last look" if look["next"] is None else None
+    return None if anytime or look["next"] is not None else "last look"
 
 
 def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
@@ -251,7 +257,7 @@ def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, a
     if arms > 1:  # alone it would do, but the error rate is shared
         text += f", which is not enough as one of {arms} arms"
     reasons = [_remark("inconclusive", f"{text}: leave it off.")]
-    if data.look is not None and data.look["next"] is not None:
+    if data.look is not None and data.look.get("next") is not None:
         text = f"The next declared look is at {data.look['next']} tasks."
         if data.futile:
             text = "Stopped: under the planned gain a further look would hardly ever say INTERVENE."
@@ -259,7 +265,9 @@ def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, a
     if needed is None:
         text = "If the truth is as observed, no pilot of a million tasks would decide."
     else:
-        text = f"If the truth is as observed, a new pilot needs about {needed:,} tasks to decide (80% of the time)."
+        anytime = data.look is not None and data.look.get("anytime", False)
+        pilot = "a pilot of a fixed size" if anytime else "a new pilot"
+        text = f"If the truth is as observed, {pilot} needs about {needed:,} tasks to decide (80% of the time)."
     return [*reasons, _remark("tasks_needed", text)]
 
 
@@ -279,8 +287,14 @@ def _with_missing(verdict: Verdict, missing: MissingOutcomes[object], worst: Ver
     return replace(verdict, cautions=(*verdict.cautions, remark))
 
 
-def _cautions(data: Inference, arms: int) -> list[Remark]:
+def _cautions(data: Inference, gain: Estimate, arms: int) -> list[Remark]:
     cautions = []
+    if isinstance(data, Anytime) and gain.value is not None and not gain.low <= gain.value <= gain.high:
+        text = (
+            f"The gain of all pairs ({points(gain.value)}) was rejected on the way. Are the tasks in the order "
+            "in which they were planned? Sorted rows, or the order in which runs ended, give false verdicts."
+        )
+        cautions.append(_remark("order", text))
     differing, sentence = data.informative
     if differing < _FEW_DISCORDANT:
         cautions.append(_remark("few_discordant", sentence))

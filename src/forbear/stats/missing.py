@@ -5,7 +5,7 @@ A missing outcome is no failure. Its pair is left out; with the other run known 
 treated run with a failure reaches the lower end of all of them at once, the opposite filling the upper one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -19,6 +19,8 @@ Outcomes = PairedOutcomes | ClusteredOutcomes
 MaybeOutcomes = Sequence[Sequence[bool | None]]
 Known = TypeVar("Known", covariant=True)
 """Outcomes without holes, of whatever kind."""
+Read = TypeVar("Read")
+Filled = list[list[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,21 +98,49 @@ def planned_outcomes(
     if kept_tasks:
         labels = None if clusters is None else [clusters[i] for i in kept_tasks]
         observed = _outcomes(kept_before, kept_after, labels)
+    missing = _bounds(lambda before, after: _outcomes(before, after, clusters), baseline, treated, arms)
+    return PlannedOutcomes(observed=observed, missing=missing, tasks_lost=lost)
+
+
+def observed_and_bounds(
+    read: Callable[[MaybeOutcomes, MaybeOutcomes], Read | None],
+    *,
+    baseline: MaybeOutcomes,
+    treated: MaybeOutcomes,
+    arms: tuple[str, str],
+) -> tuple[Read | None, MissingOutcomes[Read] | None]:
+    """What a reading makes of the outcomes as they are, and with the holes filled; None where there is no pair or hole.
+
+    Args:
+        read: From both arms' outcomes; None where there is no pair.
+        baseline: Tasks × seeds, None where the run has no outcome.
+        treated: The same tasks in the same order.
+        arms: Names for the counts.
+    """
+
+    def complete(before: MaybeOutcomes, after: MaybeOutcomes) -> Read:
+        found = read(before, after)
+        assert found is not None, "everything is filled in"
+        return found
+
+    return read(baseline, treated), _bounds(complete, baseline, treated, arms)
+
+
+def _bounds(
+    read: Callable[[Filled, Filled], Read], baseline: MaybeOutcomes, treated: MaybeOutcomes, arms: tuple[str, str]
+) -> MissingOutcomes[Read] | None:
     by_arm = {
         name: sum(outcome is None for seeds in arm for outcome in seeds)
         for name, arm in zip(arms, (baseline, treated), strict=True)
     }
-    missing = None
-    if any(by_arm.values()):
-        missing = MissingOutcomes(
-            worst=_outcomes(_filled(baseline, True), _filled(treated, False), clusters),
-            best=_outcomes(_filled(baseline, False), _filled(treated, True), clusters),
-            by_arm=by_arm,
-        )
-    return PlannedOutcomes(observed=observed, missing=missing, tasks_lost=lost)
+    if not any(by_arm.values()):
+        return None
+    worst = read(_filled(baseline, True), _filled(treated, False))
+    best = read(_filled(baseline, False), _filled(treated, True))
+    return MissingOutcomes(worst=worst, best=best, by_arm=by_arm)
 
 
-def _filled(arm: MaybeOutcomes, value: bool) -> list[list[bool]]:
+def _filled(arm: MaybeOutcomes, value: bool) -> Filled:
     return [[value if outcome is None else outcome for outcome in seeds] for seeds in arm]
 
 

@@ -8,6 +8,7 @@ for stopping early (`stopping.corrected_gain`).
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,14 +24,21 @@ from forbear.stats.betting import (
     alarm_probability,
     alarm_threshold,
     confidence_sequence,
-    log_growth,
+    log_evidence,
 )
 from forbear.stats.clustered import ClusteredOutcomes, clustered_gain, clustered_score_test
 from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, Rates, inference
 from forbear.stats.intervals import Estimate, Interval, tango_statistic
 from forbear.stats.looks import MOST_EXACT_TASKS, Looks, boundary_constant, fewest_discordant, sequential_pvalue
-from forbear.stats.missing import MaybeOutcomes, MissingOutcomes, Outcomes, PlannedOutcomes, planned_outcomes
+from forbear.stats.missing import (
+    MaybeOutcomes,
+    MissingOutcomes,
+    Outcomes,
+    PlannedOutcomes,
+    observed_and_bounds,
+    planned_outcomes,
+)
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.regions import Floats
 from forbear.stats.rule import DecisionRule
@@ -60,24 +68,31 @@ class SequentialOutcomes:
     """Treated arms that share α."""
 
     @classmethod
-    def at_look(cls, outcomes: Outcomes, looks: Looks, *, look: int) -> Self:
+    def at_look(cls, outcomes: Outcomes, looks: Looks, *, look: int, tasks: int | None = None, arms: int = 1) -> Self:
         """Outcomes that were brought by hand at one of the declared looks; nothing is known of the earlier ones.
 
         Args:
             outcomes: All pairs so far.
             looks: As declared before the first of them was seen.
             look: Its number, from 1 on.
+            tasks: How many were run, those without an outcome included, which must then be exactly the look's; omitted:
+                not known, so only more pairs than the look has are refused.
+            arms: Treated arms that share α.
 
         Raises:
-            InvalidInput: No such look, or more tasks than it has.
+            InvalidInput: No such look, or other tasks than it has.
         """
         if not 1 <= look <= len(looks.tasks):
-            raise InvalidInput(f"there are {len(looks.tasks)} looks, got look {look!r}.")
-        tasks, planned = _size(outcomes), looks.tasks[look - 1]
-        if tasks > planned:
-            hint = "The data have grown: to decide again, take the next declared look, with exactly its tasks."
-            raise InvalidInput(f"look {look} is at {planned} tasks, the outcomes have {tasks}. {hint}")
-        return cls(looks=looks, tasks=planned, now=outcomes, at_looks=(None,) * (look - 1) + (outcomes,))
+            raise InvalidInput(
+                f"there {'is 1 look' if len(looks.tasks) == 1 else f'are {len(looks.tasks)} looks'}, numbered from 1; "
+                f"got look {look!r}."
+            )
+        have, planned = _size(outcomes) if tasks is None else tasks, looks.tasks[look - 1]
+        if have > planned or (tasks is not None and have < planned):
+            raise InvalidInput(
+                f"look {look} is at {planned} tasks, the outcomes have {have}. {_way_on(looks, look, have)}"
+            )
+        return cls(looks=looks, tasks=planned, now=outcomes, at_looks=(None,) * (look - 1) + (outcomes,), arms=arms)
 
     @property
     def look(self) -> int | None:
@@ -88,6 +103,23 @@ class SequentialOutcomes:
     def next_look(self) -> int | None:
         """Tasks at the next look; None after the last."""
         return next((n for n in self.looks.tasks if n > self.tasks), None)
+
+
+def _way_on(looks: Looks, look: int, tasks: int) -> str:
+    """What to do with a number of tasks that is not the look's, and why nothing else will do."""
+    planned, later = looks.tasks[look - 1], next((n for n in looks.tasks if n >= tasks), None)
+    if tasks in looks.tasks:
+        text = f"That is look {looks.tasks.index(tasks) + 1}."
+    elif tasks < planned:
+        text = (
+            f"It has not been reached: add {planned - tasks} more (a task that an outage left without an outcome "
+            "holds its place by a row in both arms)."
+        )
+    elif later is None:
+        text = "The data have grown past the last look: no look is left, pilot afresh."
+    else:
+        text = f"The data have grown: to decide again, take the next declared look, with exactly its {later} tasks."
+    return f"{text} Why: testing at 50, then 100, then 200 tasks, each at .05, deploys a useless arm 9.8 % of the time."
 
 
 def sequential_outcomes(
@@ -105,7 +137,7 @@ def sequential_outcomes(
         baseline: Tasks × seeds in the planned order, None where the run has no outcome.
         treated: The same tasks and seeds.
         looks: The design.
-        clusters: One label per task, where tasks come in groups; groups follow each other in one piece.
+        clusters: One label per planned task, those to come included, where tasks come in groups; each in one piece.
         arms: Treated arms that share α.
         names: Of the arms, for counts.
 
@@ -141,17 +173,7 @@ def sequential_outcomes(
             arms=arms,
         )
 
-    observed, missing = course(baseline, treated), upto(size, baseline, treated).missing
-    if missing is None:
-        return observed, None
-    worst, best = (course(_filled(baseline, fill), _filled(treated, not fill)) for fill in (True, False))
-    assert worst is not None, "everything is filled in"
-    assert best is not None, "everything is filled in"
-    return observed, MissingOutcomes(worst=worst, best=best, by_arm=missing.by_arm)
-
-
-def _filled(arm: MaybeOutcomes, value: bool) -> list[list[bool]]:
-    return [[value if outcome is None else outcome for outcome in runs] for runs in arm]
+    return observed_and_bounds(course, baseline=baseline, treated=treated, arms=names)
 
 
 def unit_differences(
@@ -159,25 +181,29 @@ def unit_differences(
 ) -> tuple[Floats, Floats]:
     """What the watch bets on, task by task: a unit's mean difference, and its pairs over those of the largest unit.
 
-    Where tasks come in clusters those are the units, and each one's mean stands at its last task. Where the arms have
-    different numbers of seeds every task weighs the same, as in the estimate.
+    Where tasks come in clusters those are the units, and each one's mean stands at its last planned task: a cluster
+    that is not over says nothing yet. Where the arms have different numbers of seeds every task weighs the same, as in
+    the estimate.
+
+    Args:
+        baseline: Tasks × seeds, None where the run has no outcome.
+        treated: The same tasks.
+        clusters: One label per planned task, those to come included; None where tasks are the unit.
     """
-    units = list(range(len(baseline))) if clusters is None else [*clusters]
+    units: Sequence[object] = range(len(baseline)) if clusters is None else clusters
     paired = all(len(before) == len(after) for before, after in zip(baseline, treated, strict=True))
-    planned: dict[object, int] = {}
+    seeds = max((len(runs) for runs in baseline), default=1) if paired else 1
+    largest = seeds * max(Counter(units).values(), default=1)
+    last = {unit: position for position, unit in enumerate(units)}
     sums: dict[object, float] = {}
     sizes: dict[object, int] = {}
-    last: dict[object, int] = {}
-    for position, (unit, before, after) in enumerate(zip(units, baseline, treated, strict=True)):
+    for unit, before, after in zip(units, baseline, treated, strict=False):
         total, size = _task_difference(before, after, paired)
-        planned[unit] = planned.get(unit, 0) + (len(before) if paired else 1)
         sums[unit], sizes[unit] = sums.get(unit, 0.0) + total, sizes.get(unit, 0) + size
-        last[unit] = position
-    largest = max(planned.values(), default=1)
     differences, weights = np.full(len(baseline), np.nan), np.ones(len(baseline))
-    for unit, position in last.items():
-        if sizes[unit]:
-            differences[position], weights[position] = sums[unit] / sizes[unit], sizes[unit] / largest
+    for unit, size in sizes.items():
+        if size and last[unit] < len(baseline):
+            differences[last[unit]], weights[last[unit]] = sums[unit] / size, size / largest
     return differences, weights
 
 
@@ -260,10 +286,7 @@ class Sequential:
         known = ~np.isnan(differences)
         weights = 1.0 if self.outcomes.weights is None else self.outcomes.weights[known]
         bets = BETS_ON_MEANS if self._several else BETS
-        growth = log_growth(differences[known], margin=margin, alternative="less", bets=bets, weights=weights)
-        wealth = np.cumsum(growth, axis=0)
-        most = wealth.max(axis=1, initial=0.0)
-        return float((most + np.log(np.exp(wealth - most[:, None]).mean(axis=1))).max(initial=0.0))
+        return log_evidence(differences[known], margin=margin, alternative="less", weights=weights, bets=bets)[1]
 
     def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """By the interval beside it."""
@@ -357,7 +380,25 @@ class Sequential:
             "shape": data.looks.shape,
             "watched": self._watches,
             "next": data.next_look,
+            "boundary": self._boundary,
+            "statistic": self._now,
         }
+
+    @property
+    def _boundary(self) -> float | None:
+        """z from which on this look says INTERVENE, for one arm; None between looks, and where there is only one."""
+        looks, number = self.outcomes.looks, self.outcomes.look
+        if number is None or len(looks.tasks) == 1:
+            return None
+        return boundary_constant(looks, alpha=self.rule.alpha, margin=self.rule.margin) * looks.factors[number - 1]
+
+    @property
+    def _now(self) -> float | None:
+        """z of all pairs; None where the boundary is, with too few differing pairs, and where seeds are taken apart."""
+        tests = _tests_at(self.outcomes.now, self.rule)
+        if self._boundary is None or len(tests) > 1:
+            return None
+        return _statistic(tests[0], self.rule.margin, "greater")
 
 
 def _tests_at(outcomes: Outcomes, rule: DecisionRule) -> Sequence[Outcomes]:
@@ -377,7 +418,8 @@ def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> floa
     if clustered_gain(outcomes).discordant_units < fewest:
         return None
     pvalue = clustered_score_test(outcomes, margin=margin, alternative=alternative).pvalue
-    return -float(ndtri(max(pvalue, 1e-300)))
+    # Finite where the p-value rounds to 0 or 1.
+    return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
 
 
 def _confidence(looks: Looks, factor: float, alpha: float, margin: float) -> float:

@@ -73,6 +73,7 @@ class Verdict:
     """UNDECIDED: tasks of a new pilot that would decide with probability .8 if gain and discordance were as observed
     (normal approximation); None for other verdicts and beyond a million."""
     look: Mapping[str, object] | None = None
+    """Where a pilot that is looked at more than once stands (docs/formats.md); None for a single look."""
     excluded: Mapping[str, int] = field(default_factory=dict)
     """Tasks left out, by arm."""
 

@@ -17,7 +17,7 @@ from forbear.adapters.formats.tabular_columns import Content
 from forbear.adapters.formats.tabular_rows import read_rows
 from forbear.adapters.formats.tabular_vectors import read_vectors
 from forbear.errors import InvalidInput, listed, shown
-from forbear.pairing import Labels, OutcomeTable
+from forbear.table import Labels, OutcomeTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.errors import InvalidInput, listed, shown
-from forbear.pairing import Labels
+from forbear.table import Labels
 
 SUCCESS = {
     **dict.fromkeys(("1", "1.0", "true", "yes", "pass"), True),  # 1.0: what pandas writes beside a missing value

@@ -21,7 +21,7 @@ from forbear.adapters.formats.tabular_columns import (
     success_of,
 )
 from forbear.errors import InvalidInput, shown
-from forbear.pairing import Labels
+from forbear.table import Labels
 
 _MANY = 50
 _MOST_LINES = 20_000_000

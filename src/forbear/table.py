@@ -1,0 +1,98 @@
+"""Outcomes as they were brought: one row per episode, in columns of equal length."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forbear.errors import InvalidInput
+
+IntArray = NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """One column of names, stored as one code a row into the distinct names."""
+
+    codes: IntArray
+    """(rows,), each in 0..len(names) − 1; equal codes are equal names and the reverse."""
+    names: Sequence[str]
+    """The distinct names; may be decoded only when asked for."""
+
+    @classmethod
+    def of(cls, values: Iterable[str]) -> Self:
+        """Codes the values in the order of their first appearance."""
+        known: dict[str, int] = {}
+        codes = np.fromiter((known.setdefault(value, len(known)) for value in values), dtype=np.int64)
+        return cls(codes=codes, names=list(known))
+
+    def find(self, name: str) -> int | None:
+        """The code of a name; None if no row bears it."""
+        return next((code for code, known in enumerate(self.names) if known == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeTable:
+    """Outcomes of episodes, one row each, in columns of equal length.
+
+    Raises:
+        InvalidInput: Columns of different lengths.
+    """
+
+    tasks: Labels
+    arms: Labels
+    seeds: Labels
+    """The name "" stands for an unknown seed."""
+    success: NDArray[np.bool_]
+    places: Sequence[str]
+    """Where each row came from ("outcomes.csv, line 7"), for messages."""
+    missing: NDArray[np.bool_] | None = None
+    """Where a run has no outcome (its `success` means nothing); None where every run has one."""
+    clusters: Labels | None = None
+    """What the task of each row belongs to; None where tasks are the unit."""
+    strata: Labels | None = None
+    """The kind of task of each row; None where unknown."""
+
+    def __post_init__(self) -> None:
+        columns = [self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places]
+        columns += [] if self.missing is None else [self.missing]
+        columns += [labels.codes for labels in (self.clusters, self.strata) if labels is not None]
+        lengths = [len(x) for x in columns]
+        if len(set(lengths)) > 1:
+            raise InvalidInput(
+                "the columns task, arm, seed, success and place must have one entry per row, "
+                f"got lengths {', '.join(map(str, lengths))}."
+            )
+
+    @classmethod
+    def from_columns(
+        cls,
+        *,
+        tasks: Sequence[str],
+        arms: Sequence[str],
+        success: Sequence[bool | None],
+        seeds: Sequence[str] | None = None,
+        clusters: Sequence[str] | None = None,
+        places: Sequence[str] | None = None,
+    ) -> Self:
+        """Builds a table from plain lists, one entry per episode.
+
+        Args:
+            tasks: Task ids.
+            arms: Arm names.
+            success: True where the episode succeeded, None where it has no outcome.
+            seeds: Seed names; omitted where there is one run per task and arm.
+            clusters: What each task belongs to, where tasks come in groups that are the unit.
+            places: Where each row came from, for messages; omitted: its position.
+        """
+        return cls(
+            tasks=Labels.of(tasks),
+            arms=Labels.of(arms),
+            seeds=Labels.of([""] * len(tasks) if seeds is None else seeds),
+            success=np.array([bool(x) for x in success], dtype=np.bool_),
+            places=[f"row {i}" for i in range(1, len(tasks) + 1)] if places is None else places,
+            missing=np.array([x is None for x in success], dtype=np.bool_) if None in success else None,
+            clusters=None if clusters is None else Labels.of(clusters),
+        )
