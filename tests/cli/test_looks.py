@@ -173,7 +173,7 @@ def test_several_seeds_and_clusters_have_looks(found, file):
         ([*LOOKS], "--look 1 to --look 3"),
         (["--look", 1], "--look belongs to looks that were declared beforehand"),
         (["--shape", "pocock"], "--shape belongs to looks"),
-        ([*LOOKS, "--look", 0], "there are 3 looks, got look 0; they are counted from 1"),
+        ([*LOOKS, "--look", 0], "there are 3 looks, numbered from 1; got look 0"),
         ([*LOOKS, "--look", 4], "got look 4"),
         ([*LOOKS, "--look", "two"], "--look"),
         (["--looks", "100,50", "--look", 1], "looks must rise"),

@@ -242,9 +242,9 @@ def test_the_corrected_gain_is_the_count_over_orders(watch):
 
 
 def test_before_any_stop_nothing_is_corrected():
-    looks = Looks(watch=False)
-    assert corrected_gain(looks, DecisionRule(), recovered=7, disrupted=3, tasks=40) == pytest.approx(0.1)
-    assert corrected_gain(looks, DecisionRule(), recovered=7, disrupted=3, tasks=50) == pytest.approx(0.08)
+    looks = Looks(tasks=(20, 40), watch=False)
+    assert corrected_gain(looks, DecisionRule(), recovered=4, disrupted=3, tasks=10) == pytest.approx(0.1)
+    assert corrected_gain(looks, DecisionRule(), recovered=4, disrupted=3, tasks=20) == pytest.approx(0.05)
 
 
 def test_more_arms_ask_more_of_each():

@@ -83,8 +83,10 @@ class SequentialOutcomes:
             InvalidInput: No such look, or other tasks than it has.
         """
         if not 1 <= look <= len(looks.tasks):
-            count = "is 1 look" if len(looks.tasks) == 1 else f"are {len(looks.tasks)} looks"
-            raise InvalidInput(f"there {count}, got look {look!r}; they are counted from 1.")
+            raise InvalidInput(
+                f"there {'is 1 look' if len(looks.tasks) == 1 else f'are {len(looks.tasks)} looks'}, numbered from 1; "
+                f"got look {look!r}."
+            )
         have, planned = _size(outcomes) if tasks is None else tasks, looks.tasks[look - 1]
         if have > planned or (tasks is not None and have < planned):
             raise InvalidInput(
