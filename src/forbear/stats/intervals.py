@@ -184,7 +184,7 @@ def tango_statistic(recovered: Numbers, disrupted: Numbers, *, n: float, gain: f
     return excess / math.sqrt(variance) if variance > 0 else 0.0
 
 
-def restricted_discordance(recovered: Numbers, disrupted: Numbers, *, n: float, gain: float) -> Numbers:
+def restricted_discordance(recovered: Numbers, disrupted: Numbers, *, n: Numbers | float, gain: float) -> Numbers:
     """The discordance ψ in [|gain|, 1] that maximises the likelihood among truths with Δ = gain."""
     if gain < 0:  # the mirrored problem keeps the discriminant free of cancellation
         recovered, disrupted, gain = disrupted, recovered, -gain

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from forbear.stats.intervals import restricted_discordance
 from forbear.stats.regions import Counts, Floats, log_factorial
 
 Bools = NDArray[np.bool_]
@@ -25,6 +26,8 @@ Region = Callable[[int], Bools | None]
 
 _NOTHING = 1e-15
 """Shares below it are not worth a term: a design has some 10⁴ tables."""
+_NEGLIGIBLE = -36.0
+"""Nor are tables whose probability is below exp(−36) at every discordance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +106,20 @@ class Tables:
             shares.append(share[up, down])
         return cls(np.concatenate(tasks), np.concatenate(recovered), np.concatenate(disrupted), np.concatenate(shares))
 
+    @property
+    def _rest(self) -> Counts:
+        return self.tasks - self.recovered - self.disrupted
+
+    @property
+    def _log_ways(self) -> Floats:
+        factorial = log_factorial(int(self.tasks.max(initial=0)))
+        ways: Floats = np.log(self.share) + factorial[self.tasks]
+        ways -= factorial[self.recovered] + factorial[self.disrupted] + factorial[self._rest]
+        return ways
+
     def probability(self, *, gain: float, discordance: Floats) -> Floats:
         """Of coming to any of them, for each of several discordances with |gain| ≤ ψ ≤ 1."""
-        factorial = log_factorial(int(self.tasks.max(initial=0)))
-        rest = self.tasks - self.recovered - self.disrupted
-        log_ways = np.log(self.share) + factorial[self.tasks]
-        log_ways -= factorial[self.recovered] + factorial[self.disrupted] + factorial[rest]
+        rest, log_ways = self._rest, self._log_ways
         found = np.empty(len(discordance))
         for i, psi in enumerate(discordance.tolist()):
             up, down = max((psi + gain) / 2, 0.0), max((psi - gain) / 2, 0.0)
@@ -119,18 +130,29 @@ class Tables:
 
     def worst_case(self, margin: float) -> float:
         """The largest probability under Δ = margin over every discordance in [|margin|, 1]."""
-        if not len(self.share):
+        tables = self._possible(margin)
+        if not len(tables.share):
             return 0.0
         # Even in the arc sine, where a binomial has constant spread; its features are then about 1/√n wide.
-        angle = np.linspace(0, np.pi / 2, 24 + int(4 * np.sqrt(self.tasks.max())))
+        angle = np.linspace(0, np.pi / 2, 24 + int(4 * np.sqrt(tables.tasks.max())))
 
         def at(angles: Floats) -> Floats:
-            return self.probability(gain=margin, discordance=abs(margin) + (1 - abs(margin)) * np.sin(angles) ** 2)
+            return tables.probability(gain=margin, discordance=abs(margin) + (1 - abs(margin)) * np.sin(angles) ** 2)
 
         values = at(angle)
         for _ in range(5):  # each round looks between the neighbours of the largest, at a quarter of the distance
             top = int(values.argmax())
             low, high = angle[max(top - 1, 0)], angle[min(top + 1, len(angle) - 1)]
             angle = np.linspace(low, high, 9)
-            values = np.maximum(at(angle), 0)
+            values = at(angle)
         return min(float(values.max()), 1.0)
+
+    def _possible(self, margin: float) -> "Tables":
+        """Those whose probability under Δ = margin is not negligible at every discordance."""
+        up, down = self.recovered.astype(float), self.disrupted.astype(float)
+        psi = restricted_discordance(up, down, n=self.tasks.astype(float), gain=margin)
+        psi = np.minimum(np.maximum(psi, abs(margin)), 1.0)
+        likeliest = self._log_ways + xlogy(self._rest, 1 - psi)
+        likeliest += xlogy(up, (psi + margin) / 2) + xlogy(down, (psi - margin) / 2)
+        kept = likeliest > _NEGLIGIBLE
+        return Tables(self.tasks[kept], self.recovered[kept], self.disrupted[kept], self.share[kept])
