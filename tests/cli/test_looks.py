@@ -92,6 +92,14 @@ def test_after_the_last_look_nothing_may_be_added(decide, found):
     assert found(*counts)["look"]["stopped"] == "last look"
 
 
+def test_a_corrected_gain_says_so(decide, found):
+    counts = ("--counts", "28,20,5,47", *LOOKS, "--look", 2)
+    assert 0.14 < found(*counts)["success_gain"]["value"] < 0.1499
+    assert "The gain is corrected for stopping early; that of all pairs is +15.0 pp." in " ".join(
+        decide(*counts)[1].split()
+    )
+
+
 def test_the_boundary_decides(found):
     # The first of two looks needs z >= 1.709·√2 = 2.42: 6 to 0 has it (2.45), 5 to 0 has not (2.24).
     options = ("--looks", "50,100", "--look", 1)

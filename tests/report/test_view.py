@@ -76,7 +76,7 @@ def test_where_a_pilot_with_looks_goes_on():
         for last, looks in declared.items()
     }
     assert views[150, 200]["next"] == [
-        "The next declared look is at 150 tasks: decide again with exactly those, not before."
+        "The next declared look is at 150 tasks: decide again then, with exactly those, not before."
     ]
     assert views[150, 200]["headline"].startswith("UNDECIDED: this pilot cannot tell yet")
     assert views[150, 200]["design"][0].startswith("Look 2 of 4, at 100 tasks: INTERVENE needs z >= ")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
 
+_WITH_JOURNAL = {"files", "treated", "as_json", "gate"}
+
 _HELP = """Decide from paired outcomes whether an intervention helps.
 
 \b
@@ -36,7 +38,8 @@ input. Tasks that only one arm has are left out and counted.
 
 Without a file, --counts gives the paired table itself: A both fail,
 C recovered (fails, then succeeds when treated), B disrupted (succeeds, then
-fails when treated), D both succeed.
+fails when treated), D both succeed. A directory is a pilot's journal: it is
+decided on at the looks that its own plan declares.
 
 \b
 INTERVENE   gains up to --margin are rejected: switch it on
@@ -64,6 +67,7 @@ Examples:
     forbear decide outcomes.csv --gate && ./deploy.sh
     forbear decide outcomes.csv --looks 50,100,200 --look 1
     forbear decide stream.csv --anytime
+    forbear decide runs/pilot
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 20 FORBEAR, 21 UNDECIDED.
@@ -71,7 +75,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 
 
 @click.command(help=_HELP, short_help="A verdict from paired outcomes.")
-@click.argument("files", nargs=-1, metavar="[FILE | BASELINE_FILE TREATED_FILE]")
+@click.argument("files", nargs=-1, metavar="[FILE | BASELINE_FILE TREATED_FILE | JOURNAL]")
 @click.option("--counts", metavar="A,C,B,D", help="The paired table instead of a file, e.g. 35,7,11,47.")
 @click.option(
     "--margin",
@@ -148,6 +152,8 @@ def decide(
     from forbear.stats.decision import decide_arms
     from forbear.stats.rule import DecisionRule
 
+    if len(files) == 1 and os.path.isdir(files[0]):
+        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate)
     rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
@@ -187,6 +193,38 @@ def decide(
         view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored)
         click.echo(decision_text(view, color=color()), nl=False, color=True)
     return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
+
+
+def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: bool) -> int:
+    """Decides on a pilot's journal as its plan says; returns the exit code."""
+    from click.core import ParameterSource
+
+    from forbear.records.journal import Journal
+    from forbear.report.view import decision_json, decision_view
+    from forbear.runner.course import journal_verdicts
+
+    context = click.get_current_context()
+    for name in context.params:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in _WITH_JOURNAL:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} does not go with a journal: its rule and looks were fixed before "
+                "the first run."
+            )
+    where = shown(directory, limit=200)
+    baseline, verdicts = journal_verdicts(Journal(directory).read(), where=where)
+    if treated is not None:
+        if treated not in verdicts:
+            raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")
+        verdicts = {treated: verdicts[treated]}
+    if gate and len(verdicts) > 1:
+        raise click.UsageError(f"--gate needs one treated arm, the pilot has {len(verdicts)}. Name it: --treated NAME.")
+    if as_json:
+        click.echo(decision_json(verdicts))
+    else:
+        from forbear.report.text import decision_text
+
+        click.echo(decision_text(decision_view(verdicts, baseline=baseline), color=color()), nl=False, color=True)
+    return GATE[next(iter(verdicts.values())).recommendation.value] if gate else 0
 
 
 def _from_files(

@@ -40,13 +40,12 @@ def declared_looks(looks: str, *, watch: bool, futility: float, shape: ShapeName
     """
     from forbear.stats.looks import Looks
 
-    try:
-        tasks = tuple(int(part) if len(part) <= 12 else int("") for part in looks.split(","))
-    except ValueError:
+    parts = [part.strip() for part in looks.split(",")]
+    if not all(part.isdecimal() and len(part) <= 12 for part in parts):
         raise InvalidInput(
             f"--looks needs rising whole numbers of tasks, got '{shown(looks)}'. Example: --looks 50,100,200."
-        ) from None
-    return Looks(tasks=tasks, shape=shape or "obrien-fleming", watch=watch, futility=futility)
+        )
+    return Looks(tasks=tuple(map(int, parts)), shape=shape or "obrien-fleming", watch=watch, futility=futility)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

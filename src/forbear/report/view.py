@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from forbear.stats.intervals import Estimate
-from forbear.stats.verdict import Recommendation, Verdict
+from forbear.stats.verdict import Recommendation, Verdict, points
 
 FORMAT = "forbear-view-1"
 
@@ -190,7 +190,9 @@ def _next(verdict: Verdict) -> list[str]:
     if look.get("anytime"):
         return ["Go on: add tasks in the planned order and ask again, as often as you like; the error rates hold."]
     if _goes_on(verdict):
-        return [f"The next declared look is at {look['next']:,} tasks: decide again with exactly those, not before."]
+        return [
+            f"The next declared look is at {look['next']:,} tasks: decide again then, with exactly those, not before."
+        ]
     if look and not verdict.futile:
         return [
             "This was the last declared look: more tasks and another decision would raise the false-go rate. To find "
@@ -226,4 +228,10 @@ def _design(verdict: Verdict) -> list[str]:
         alone = " for one arm" if any(caution.code == "several_arms" for caution in verdict.cautions) else ""
         where += f": INTERVENE needs z >= {boundary:.2f} here{alone}"
         where += f", z = {statistic:.2f}" if isinstance(statistic, float) else ""
-    return [f"{where}.", "The p-values and intervals are sequential: they hold for all looks together."]
+    lines = [f"{where}.", "The p-values and intervals are sequential: they hold for all looks together."]
+    gain, (up, down) = verdict.success_gain.value, (verdict.recovered, verdict.disrupted)
+    if gain is not None and up is not None and down is not None:
+        plain = (up - down) / verdict.pairs
+        if abs(gain - plain) > 5e-5:
+            lines.append(f"The gain is corrected for stopping early; that of all pairs is {points(plain)}.")
+    return lines

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from forbear.errors import InvalidInput
 from forbear.records.codec import EpisodeKey
@@ -58,6 +59,34 @@ class Schedule:
             looks=frozen.looks,
             rule=plan.rule,
         )
+
+    @classmethod
+    def recorded(cls, record: Mapping[str, Any], *, where: str) -> "Schedule":
+        """The schedule that a journal's `plan.json` tells of, without the parts that it named.
+
+        Raises:
+            InvalidInput: It is not a plan of this version.
+        """
+        try:
+            tasks, arms = record["baseline"]["tasks"], record["arms"]
+            clusters = [task[2] if len(task) > 2 else task[0] for task in tasks]
+            looks = {**record["looks"], "tasks": tuple(record["looks"]["tasks"])}
+            return cls(
+                tasks=[task[0] for task in tasks],
+                clusters=clusters if any(len(task) > 2 for task in tasks) else None,
+                seeds=record["baseline"]["seeds"],
+                baseline=next(name for name, arm in arms.items() if arm["kind"] == "baseline"),
+                candidates=[name for name, arm in arms.items() if arm["kind"] == "policy" and not arm["control"]],
+                controls=[name for name, arm in arms.items() if arm["control"]],
+                looks=Looks(**looks),
+                rule=DecisionRule(**record["rule"]),
+            )
+        except (KeyError, TypeError, IndexError, StopIteration) as error:
+            raise InvalidInput(
+                f"{where}: its plan.json does not say what a verdict needs ({type(error).__name__}: {error!s:.80}): a "
+                "plan of this version has tasks, seeds, arms, a rule and declared looks. Decide with the version that "
+                "ran it."
+            ) from error
 
     @property
     def treated(self) -> list[str]:
@@ -216,10 +245,48 @@ def course_in(frozen: FrozenPlan, content: JournalContent) -> Course:
     """
     if content.plan != json.loads(json.dumps(frozen.record)):
         raise InvalidInput("the journal was started under another plan than this one. Go back to that plan.")
+    return _advanced(Schedule.of(frozen), content, tasks=len(frozen.plan.tasks))
+
+
+def _advanced(schedule: Schedule, content: JournalContent, *, tasks: int) -> Course:
+    """The course of the first tasks."""
+    kept = frozenset(schedule.tasks[:tasks])
 
     def success(key: EpisodeKey) -> bool | None:
+        if key[0] not in kept:
+            raise KeyError(key)
         return None if key in content.exclusions else content.episodes[key].success
 
-    course = Course(Schedule.of(frozen), success, stops=content.stops)
+    course = Course(schedule, success, stops=content.stops)
     course.advance()
     return course
+
+
+def journal_verdicts(content: JournalContent, *, where: str) -> tuple[str, dict[str, Verdict]]:
+    """What a journal's own plan says of what it holds: verdicts at the last declared look that was taken, or at stops.
+
+    Returns:
+        The name of the baseline, and the verdict of each arm that may be deployed.
+
+    Raises:
+        InvalidInput: No declared look was reached and no arm is over, or there is no arm to deploy.
+    """
+    schedule = Schedule.recorded(content.plan, where=where)
+    looks, course = schedule.looks.tasks, _advanced(schedule, content, tasks=len(schedule.tasks))
+    if not course.over:
+        taken = course.looks_taken
+        if not taken and not course.stops:
+            raise InvalidInput(
+                f"{where}: {course.tasks} tasks are complete, and the plan declares "
+                f"{'its only look' if len(looks) == 1 else 'its first look'} at {looks[0]}. Deciding before, and again "
+                "when the journal has grown, makes false verdicts: testing at 50, then 100, then 200 tasks, each at "
+                ".05, deploys a useless arm 9.8 % of the time. Go on with forbear pilot run."
+            )
+        course = _advanced(schedule, content, tasks=looks[taken - 1] if taken else course.tasks)
+    if not schedule.candidates:
+        raise InvalidInput(f"{where}: the plan has no arm that may be deployed, only controls.")
+    found = {arm: course.outcomes(arm) for arm in schedule.candidates}
+    known = {arm: outcomes for arm, (outcomes, _) in found.items() if outcomes is not None}
+    if not known:
+        raise InvalidInput(f"{where}: no task has an outcome under both arms.")
+    return schedule.baseline, decide_arms(known, schedule.rule, missing={arm: found[arm][1] for arm in known})

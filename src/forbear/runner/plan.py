@@ -235,7 +235,10 @@ def _record(
     environment: Environment,
 ) -> dict[str, JSON]:
     baseline: dict[str, JSON] = {
-        "tasks": [[task.id, config_digest([task.payload, task.stratum, task.cluster])] for task in plan.tasks],
+        "tasks": [
+            [task.id, config_digest([task.payload, task.stratum, task.cluster]), *filter(None, [task.cluster])]
+            for task in plan.tasks
+        ],
         "seeds": list(plan.seeds),
         "max_steps": plan.max_steps,
         "design": design,
@@ -247,7 +250,10 @@ def _record(
     return {
         "format": PLAN_FORMAT,
         "baseline": {"digest": config_digest(baseline), **baseline},
-        "arms": {arm.name: {"digest": config_digest(arm.config()), **arm.config()} for arm in arms},
+        "arms": {
+            arm.name: {"digest": config_digest(arm.config()), **arm.config(), "control": is_control(arm)}
+            for arm in arms
+        },
         "critics": {name: critic.config() for name, critic in sorted(critics.items())},
         "rule": dict(plan.rule.to_dict()),
         "looks": looks.to_dict(),

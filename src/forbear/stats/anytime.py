@@ -46,7 +46,8 @@ class AnytimeOutcomes:
     differences: Floats | None = None
     """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair. Clusters:
     the mean over each one's pairs at its last task, NaN elsewhere and in the last cluster, which may still grow. None
-    where the order is not known: then only what the pairs are worth together counts, not what they once were."""
+    where the order is not known: then only what the pairs are worth together counts, not what they once were. Tasks
+    (clusters) weigh the same, whatever their number of pairs."""
 
 
 def anytime_outcomes(

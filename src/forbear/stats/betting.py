@@ -68,7 +68,7 @@ def log_evidence(
 
     Args:
         differences: (n,) in [−1, 1], in their order, without NaN.
-        margin: −1 < margin < 1, or at most the bound of [−1, 1] that is still possible under the claim.
+        margin: −1 < margin < 1.
         alternative: Which side is claimed.
         bets: What is staked.
         weights: (n,) or one for all, as for `EProcess.update`.
