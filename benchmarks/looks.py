@@ -38,8 +38,8 @@ def constants():
 
 
 def scaled():
-    """Designs above 400 tasks take the constants of 400: what size that gives them, counted with the limit lifted."""
-    print("\n| looks | hypothesis | alpha | constant of 400 tasks | worst-case size |")
+    """Designs above 400 tasks take the constants of 400 and a little: the size that gives them, counted out."""
+    print("\n| looks | hypothesis | alpha | constant used | worst-case size |")
     print("| --- | --- | ---: | ---: | ---: |")
     for planned, margin, alpha in itertools.product((600, 800), (0.0, -0.02), (0.05, 0.025)):
         looks = Looks.for_tasks(planned)
