@@ -49,7 +49,7 @@ def scaled():
             for n, factor in zip(looks.tasks, looks.factors, strict=True)
         }
         crossed = [
-            (reached.tasks, np.where(regions[reached.tasks], reached.share, 0.0))
+            (reached, regions[reached.tasks])
             for reached in walk(first=looks.tasks[0], last=planned, stops=regions.get)
             if reached.tasks in regions
         ]

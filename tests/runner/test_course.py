@@ -124,8 +124,17 @@ def slow_where_it_gains(agent, *, quick):
     return {"agent": agent, "environment": Timed}
 
 
-@pytest.mark.parametrize("quick", [True, False])
-@pytest.mark.parametrize("agent", [HARMED, HELPED, DEAF])
+@pytest.mark.parametrize(
+    ("agent", "quick"),
+    [
+        pytest.param(HARMED, True, id="harmed, gains first"),
+        pytest.param(HARMED, False, id="harmed, gains last", marks=pytest.mark.slow),
+        pytest.param(HELPED, True, id="helped, gains first", marks=pytest.mark.slow),
+        pytest.param(HELPED, False, id="helped, gains last", marks=pytest.mark.slow),
+        pytest.param(DEAF, True, id="deaf, gains first", marks=pytest.mark.slow),
+        pytest.param(DEAF, False, id="deaf, gains last", marks=pytest.mark.slow),
+    ],
+)
 def test_completion_order_changes_nothing(tmp_path, agent, quick):
     timed = slow_where_it_gains(agent, quick=quick)
     one = run(pilot(**timed), tmp_path / "one", concurrency=1)

@@ -133,7 +133,7 @@ def test_larger_designs_keep_alpha_with_the_constant_of_400_tasks_and_a_little(m
         for n, factor in zip(looks.tasks, looks.factors, strict=True)
     }
     crossed = Tables.of(
-        (reached.tasks, np.where(regions[reached.tasks], reached.share, 0.0))
+        (reached, regions[reached.tasks])
         for reached in walk(first=looks.tasks[0], last=looks.planned, stops=regions.get)
         if reached.tasks in regions
     )

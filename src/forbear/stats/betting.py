@@ -22,7 +22,7 @@ from forbear.errors import InvalidInput
 from forbear.stats.exact import OneSided, check_test
 from forbear.stats.intervals import check_confidence
 from forbear.stats.lattice import Bools, Tables, walk
-from forbear.stats.looks import MOST_EXACT_TASKS
+from forbear.stats.looks import MOST_EXACT_TASKS, least_step
 from forbear.stats.regions import Counts, Floats
 
 BETS: Floats = np.linspace(0.25, 0.95, 16)
@@ -30,6 +30,8 @@ BETS: Floats = np.linspace(0.25, 0.95, 16)
 BETS_ON_MEANS: Floats = np.linspace(0.3, 0.999, 16)
 """Staked on means over several seeds, which vary less."""
 
+_STEP = 2e-3
+"""Thresholds are found to this precision, from above."""
 _ASYMPTOTIC = 0.1
 """Exact p-values of the watch are computed below this; above it Ville's bound decides nothing anyway."""
 
@@ -256,8 +258,7 @@ def alarm_probability(planned: int, log_value: float, *, margin: float) -> float
     if first is None:
         return 0.0
     alarms = [
-        (reached.tasks, np.where(regions[reached.tasks], reached.share, 0.0))
-        for reached in walk(first=first, last=planned, stops=regions.__getitem__)
+        (reached, regions[reached.tasks]) for reached in walk(first=first, last=planned, stops=regions.__getitem__)
     ]
     return Tables.of(alarms).worst_case(margin)
 
@@ -281,10 +282,10 @@ def alarm_threshold(planned: int, *, alpha: float, margin: float, several_seeds:
     ville = -math.log(alpha)
     if several_seeds or planned > MOST_EXACT_TASKS or alpha > _ASYMPTOTIC:
         return ville
-    low, high = ville - 0.4, ville
-    while alarm_probability(planned, low, margin=margin) <= alpha:  # a pilot so short that few tables can alarm
-        low, high = low - 0.4, low
-    while high - low > 2e-3:
-        middle = (low + high) / 2
-        low, high = (low, middle) if alarm_probability(planned, middle, margin=margin) <= alpha else (middle, high)
-    return high
+
+    def probability(step: int) -> float:
+        return alarm_probability(planned, ville + step * _STEP, margin=margin)
+
+    # At most Ville's bound; a pilot so short that few tables can alarm has a threshold far below.
+    least = math.floor((-math.log(_ASYMPTOTIC) - ville) / _STEP)
+    return ville + least_step(probability, alpha, start=0, fall=_STEP, least=least) * _STEP

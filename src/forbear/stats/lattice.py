@@ -6,9 +6,13 @@ So the share of orders in which a pilot is still going when it comes to a table 
     share(n; C, B) = C/n·going(n − 1; C − 1, B) + B/n·going(n − 1; C, B − 1) + (n − C − B)/n·going(n − 1; C, B)
 
 with going = share where the design does not stop. The probability to come to the table under a truth is that share
-times its trinomial probability. Shares lie in [0, 1] and are sums of positive terms: nothing overflows or cancels.
+times its trinomial probability.
+
+What is carried along is the share times the table's probability under the truth (⅓, ⅓, ⅓), for which the recursion is a
+plain mean of three neighbours: sums of positive terms, so nothing cancels, and to 600 tasks nothing underflows.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -24,10 +28,9 @@ Bools = NDArray[np.bool_]
 Region = Callable[[int], Bools | None]
 """Of a number of tasks, the tables [C, B] at which something happens, shape (n + 1, n + 1); None where nothing can."""
 
-_NOTHING = 1e-15
-"""Shares below it are not worth a term: a design has some 10⁴ tables."""
+_LOG_3 = math.log(3)
 _NEGLIGIBLE = -36.0
-"""Nor are tables whose probability is below exp(−36) at every discordance."""
+"""Tables whose probability is below exp(−36) at every discordance are not worth a term: there are some 10⁴."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,18 @@ class Reached:
     """What a design can have come to after so many tasks."""
 
     tasks: int
-    share: Floats
-    """[C, B]: the share of a table's orders in which the pilot had not stopped before."""
-    early: Floats | None
-    """[C, B]: share times the mean, over those orders, of the gain of the first tasks (those before any stop)."""
+    weight: Floats
+    """[C, B]: the share of a table's orders in which the pilot had not stopped before, times 3⁻ⁿ for each order."""
+    early_weight: Floats | None
+    """[C, B]: the same times the mean, over those orders, of the gain of the first tasks (those before any stop)."""
+
+    @property
+    def share(self) -> Floats:
+        """[C, B]: the share of a table's orders in which the pilot had not stopped before."""
+        recovered, disrupted = _axes(self.tasks)
+        log_uniform = _log_orders(np.full_like(self.weight, self.tasks, dtype=np.int64), recovered, disrupted)
+        share: Floats = self.weight / np.exp(log_uniform - self.tasks * _LOG_3)
+        return np.where(recovered + disrupted <= self.tasks, share, 0.0)
 
 
 def walk(*, first: int, last: int, stops: Region, with_early: bool = False) -> Iterator[Reached]:
@@ -54,27 +65,28 @@ def walk(*, first: int, last: int, stops: Region, with_early: bool = False) -> I
         What was reached after each number of tasks from `first` to `last`.
     """
     recovered, disrupted = _axes(first)
-    share = np.where(recovered + disrupted <= first, 1.0, 0.0)
-    early = share * (recovered - disrupted) / first if with_early else None
+    orders = _log_orders(np.full((first + 1, first + 1), first), recovered, disrupted) - first * _LOG_3
+    weight = np.where(recovered + disrupted <= first, np.exp(orders), 0.0)
+    early = weight * (recovered - disrupted) / first if with_early else None
     for tasks in range(first, last + 1):
         if tasks > first:
-            share = _one_more(share, tasks)
-            early = None if early is None else _one_more(early, tasks)
-        yield Reached(tasks, share, early)
+            weight = _one_more(weight)
+            early = None if early is None else _one_more(early)
+        yield Reached(tasks, weight, early)
         stopped = stops(tasks)
         if stopped is not None:
-            share = np.where(stopped, 0.0, share)
+            weight = np.where(stopped, 0.0, weight)
             early = None if early is None else np.where(stopped, 0.0, early)
 
 
-def _one_more(going: Floats, tasks: int) -> Floats:
-    """From what is still going after `tasks` − 1 tasks to what is reached after `tasks`."""
-    recovered, disrupted = _axes(tasks - 1)
-    going = going / tasks
-    reached = np.zeros((tasks + 1, tasks + 1))
-    reached[:-1, :-1] = going * (tasks - recovered - disrupted)
-    reached[1:, :-1] += going * (recovered + 1)
-    reached[:-1, 1:] += going * (disrupted + 1)
+def _one_more(going: Floats) -> Floats:
+    """From what is still going to what is reached a task later: recovered, disrupted, or neither."""
+    going = going / 3
+    size = len(going) + 1
+    reached = np.zeros((size, size))
+    reached[:-1, :-1] = going
+    reached[1:, :-1] += going
+    reached[:-1, 1:] += going
     return reached
 
 
@@ -84,54 +96,55 @@ def _axes(tasks: int) -> tuple[Counts, Counts]:
     return count[:, None], count[None, :]
 
 
+def _log_orders(tasks: Counts, recovered: Counts, disrupted: Counts) -> Floats:
+    """log of the number of orders of each table; of any value where there is no such table."""
+    factorial = log_factorial(int(tasks.max(initial=0)))
+    logs: Floats = factorial[tasks] - factorial[recovered] - factorial[disrupted]
+    logs = logs - factorial[np.maximum(tasks - recovered - disrupted, 0)]
+    return logs
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Tables with the share of their orders that counts, flat."""
+    """Tables with the number of their orders that counts, flat."""
 
     tasks: Counts
     recovered: Counts
     disrupted: Counts
-    share: Floats
+    log_orders: Floats
 
     @classmethod
-    def of(cls, parts: Iterable[tuple[int, Floats]]) -> Self:
-        """Collects shares [C, B] by number of tasks."""
+    def of(cls, parts: Iterable[tuple[Reached, Bools]]) -> Self:
+        """Those of what was reached that lie in a region [C, B], by number of tasks."""
         none = np.empty(0, np.int64)
-        tasks, recovered, disrupted, shares = [none], [none], [none], [np.empty(0)]
-        for number, share in parts:
-            up, down = np.nonzero(share > _NOTHING)
-            tasks.append(np.full(len(up), number))
+        tasks, recovered, disrupted, orders = [none], [none], [none], [np.empty(0)]
+        for reached, region in parts:
+            up, down = np.nonzero(region & (reached.weight > 0))
+            tasks.append(np.full(len(up), reached.tasks))
             recovered.append(up)
             disrupted.append(down)
-            shares.append(share[up, down])
-        return cls(np.concatenate(tasks), np.concatenate(recovered), np.concatenate(disrupted), np.concatenate(shares))
+            orders.append(np.log(reached.weight[up, down]) + reached.tasks * _LOG_3)
+        return cls(np.concatenate(tasks), np.concatenate(recovered), np.concatenate(disrupted), np.concatenate(orders))
 
     @property
     def _rest(self) -> Counts:
         return self.tasks - self.recovered - self.disrupted
 
-    @property
-    def _log_ways(self) -> Floats:
-        factorial = log_factorial(int(self.tasks.max(initial=0)))
-        ways: Floats = np.log(self.share) + factorial[self.tasks]
-        ways -= factorial[self.recovered] + factorial[self.disrupted] + factorial[self._rest]
-        return ways
-
     def probability(self, *, gain: float, discordance: Floats) -> Floats:
         """Of coming to any of them, for each of several discordances with |gain| ≤ ψ ≤ 1."""
-        rest, log_ways = self._rest, self._log_ways
+        rest = self._rest
         found = np.empty(len(discordance))
         for i, psi in enumerate(discordance.tolist()):
             up, down = max((psi + gain) / 2, 0.0), max((psi - gain) / 2, 0.0)
             # xlogy: where nothing is possible, nothing of it has probability one.
             log_mass = xlogy(self.recovered, up) + xlogy(self.disrupted, down) + xlogy(rest, max(1 - psi, 0.0))
-            found[i] = np.exp(log_ways + log_mass).sum()
+            found[i] = np.exp(self.log_orders + log_mass).sum()
         return found
 
     def worst_case(self, margin: float) -> float:
         """The largest probability under Δ = margin over every discordance in [|margin|, 1]."""
         tables = self._possible(margin)
-        if not len(tables.share):
+        if not len(tables.tasks):
             return 0.0
         # Even in the arc sine, where a binomial has constant spread; its features are then about 1/√n wide.
         angle = np.linspace(0, np.pi / 2, 24 + int(4 * np.sqrt(tables.tasks.max())))
@@ -152,7 +165,7 @@ class Tables:
         up, down = self.recovered.astype(float), self.disrupted.astype(float)
         psi = restricted_discordance(up, down, n=self.tasks.astype(float), gain=margin)
         psi = np.minimum(np.maximum(psi, abs(margin)), 1.0)
-        likeliest = self._log_ways + xlogy(self._rest, 1 - psi)
+        likeliest = self.log_orders + xlogy(self._rest, 1 - psi)
         likeliest += xlogy(up, (psi + margin) / 2) + xlogy(down, (psi - margin) / 2)
         kept = likeliest > _NEGLIGIBLE
-        return Tables(self.tasks[kept], self.recovered[kept], self.disrupted[kept], self.share[kept])
+        return Tables(self.tasks[kept], self.recovered[kept], self.disrupted[kept], self.log_orders[kept])

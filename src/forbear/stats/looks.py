@@ -15,7 +15,7 @@ J. R. Statist. Soc. B 51:305) for repeated confidence intervals; Armitage, McPhe
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Literal, Self, TypeAlias, get_args
@@ -161,7 +161,7 @@ def crossing_probability(looks: Looks, constant: float, *, margin: float = 0.0) 
         for tasks, factor in zip(looks.tasks, looks.factors, strict=True)
     }
     crossed = [
-        (reached.tasks, np.where(regions[reached.tasks], reached.share, 0.0))
+        (reached, regions[reached.tasks])
         for reached in walk(first=looks.tasks[0], last=looks.planned, stops=regions.get)
         if reached.tasks in regions
     ]
@@ -188,20 +188,48 @@ def boundary_constant(looks: Looks, *, alpha: float, margin: float = 0.0) -> flo
     if not 0 < alpha < 0.5:
         raise InvalidInput(f"alpha must be between 0 and 0.5 (exclusive), got {alpha!r}.")
 
-    def holds(step: int) -> bool:
-        return crossing_probability(looks, step * _STEP, margin=margin) <= alpha
+    def probability(step: int) -> float:
+        return crossing_probability(looks, step * _STEP, margin=margin)
 
-    # Bracket, then bisect: each trial is a walk through the lattice.
-    high, width = math.ceil(-float(ndtri(alpha)) * 1.05 / _STEP), 500
-    while not holds(high):
-        high, width = high + width, 2 * width
-    low = high - 500
-    while low > 0 and holds(low):
-        high, low = low, low - 500
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high * _STEP
+    # Near the root a normal tail beyond c falls by a factor e per 1/(c + 1/c), about .43.
+    start = math.ceil(-float(ndtri(alpha)) * 1.05 / _STEP)
+    return least_step(probability, alpha, start=start, fall=2.3 * _STEP, least=0) * _STEP
+
+
+def least_step(probability: Callable[[int], float], alpha: float, *, start: int, fall: float, least: int) -> int:
+    """The smallest whole number from which on a falling probability is at most alpha, in few evaluations.
+
+    Each of them is a walk through a lattice; so the next one is made where a line through the logarithms of the last
+    two meets alpha, and in the middle where that gains too little.
+
+    Args:
+        probability: Falls with its argument, in small steps.
+        alpha: The level.
+        start: Where to begin.
+        fall: About how much its logarithm falls per step.
+        least: The answer is at least this.
+    """
+    low, high, at = least - 1, None, max(start, least)
+    log_low = log_high = 0.0
+    width, slow = 0, False
+    while high is None or high - low > 1:
+        value = probability(at)
+        excess = math.log(max(value, 1e-300) / alpha)
+        before = None if high is None else high - low
+        if value <= alpha:
+            high, log_high = at, excess
+        else:
+            low, log_low = at, excess
+        if high is not None and log_low > 0:
+            slow = before is not None and not slow and 2 * (high - low) > before
+            share = 0.5 if slow else log_low / (log_low - log_high) if log_high < log_low else 0.5
+            aim = low + share * (high - low)
+            at = min(max(round(aim), low + 1), high - 1)
+        else:
+            width = max(2 * width, 8)
+            at += round(excess / fall) + (width if excess > 0 else -width)
+            at = max(at, least)
+    return high
 
 
 def sequential_pvalue(looks: Looks, statistics: Sequence[float | None], *, margin: float = 0.0) -> float:

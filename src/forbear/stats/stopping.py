@@ -181,9 +181,9 @@ def corrected_gain(
     reached = _reached(replace(looks, futility=0.0), rule, arms).get(tasks)
     if reached is None:  # before any stop
         return (recovered - disrupted) / tasks
-    share = float(reached.share[recovered, disrupted])
-    assert reached.early is not None, "asked for"
-    return float(reached.early[recovered, disrupted]) / share if share > 0 else None
+    weight = float(reached.weight[recovered, disrupted])
+    assert reached.early_weight is not None, "asked for"
+    return float(reached.early_weight[recovered, disrupted]) / weight if weight > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,8 +226,8 @@ def looked_power(effect: Effect, *, looks: Looks, rule: DecisionRule = DecisionR
         if stops is None:
             continue
         for what in totals:
-            tables = Tables.of([(reached.tasks, np.where(getattr(stops, what), reached.share, 0.0))])
-            chance = float(tables.probability(gain=effect.gain, discordance=psi)[0]) if len(tables.share) else 0.0
+            tables = Tables.of([(reached, getattr(stops, what))])
+            chance = float(tables.probability(gain=effect.gain, discordance=psi)[0])
             totals[what] += chance
             expected += chance * reached.tasks
             by_tasks[reached.tasks] = by_tasks.get(reached.tasks, 0.0) + chance
