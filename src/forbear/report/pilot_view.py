@@ -295,7 +295,7 @@ def _ended(stop: Stop | None, result: PilotResult) -> str:
         "decided": f"Decided {at}.",
         "futile": f"Ended as futile {at}: even with a gain of {points(effect.gain)} (and {effect.discordance:.0%} of "
         f"pairs differing) a later look would say INTERVENE in less than {looks.futility:.0%} of pilots.",
-        "last look": f"Not decided {at}, the last one.",
+        "last look": f"Still undecided at the last look, {number} of {len(looks.tasks)}, after {stop.tasks} tasks.",
         WITH_THE_OTHERS: f"Ended with the other arms {at}.",
     }.get(stop.reason, f"Ended {at}.")
 

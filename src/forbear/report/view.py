@@ -232,6 +232,6 @@ def _design(verdict: Verdict) -> list[str]:
     gain, (up, down) = verdict.success_gain.value, (verdict.recovered, verdict.disrupted)
     if gain is not None and up is not None and down is not None:
         plain = (up - down) / verdict.pairs
-        if abs(gain - plain) > 5e-5:
+        if points(gain) != points(plain):
             lines.append(f"The gain is corrected for stopping early; that of all pairs is {points(plain)}.")
     return lines

@@ -99,8 +99,8 @@ def _axes(tasks: int) -> tuple[Counts, Counts]:
 def _log_orders(tasks: Counts, recovered: Counts, disrupted: Counts) -> Floats:
     """log of the number of orders of each table; of any value where there is no such table."""
     factorial = log_factorial(int(tasks.max(initial=0)))
-    logs: Floats = factorial[tasks] - factorial[recovered] - factorial[disrupted]
-    logs = logs - factorial[np.maximum(tasks - recovered - disrupted, 0)]
+    rest = np.maximum(tasks - recovered - disrupted, 0)
+    logs: Floats = factorial[tasks] - (factorial[recovered] + factorial[disrupted] + factorial[rest])
     return logs
 
 
