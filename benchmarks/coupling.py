@@ -22,6 +22,7 @@ from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
 from forbear.runner.result import PilotResult
 from forbear.stats.intervals import paired_gain_interval
+from forbear.stats.looks import Looks
 
 
 def main() -> None:
@@ -42,6 +43,8 @@ def main() -> None:
             Arm("placebo", replace(policy, intervention=Placebo())),
         ],
         max_steps=20,
+        # To measure, all tasks: no stop on the way.
+        looks=Looks(tasks=(options.tasks,), watch=False),
     )
     coupled, apart = run(plan), run(replace(plan, design="independent"))
     print(f"{options.tasks} tasks; baseline success {success(coupled):.3f} coupled, {success(apart):.3f} independent")

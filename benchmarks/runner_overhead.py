@@ -23,6 +23,7 @@ from forbear.records.journal import Journal
 from forbear.records.model import Action, Task
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
+from forbear.stats.looks import Looks
 
 STEPS = 15
 GO = Action("go")
@@ -75,6 +76,7 @@ async def measure(tasks, arms):
         environment=World,
         arms=[Arm.baseline(), *(Arm(f"arm{n}", policy) for n, policy in enumerate(policies))],
         max_steps=STEPS,
+        looks=Looks(tasks=(tasks,), watch=False),
     )
     with tempfile.TemporaryDirectory() as directory:
         started, cpu = time.perf_counter(), time.process_time()

@@ -12,6 +12,7 @@ from forbear.records.journal import Journal
 from forbear.records.model import Action, Task, Termination
 from forbear.runner.episode import ForkCheck
 from forbear.runner.plan import PilotPlan, freeze
+from forbear.stats.looks import Looks
 from forbear.testing import CoinCritic, CoinFlipAgent, Corridor, DeafAgent, RestorableCorridor, ScriptedAgent
 from runner.pilots import (
     ALL_ARMS,
@@ -156,7 +157,8 @@ def test_coupling_keeps_the_gain_and_shrinks_its_variance(tmp_path):
     arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", coin)]
     found = {}
     for design in ("coupled", "independent"):
-        result = run(plan(arms, n=800, design=design), tmp_path / design, concurrency=1)
+        whole = Looks(tasks=(800,), watch=False)
+        result = run(plan(arms, n=800, design=design, looks=whole), tmp_path / design, concurrency=1)
         assert result.design == design
         for arm in ("rollback", "append"):
             differences = success_differences(result, arm, 800)

@@ -141,10 +141,13 @@ def plan_text(frozen: FrozenPlan) -> str:
     console = plain_console(width=80, color=False)
     for line in lines:
         console.print(Text(line))
-    if looks.planned <= MOST_EXACT_TASKS and len(plan.seeds) == 1:
+    clustered = any(task.cluster for task in plan.tasks)
+    if looks.planned <= MOST_EXACT_TASKS and len(plan.seeds) == 1 and not clustered:
         console.print(_expected(frozen, calls=cells * steps + more))
         text = "Worst case: all tasks. An arm by itself; several end with the last of them, and share alpha."
-        console.print(Text(text))
+    else:
+        text = f"Worst case: all tasks. What to expect is known for one pair per task, to {MOST_EXACT_TASKS} tasks."
+    console.print(Text(text))
     console.print(Text(f"plan {frozen.digest[:12]}"))
     return printed(console)
 

@@ -205,11 +205,13 @@ class Course:
         """Feeds the watch with the task just taken, and says whether it gives the alarm."""
         if arm not in self._watches:
             return False
-        first = self.tasks - 1 if self.schedule.clusters is None else 0
-        runs = self._outcomes[self.schedule.baseline][first:], self._outcomes[arm][first:]
-        differences, weights = unit_differences(*runs, self.schedule.clusters)
-        if not math.isnan(differences[-1]):
-            self._watches[arm].update(float(differences[-1]), weight=float(weights[-1]))
+        clusters = self.schedule.clusters
+        if clusters is None or clusters[self.tasks - 1 : self.tasks] != clusters[self.tasks : self.tasks + 1]:
+            first = self.tasks - 1 if clusters is None else 0
+            runs = self._outcomes[self.schedule.baseline][first:], self._outcomes[arm][first:]
+            differences, weights = unit_differences(*runs, clusters)
+            if not math.isnan(differences[-1]):
+                self._watches[arm].update(float(differences[-1]), weight=float(weights[-1]))
         return float(self._watches[arm].log_value) >= self._alarm and self._enough_clusters()
 
     def _enough_clusters(self) -> bool:

@@ -19,7 +19,6 @@ from forbear.stats.decision import decide_arms
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.path import Path, path_of
 from forbear.stats.resample import Best, best_of
-from forbear.stats.sequential import SequentialOutcomes
 from forbear.stats.verdict import Remark, Verdict, points
 
 EARLY_STEPS = 2
@@ -61,18 +60,7 @@ def evidence_of(result: PilotResult) -> Evidence:
             )
     baseline, treated = frozen.arms[0], frozen.arms[1:]
     controls = frozenset(arm.name for arm in treated if is_control(arm))
-    # An arm that ended early is compared with the baseline on its own tasks.
-    planned = result.course.schedule.tasks
-    tasks = {arm.name: frozenset(planned[: result.course.tasks_of(arm.name)]) for arm in treated}
-    pairings = {
-        arm.name: pair_episodes(
-            (e for e in result.episodes.values() if e.task.id in tasks[arm.name]),
-            baseline=baseline.name,
-            treated=arm.name,
-            without_outcome=(key for key in result.exclusions if key[0] in tasks[arm.name]),
-        )
-        for arm in treated
-    }
+    pairings = {arm.name: _pairing(result, arm.name) for arm in treated}
     churn = [
         Remark(
             code="placebo_gain",
@@ -92,19 +80,8 @@ def evidence_of(result: PilotResult) -> Evidence:
         )
         for arm in treated
     }
-    rule, verdicts = frozen.plan.rule, dict[str, Verdict]()
-    known = {arm.name: result.course.outcomes(arm.name) for arm in treated}
-    families = [[name] for name in controls]
-    if candidates := [arm.name for arm in treated if arm.name not in controls]:
-        families.append(candidates)
-    for family in families:
-        verdicts |= decide_arms(
-            {name: _some(known[name][0]) for name in family},
-            rule,
-            missing={name: known[name][1] for name in family},
-            excluded={name: pairings[name].excluded for name in family},
-            cautions={name: cautions[name] for name in family},
-        )
+    verdicts = _verdicts(result, pairings, cautions, controls=controls)
+    ways = {arm.name: result.course.outcomes(arm.name)[0] for arm in treated}
     episodes = [episode for episode in result.episodes.values() if episode.arm == baseline.name]
     return Evidence(
         verdicts={arm.name: verdicts[arm.name] for arm in treated},
@@ -116,16 +93,46 @@ def evidence_of(result: PilotResult) -> Evidence:
         },
         paths={
             name: path
-            for name, (outcomes, _) in known.items()
-            if outcomes is not None and (path := path_of(outcomes, rule)) is not None
+            for name, outcomes in ways.items()
+            if outcomes is not None and (path := path_of(outcomes, frozen.plan.rule)) is not None
         },
         critics={name: _critic_report(episodes, name) for name in frozen.critics},
     )
 
 
-def _some(outcomes: SequentialOutcomes | None) -> SequentialOutcomes:
-    assert outcomes is not None, "pairing would have refused an arm without a pair"
-    return outcomes
+def _pairing(result: PilotResult, arm: str) -> Pairing:
+    """An arm beside the baseline, on the tasks that are its evidence: those to its end."""
+    course = result.course
+    tasks = frozenset(course.schedule.tasks[: course.tasks_of(arm)])
+    return pair_episodes(
+        (episode for episode in result.episodes.values() if episode.task.id in tasks),
+        baseline=course.schedule.baseline,
+        treated=arm,
+        without_outcome=(key for key in result.exclusions if key[0] in tasks),
+    )
+
+
+def _verdicts(
+    result: PilotResult,
+    pairings: Mapping[str, Pairing],
+    cautions: Mapping[str, Sequence[Remark]],
+    *,
+    controls: frozenset[str],
+) -> dict[str, Verdict]:
+    """The arms that may be deployed as one family, each control by itself."""
+    families = [[name] for name in pairings if name in controls]
+    families += [candidates] if (candidates := [name for name in pairings if name not in controls]) else []
+    verdicts: dict[str, Verdict] = {}
+    for family in families:
+        known = {name: result.course.outcomes(name) for name in family}
+        verdicts |= decide_arms(
+            {name: outcomes for name, (outcomes, _) in known.items() if outcomes is not None},
+            result.frozen.plan.rule,
+            missing={name: missing for name, (_, missing) in known.items()},
+            excluded={name: pairings[name].excluded for name in family},
+            cautions={name: cautions[name] for name in family},
+        )
+    return verdicts
 
 
 def _own_churn(result: PilotResult) -> Churn | None:
@@ -152,9 +159,12 @@ def _net_of(churn: Churn | None, pairing: Pairing) -> tuple[Remark, ...]:
 
 
 def _best(result: PilotResult, candidates: Sequence[str]) -> Best | None:
-    """The best of several arms, corrected for having been chosen; on the tasks that all of them brought to an end."""
+    """The best of several arms, corrected for having been chosen; on the tasks that all of them brought to an end.
+
+    None where an arm ended early: the correction knows nothing of stops.
+    """
     plan, baseline = result.frozen.plan, result.frozen.arms[0].name
-    if len(candidates) < 2:
+    if len(candidates) < 2 or any(result.course.tasks_of(arm) < len(plan.tasks) for arm in candidates):
         return None
     arms = (baseline, *candidates)
     kept = [

@@ -245,7 +245,9 @@ def _stopped(look: Mapping[str, object], recommendation: Recommendation, futile:
     """Why a pilot with looks is over: `watch`, `decided`, `futile` or `last look`; None where it is not."""
     anytime = look.get("anytime", False)
     if recommendation is not Recommendation.UNDECIDED:
-        return "decided" if anytime or look["number"] is not None else "watch"
+        # Between two looks only the watch can end an arm.
+        between = not anytime and look["number"] is None and recommendation is Recommendation.FORBEAR
+        return "watch" if between else "decided"
     if futile:
         return "futile"
     return None if anytime or look["next"] is not None else "last look"
