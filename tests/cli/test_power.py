@@ -45,6 +45,7 @@ def test_the_study_is_shown_where_it_is_optimistic(capsys):
     assert "optimistic" in out.out
 
 
+@pytest.mark.slow
 def test_simulated_pilots_agree_with_the_exact_numbers(capsys):
     rates = ["--failure-rate", "0.5", "--recovery-rate", "0.4", "--disruption-rate", "0.1"]
     code, out = power(capsys, *rates, "--tasks", "30", "--simulate", "800", "--json")

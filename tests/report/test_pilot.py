@@ -117,6 +117,7 @@ def test_hostile_text_is_inert(tmp_path):
         assert "\x1b" not in text
 
 
+@pytest.mark.slow
 def test_a_page_is_bounded(tmp_path):
     agent = CoinFlipAgent({"x" * 5000: 1, "open": 5}, warned={"jump": 1})
     policy = InterventionPolicy(critic=WordCritic({}, otherwise=0.9), intervention=Append())
@@ -136,6 +137,7 @@ def test_a_plan_says_what_it_costs_at_most():
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_arms_that_were_run_apart_are_shown_from_the_start(tmp_path):
     view, result, _ = found(tmp_path / "j", plan([Arm.baseline(), Arm("rollback", POLICY)], n=40, design="independent"))
     forks = [fork for arm in view["arms"] for fork in arm["forks"]]

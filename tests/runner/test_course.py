@@ -87,6 +87,7 @@ def test_what_can_hardly_be_shown_any_more_ends_as_futile(tmp_path):
     assert stops_of(whole) == {"append": (60, "last look")}
 
 
+@pytest.mark.slow
 def test_an_arm_that_is_over_runs_no_more_and_stays_in_the_family(tmp_path):
     arms = (("append", ALWAYS), ("other", POLICY), ("placebo", with_(Placebo())))
     looks = replace(LOOKS, futility=0.0)
@@ -225,6 +226,7 @@ def test_a_pair_without_outcome_holds_its_place_and_is_counted(tmp_path):
 # Looks taken one by one ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_pilot_can_be_paid_for_look_by_look(tmp_path):
     made = pilot(DEAF, looks=replace(LOOKS, futility=0.0))
     first = run(made, tmp_path / "j", until_look=1)

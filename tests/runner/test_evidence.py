@@ -71,6 +71,7 @@ def test_a_critic_that_says_nothing_has_no_metrics(tmp_path):
     assert "never_intervened" in codes(found.verdicts["rollback"])
 
 
+@pytest.mark.slow
 def test_early_disruption_cascades_and_vain_retries_are_named(tmp_path):
     # Every proposal is dropped and excluded until three are spent: each episode is touched at step 0, three times.
     always = InterventionPolicy(critic=WordCritic({}, otherwise=0.9), intervention=Rollback(exclude=True), budget=3)

@@ -95,6 +95,7 @@ def test_tango_matches_published_limits(recovered, disrupted, n, confidence, exp
     assert (round(bounds.low, digits), round(bounds.high, digits)) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(paired_outcomes(), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_tango_solves_its_defining_equation(pairs, confidence):

@@ -108,6 +108,7 @@ def test_the_region_is_where_the_tests_reject(n, margin, alpha):
             assert rejected == (recovered >= critical[total]), (total, recovered)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [DecisionRule(), DecisionRule(margin=-0.05, worthwhile=0.1, alpha=0.1)])
 @pytest.mark.parametrize(("gain", "discordance"), [(0.2, 0.3), (-0.1, 0.3), (0.0, 0.0), (0.4, 0.4)])
 def test_power_sums_the_verdicts_of_all_tables(rule, gain, discordance):

@@ -118,6 +118,7 @@ def test_a_pilot_stops_where_the_design_says(looks):
     assert ("watch" in stopped) == looks.watch
 
 
+@pytest.mark.slow
 @given(COURSES, st.sampled_from([0.05, 0.025]))
 def test_one_look_without_a_watch_is_the_fixed_design(differences, alpha):
     looks, rule = Looks(tasks=(len(differences),), watch=False), DecisionRule(alpha=alpha)
@@ -421,6 +422,7 @@ def test_arms_with_different_numbers_of_seeds_differ_by_their_success_rates():
     np.testing.assert_allclose(outcomes.differences, [0.5, 1.0])
 
 
+@pytest.mark.slow
 def test_clusters_of_different_sizes_raise_no_false_alarm():
     """A true gain of 15 points is never FORBEAR at worthwhile = 10 because one cluster is large.
 

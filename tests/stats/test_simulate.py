@@ -9,6 +9,7 @@ from forbear.stats.simulate import PilotTruth, draw_pilot, point_rule, simulate
 TRUTH = PilotTruth(tasks=40, success_rate=0.5, recovery_rate=0.4, disruption_rate=0.1, agreement=0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coupled", [True, False])
 @pytest.mark.parametrize("trigger_rate", [1.0, 0.4])
 def test_pilots_show_the_stated_truth(coupled, trigger_rate):

@@ -21,6 +21,7 @@ def pilot(rng, *, tasks, seeds, coupled=True, chance=None):
     return ClusteredOutcomes(baseline=baseline.tolist(), treated=(alone ^ flipped).tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coupled", [True, False])
 def test_the_slope_and_the_gain_elsewhere_are_recovered(coupled):
     # E[D | chance q] = (1 − q)·.20 − q·.05: slope −.25 per unit of success. 20,000 tasks: standard error about .01.

@@ -16,6 +16,7 @@ from forbear.interventions.append import DEFAULT_MESSAGE
 TINY = Recipe(demonstrations=20, agent_iterations=30, critic_tasks=30, calibration_tasks=20, evaluation_tasks=24)
 
 
+@pytest.mark.slow
 def test_retraining_gives_the_same_bytes():
     agents = [train_agent(TINY) for _ in range(2)]
     assert agents[0].to_bytes() == agents[1].to_bytes()
@@ -23,6 +24,7 @@ def test_retraining_gives_the_same_bytes():
     assert critics[0].to_bytes() == critics[1].to_bytes()
 
 
+@pytest.mark.slow
 def test_another_recipe_gives_other_weights():
     assert train_agent(TINY).sha256() != train_agent(dataclasses.replace(TINY, slip=0.6)).sha256()
 
