@@ -106,7 +106,7 @@ def test_the_plan_says_what_to_expect(pilot, capsys):
     said = capsys.readouterr().out
     assert "looks at 10, 20, 30 tasks, watched for harm after every task" in said
     assert "if the gain is" in said
-    assert "Worst case: all tasks" in said
+    assert "Worst case: 30 tasks, " in said
     assert all(len(line) <= 80 for line in said.splitlines() if not line.startswith("next:"))
 
 

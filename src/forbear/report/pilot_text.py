@@ -144,10 +144,10 @@ def plan_text(frozen: FrozenPlan) -> str:
     clustered = any(task.cluster for task in plan.tasks)
     if looks.planned <= MOST_EXACT_TASKS and len(plan.seeds) == 1 and not clustered:
         console.print(_expected(frozen, calls=cells * steps + more))
-        text = "Worst case: all tasks. An arm by itself; several end with the last of them, and share alpha."
+        more_said = "Above: an arm by itself; several end with the last of them, and share alpha."
     else:
-        text = f"Worst case: all tasks. What to expect is known for one pair per task, to {MOST_EXACT_TASKS} tasks."
-    console.print(Text(text))
+        more_said = f"What to expect is computed for one pair per task, to {MOST_EXACT_TASKS} tasks."
+    console.print(Text(f"Worst case: {looks.planned:,} tasks, {cells * steps + more:,} agent calls. {more_said}"))
     console.print(Text(f"plan {frozen.digest[:12]}"))
     return printed(console)
 
