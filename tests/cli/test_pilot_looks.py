@@ -120,6 +120,8 @@ def test_the_plan_says_what_to_expect(pilot, capsys):
         ('shape = "round"', "the shape of looks"),
         ("futility = 2", "futility is a probability"),
         ("gain = 0.5", "the planned discordance"),
+        ("gain = nan", "the planned discordance"),
+        ("looks = []", "looks are 1 to 50 numbers"),
         ("watched = true", "did you mean 'watch'"),
     ],
 )
@@ -129,3 +131,60 @@ def test_unusable_looks_name_their_place(pilot, capsys, line, said):
     error = capsys.readouterr().err
     assert said in error
     assert "pilot.toml" in error
+
+
+def test_a_stop_is_final_also_where_the_journal_is_decided_on_later(tmp_path, monkeypatch, capsys):
+    """One arm is over between two looks; the other is as at the last look, however many lines came after."""
+    monkeypatch.chdir(tmp_path)
+    text = TEXT.replace("[run]\n", "[run]\nlooks = [5, 40]\nfutility = 0\n").replace(
+        'intervention = "append"', 'intervention = "stop"\nthreshold = 0.1'
+    )
+    write_pilot(tmp_path, tasks=40, text=text)
+    run(["pilot", "run", "pilot.toml", "--json"])
+    whole = json.loads(capsys.readouterr().out)["arms"]["append"]["verdict"]
+    assert whole["look"]["stopped"] == "watch"
+    path = tmp_path / "runs/pilot/episodes.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    stop = next(n for n, line in enumerate(lines) if b'"forbear-stop-1"' in line)
+    path.write_bytes(b"".join(lines[: stop + 4]))
+    assert run(["decide", "runs/pilot", "--json"]) == 0
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    beside = {"cautions", "excluded"}  # what only a pilot knows
+    assert {key: verdicts["append"][key] for key in whole.keys() - beside} == {
+        key: whole[key] for key in whole.keys() - beside
+    }
+    assert verdicts["rollback"]["look"]["tasks"] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda plan: plan["rule"].update(alpha=0.3), "plan.json is not what the pilot was started with"),
+        (lambda plan: plan["looks"].update(tasks=[20, 30]), "plan.json is not what the pilot was started with"),
+        (lambda plan: plan["baseline"]["tasks"].pop(), "plan.json is not what the pilot was started with"),
+        (lambda plan: plan.pop("looks"), "plan.json is not what the pilot was started with"),
+    ],
+)
+def test_a_plan_that_was_changed_afterwards_is_not_decided_on(pilot, capsys, change, said):
+    run(["pilot", "run", "pilot.toml"])
+    path = pilot.parent / "runs/pilot/plan.json"
+    plan = json.loads(path.read_text())
+    change(plan)
+    path.write_text(json.dumps(plan))
+    capsys.readouterr()
+    assert run(["decide", "runs/pilot"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_suggestions_name_the_journal(pilot, capsys):
+    assert run(["pilot", "run", "pilot.toml", "--journal", "here", "--look", "1"]) == 0
+    assert "forbear pilot extend pilot.toml --journal here\n" in capsys.readouterr().out
+    assert run(["pilot", "extend", "pilot.toml", "--journal", "there"]) == 2
+    assert "forbear pilot run pilot.toml --journal there starts it" in capsys.readouterr().err
+
+
+def test_a_pilot_of_one_task_says_what_it_can(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_pilot(tmp_path, tasks=1)
+    assert run(["pilot", "run", "pilot.toml"]) == 0
+    assert "UNDECIDED" in capsys.readouterr().out

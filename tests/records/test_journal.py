@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forbear.errors import InvalidInput, JournalLocked, PlanChanged
-from forbear.records.journal import Exclusion, Journal
+from forbear.records.journal import Exclusion, Journal, Stop
 from forbear.records.model import Action, Episode, Origin, Step, Task, Termination, Usage
 
 PLAN = {"format": "forbear-plan-1", "baseline": {"max_steps": 15, "tasks": [["t1", "a"], ["t2", "b"]]}, "arms": {}}
@@ -60,6 +60,56 @@ def test_the_digest_is_of_what_was_found_not_of_how(journal, tmp_path):
     with other.writing(PLAN) as writer:
         writer.append(episode("t3", success=False))
     assert other.read().digest() != journal.read().digest()
+
+
+STOPPABLE = {**PLAN, "arms": {"baseline": {"kind": "baseline"}, "rollback": {"kind": "policy"}}}
+
+
+def test_a_stop_is_read_and_what_lies_beyond_it_is_no_part_of_the_digest(tmp_path):
+    journal = Journal(tmp_path / "j")
+    stop = Stop(arm="rollback", tasks=1, reason="watch")
+    with journal.writing(STOPPABLE) as writer:
+        writer.append(episode(), SHARED, stop)
+    digest = journal.read().digest()
+    assert journal.read().stops == {"rollback": stop}
+    with journal.writing(STOPPABLE) as writer:
+        # Both were under way: the arm's is no evidence; nor is the baseline's, as no arm is left to compare with it.
+        writer.append(episode("t2"), episode("t2", arm="rollback"))
+    assert journal.read().digest() == digest
+
+
+def test_a_line_of_the_first_version_loads(tmp_path):
+    journal = Journal(tmp_path / "j")
+    with journal.writing(STOPPABLE):
+        pass
+    line = b'{"format":"forbear-stop-1","arm":"rollback","tasks":2,"reason":"watch","check":"d040ad96"}\n'
+    (journal.directory / "episodes.jsonl").write_bytes(line)
+    assert journal.read().stops == {"rollback": Stop(arm="rollback", tasks=2, reason="watch")}
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [
+        [("rollback", 0)],
+        [("rollback", -3)],
+        [("rollback", 3)],
+        [("baseline", 1)],
+        [("other", 1)],
+        [("rollback", 1), ("rollback", 2)],
+    ],
+)
+def test_a_stop_that_cannot_be_is_refused(tmp_path, stops):
+    journal = Journal(tmp_path / "j")
+    with journal.writing(STOPPABLE) as writer:
+        writer.append(*(Stop(arm=arm, tasks=tasks, reason="watch") for arm, tasks in stops))
+    with pytest.raises(InvalidInput, match=f"line {len(stops)}"):
+        journal.read()
+
+
+def test_a_pilot_that_has_grown_is_refused_with_the_reason(journal):
+    grown = {**PLAN, "baseline": {**PLAN["baseline"], "tasks": [["t1", "a"], ["t2", "b"], ["t3", "c"]]}}
+    with pytest.raises(PlanChanged, match="it has grown: 2 tasks were planned, now there are 3"):
+        journal.writing(grown)
 
 
 def test_a_torn_tail_is_dropped_and_written_over(journal):

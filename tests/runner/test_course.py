@@ -15,9 +15,10 @@ from forbear.records.model import Task
 from forbear.runner.course import Course, Schedule, course_in
 from forbear.runner.evidence import evidence_of
 from forbear.runner.plan import freeze
+from forbear.stats.decision import decide
 from forbear.stats.looks import Looks
 from forbear.stats.rule import DecisionRule
-from forbear.stats.sequential import unit_differences
+from forbear.stats.sequential import sequential_outcomes, unit_differences
 from forbear.stats.verdict import Recommendation
 from forbear.testing import CoinFlipAgent, Corridor, WordCritic
 from runner.pilots import POLICY, digest, order, plan, run, tasks, with_
@@ -221,6 +222,65 @@ def test_a_pair_without_outcome_holds_its_place_and_is_counted(tmp_path):
     verdict = evidence_of(result).verdicts["append"]
     assert verdict.pairs == 19
     assert [code for code in (r.code for r in verdict.cautions) if code.startswith("missing_outcomes")]
+
+
+class Switched(Corridor):
+    """A world that is there, or is not."""
+
+    is_down = False
+    until = 10**9
+
+    def __init__(self):
+        super().__init__(doors=4, slip=0.2)
+
+    async def reset(self, task, *, draw):
+        Switched.until -= 1
+        if Switched.is_down or Switched.until < 0:
+            raise ProviderError("down")
+        return await super().reset(task, draw=draw)
+
+
+@pytest.mark.parametrize("before", [0, 3, 18])
+def test_an_outage_that_outlasts_several_starts_loses_nothing(tmp_path, before):
+    made = pilot(DEAF, environment=Switched, looks=replace(LOOKS, futility=0.0, watch=False))
+    Switched.is_down, Switched.until = False, 10**9
+    run(made, tmp_path / "calm")
+    Switched.until = before
+    for _ in range(5):
+        with pytest.raises(ProviderError, match="lost nothing"):
+            run(made, tmp_path / "stormy", concurrency=4, outage_after=6)
+    assert not Journal(tmp_path / "stormy").read().exclusions
+    Switched.until = 10**9
+    result = run(made, tmp_path / "stormy", concurrency=4)
+    assert not result.exclusions
+    assert digest(tmp_path / "stormy") == digest(tmp_path / "calm")
+
+
+def test_what_breaks_last_of_all_may_be_an_outage_and_is_tried_by_the_next_process(tmp_path):
+    last = order(pilot(DEAF, n=20, looks=None))[-1]
+
+    class Broken(Corridor):
+        def __init__(self):
+            super().__init__(doors=4, slip=0.2)
+
+        async def reset(self, task, *, draw):
+            if task.id == last:
+                raise ProviderError("gone")
+            return await super().reset(task, draw=draw)
+
+    made = pilot(DEAF, n=20, looks=Looks(tasks=(20,), watch=False), environment=Broken)
+    with pytest.raises(ProviderError, match="run the same again"):
+        run(made, tmp_path / "j", concurrency=1)
+    assert {key[0] for key in run(made, tmp_path / "j").exclusions} == {last}
+
+
+def test_looks_without_a_single_pair_are_no_looks():
+    known = [[True]] * 12
+    observed, missing = sequential_outcomes(
+        baseline=[[None]] * 5 + known, treated=[[None]] * 5 + [[False]] * 12, looks=Looks(tasks=(5, 50))
+    )
+    verdict = decide(observed, missing=missing)
+    assert (verdict.recommendation, verdict.look["stopped"]) == (Recommendation.FORBEAR, "watch")
 
 
 # Looks taken one by one ---------------------------------------------------------------------------------------------

@@ -221,5 +221,7 @@ class _Down(Corridor):
 
 def test_a_pilot_without_any_outcome_could_not_complete(tmp_path):
     pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], n=3, environment=lambda: _Down(doors=4))
-    with pytest.raises(ProviderError, match="no episode of arm 'baseline' has an outcome"):
+    with pytest.raises(ProviderError, match="in a row had no outcome"):
         evidence(pilot, tmp_path / "j")
+    with pytest.raises(ProviderError, match="no episode of arm 'baseline' has an outcome"):
+        evidence_of(run(pilot, tmp_path / "none", retries=0))

@@ -197,9 +197,10 @@ def _arm(section: "_Section", default: _Part | None, make_critic: Callable[[_Par
 def _looks(section: "_Section", tasks: int) -> Looks | None:
     """What the file says of looks; None where it says nothing."""
     given, options = section.take("looks", list, []), section.take_all(_LOOKS)
-    if not given and not options:
+    named = "looks" in section.table
+    if not named and not options:
         return None
-    base = section.guard(("looks",), lambda: Looks(tasks=tuple(given))) if given else Looks.for_tasks(tasks)
+    base = section.guard(("looks",), lambda: Looks(tasks=tuple(given))) if named else Looks.for_tasks(tasks)
     return section.guard((), lambda: replace(base, **options))
 
 

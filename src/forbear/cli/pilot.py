@@ -122,7 +122,7 @@ def extend(file: Path, journal: Path | None, concurrency: int | None, as_json: b
     from forbear.runner.plan import freeze
 
     directory = _directory(file, journal)
-    _require_started(file, directory)
+    _require_started(file, journal)
     frozen = freeze(read_pilot_file(file).plan)
     course = course_in(frozen, Journal(directory).read())
     if course.over:
@@ -152,6 +152,12 @@ def _run(file: Path, journal: Path | None, *, concurrency: int | None, until_loo
 
     described, directory = read_pilot_file(file), _directory(file, journal)
     frozen = freeze(described.plan)
+    declared = frozen.looks.tasks
+    if until_look is not None and until_look > len(declared):
+        raise InvalidInput(
+            f"--look {until_look}: {shown(file.name)} declares {len(declared)} looks, at "
+            f"{', '.join(map(str, declared))} tasks. Name one of them by its number."
+        )
     with _progress(frozen, directory, until_look=until_look) as on_episode:
         result = asyncio.run(
             run_pilot(
@@ -175,7 +181,7 @@ def _run(file: Path, journal: Path | None, *, concurrency: int | None, until_loo
         return
     click.echo(pilot_text(view, color=color()), nl=False, color=True)
     if not view["over"]:
-        click.echo(f"\nNext:    forbear pilot extend {file}")
+        click.echo(f"\nNext:    forbear pilot extend {_again(file, journal)}")
     click.echo(f"\nJournal: {directory}\nReport:  {report}  (open it in a browser)")
 
 
@@ -190,14 +196,22 @@ def status(file: Path, journal: Path | None) -> None:
     from forbear.runner.plan import freeze
 
     directory = _directory(file, journal)
-    _require_started(file, directory)
+    _require_started(file, journal)
     content = Journal(directory).read()
     click.echo(status_text(freeze(read_pilot_file(file).plan), content, journal=str(directory)), nl=False)
 
 
-def _require_started(file: Path, directory: Path) -> None:
+def _require_started(file: Path, journal: Path | None) -> None:
+    directory = _directory(file, journal)
     if not (directory / "plan.json").exists():
-        raise InvalidInput(f"not started: there is no journal in {directory}. forbear pilot run {file} starts it.")
+        raise InvalidInput(
+            f"not started: there is no journal in {directory}. forbear pilot run {_again(file, journal)} starts it."
+        )
+
+
+def _again(file: Path, journal: Path | None) -> str:
+    """The arguments that name the same pilot."""
+    return str(file) if journal is None else f"{file} --journal {journal}"
 
 
 def _directory(file: Path, journal: Path | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -247,14 +248,17 @@ def _print_looked(effect: Effect, rule: DecisionRule, looks: Looks, as_json: boo
         click.echo(f"{name:<20} {cells[0]:>10} {cells[1]:>9} {cells[2]:>9} {cells[3]:>10} {tasks:>11.1f}")
     shape = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}[looks.shape]
     over = [f"{100 * chance:.1f} % by {n}" for n, chance in zip(looks.tasks, looked.stopped_by, strict=True)]
-    click.echo(f"\nOver: {', '.join(over)} tasks, which are the most it takes.")
+    said = [f"Over: {', '.join(over)} tasks, which are the most it takes."]
     watch = "harm watched after every task" if looks.watch else "no watch between them"
     futility = f"futile below {100 * looks.futility:g} %" if looks.futility else "no stop for futility"
-    click.echo(f"{shape} looks, {watch}, {futility}.")
+    said.append(f"{shape} looks, {watch}, {futility}.")
     if looks.futility:
         planned = planned_effect(looks, rule)
         assumed = f"{100 * planned.gain:+.1f} pp at {100 * planned.discordance:.0f} % discordance"
-        click.echo(f"Futile: further looks would too seldom say INTERVENE with a gain of {assumed}.")
+        said.append(f"Futile: further looks would too seldom say INTERVENE with a gain of {assumed}.")
+    click.echo("")
+    for line in said:
+        click.echo(textwrap.fill(line, width=80))
 
 
 def _looked_payload(

@@ -349,18 +349,28 @@ def _content(plan: dict[str, JSON], raw: bytes, *, where: str) -> JournalContent
             exclusion = _exclusion(read_record(text, where=here), where=here)
             content.exclusions[exclusion.key] = exclusion
         elif kind == STOP_FORMAT:
-            stop = _stop(read_record(text, where=here), where=here)
-            content.stops[stop.arm] = stop
+            stop = _stop(read_record(text, where=here), plan=plan, where=here)
+            if content.stops.setdefault(stop.arm, stop) != stop:
+                raise InvalidInput(
+                    f"{here}: arm {stop.arm!r:.60} ended before, after {content.stops[stop.arm].tasks} tasks."
+                )
         else:
             raise _newer(here, kind)
     return content
 
 
-def _stop(record: dict[str, JSON], *, where: str) -> Stop:
+def _stop(record: dict[str, JSON], *, plan: Mapping[str, JSON], where: str) -> Stop:
     arm, tasks, reason = (record.get(key) for key in ("arm", "tasks", "reason"))
-    if isinstance(arm, str) and isinstance(tasks, int) and isinstance(reason, str):
+    arms = plan.get("arms")
+    planned = arms.get(arm) if isinstance(arms, dict) and isinstance(arm, str) else None
+    treated = isinstance(planned, dict) and planned.get("kind") != "baseline"
+    within = isinstance(tasks, int) and 1 <= tasks <= len(_tasks(plan))
+    if isinstance(arm, str) and treated and isinstance(tasks, int) and within and isinstance(reason, str):
         return Stop(arm=arm, tasks=tasks, reason=reason)
-    raise InvalidInput(f"{where}: a stop needs the texts 'arm' and 'reason' and the number 'tasks'.")
+    raise InvalidInput(
+        f"{where}: a stop needs an 'arm' of the plan, a number of its 'tasks' from 1 on, and the text 'reason'. "
+        "Restore the file from a copy, or delete this line: it is found again."
+    )
 
 
 def _exclusion(record: dict[str, JSON], *, where: str) -> Exclusion:

@@ -67,7 +67,7 @@ def _gain_chart(arm: ArmView) -> dict[str, float | list[tuple[float, str]]]:
     }
 
 
-_WIDTH, _HEIGHT, _LEFT, _TOP = 640, 240, 52, 12
+_WIDTH, _HEIGHT, _LEFT, _TOP = 640, 240, 68, 12
 
 
 class PathChart(TypedDict):
@@ -80,7 +80,8 @@ class PathChart(TypedDict):
     """Heights of the axis, and what is written there."""
     ticks: list[tuple[float, int]]
     """Positions of the planned looks, and their tasks."""
-    looks: list[dict[str, float]]
+    bounds: list[tuple[float, float, str]]
+    """Where a look says something: position, height, and `go` or `stop`."""
     end: tuple[float, float]
 
 
@@ -92,7 +93,8 @@ def _path_chart(path: PathView) -> PathChart | None:
     # From the fifth task on: before, the sequence fills the picture and says nothing.
     way = way[min(4, len(way) - 1) :]
     shown = [abs(point[key]) for point in way for key in ("low", "high")]
-    shown += [abs(look[key]) for look in path["looks"] for key in ("intervene_from", "forbear_to")]
+    bounds = [bound for look in path["looks"] for bound in (look["intervene_from"], look["forbear_to"])]
+    shown += [abs(bound) for bound in bounds if bound is not None]
     reach = max(0.05, min(1.0, sorted(shown)[int(0.9 * (len(shown) - 1))]))
 
     def x(tasks: float) -> float:
@@ -111,9 +113,11 @@ def _path_chart(path: PathView) -> PathChart | None:
         zero=y(0.0),
         labels=[(y(gain), points(gain)) for gain in (reach, reach / 2, 0.0, -reach / 2, -reach)],
         ticks=[(x(tasks), tasks) for tasks in path["looks_planned"]],
-        looks=[
-            {"x": x(look["tasks"]), "go": y(look["intervene_from"]), "stop": y(look["forbear_to"])}
+        bounds=[
+            (x(look["tasks"]), y(bound), says)
             for look in path["looks"]
+            for bound, says in ((look["intervene_from"], "go"), (look["forbear_to"], "stop"))
+            if bound is not None
         ],
         end=known[-1] if known else (x(0), y(0.0)),
     )

@@ -77,8 +77,8 @@ def _path(path: PathView) -> Table:
     return table
 
 
-def _points(gain: float) -> str:
-    return f"{round(100 * gain, 1) + 0.0:+.1f}"
+def _points(gain: float | None) -> str:
+    return "none" if gain is None else f"{round(100 * gain, 1) + 0.0:+.1f}"
 
 
 def _critics(view: PilotView) -> Table:
@@ -143,6 +143,8 @@ def plan_text(frozen: FrozenPlan) -> str:
         console.print(Text(line))
     clustered = any(task.cluster for task in plan.tasks)
     if looks.planned <= MOST_EXACT_TASKS and len(plan.seeds) == 1 and not clustered:
+        effect = planned_effect(looks, plan.rule)
+        console.print(Text(f"What to expect where {100 * effect.discordance:.3g} % of the pairs differ:"))
         console.print(_expected(frozen, calls=cells * steps + more))
         more_said = "Above: an arm by itself; several end with the last of them, and share alpha."
     else:

@@ -110,8 +110,9 @@ class LookView(TypedDict):
     gain: float
     low: float
     high: float
-    intervene_from: float
-    forbear_to: float
+    intervene_from: float | None
+    """The gain from which on it says INTERVENE; None where none would."""
+    forbear_to: float | None
 
 
 class PathView(TypedDict):

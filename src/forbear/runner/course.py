@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forbear.errors import InvalidInput
-from forbear.records.codec import EpisodeKey
+from forbear.records.codec import EpisodeKey, config_digest
 from forbear.records.journal import JournalContent, Stop
 from forbear.runner.plan import FrozenPlan, is_control
 from forbear.stats.betting import EProcess, alarm_threshold
@@ -67,6 +67,11 @@ class Schedule:
         Raises:
             InvalidInput: It is not a plan of this version.
         """
+        if record.get("digest") != config_digest({key: value for key, value in record.items() if key != "digest"}):
+            raise InvalidInput(
+                f"{where}: plan.json is not what the pilot was started with (its digest differs). Restore the file "
+                "from a copy."
+            )
         try:
             tasks, arms = record["baseline"]["tasks"], record["arms"]
             clusters = [task[2] if len(task) > 2 else task[0] for task in tasks]
@@ -275,19 +280,19 @@ def journal_verdicts(content: JournalContent, *, where: str) -> tuple[str, dict[
     """
     schedule = Schedule.recorded(content.plan, where=where)
     looks, course = schedule.looks.tasks, _advanced(schedule, content, tasks=len(schedule.tasks))
-    if not course.over:
-        taken = course.looks_taken
-        if not taken and not course.stops:
-            raise InvalidInput(
-                f"{where}: {course.tasks} tasks are complete, and the plan declares "
-                f"{'its only look' if len(looks) == 1 else 'its first look'} at {looks[0]}. Deciding before, and again "
-                "when the journal has grown, makes false verdicts: testing at 50, then 100, then 200 tasks, each at "
-                ".05, deploys a useless arm 9.8 % of the time. Go on with forbear pilot run."
-            )
-        course = _advanced(schedule, content, tasks=looks[taken - 1] if taken else course.tasks)
     if not schedule.candidates:
         raise InvalidInput(f"{where}: the plan has no arm that may be deployed, only controls.")
-    found = {arm: course.outcomes(arm) for arm in schedule.candidates}
+    taken = course.looks_taken
+    if not course.over and not taken and not course.stops:
+        raise InvalidInput(
+            f"{where}: {course.tasks} tasks are complete, and the plan declares "
+            f"{'its only look' if len(looks) == 1 else 'its first look'} at {looks[0]}. Deciding before, and again "
+            "when the journal has grown, makes false verdicts: testing at 50, then 100, then 200 tasks, each at .05, "
+            "deploys a useless arm 9.8 % of the time. Go on with forbear pilot run."
+        )
+    # An arm that is over keeps its end; the others are as at the last look, whatever was run since.
+    at_look = _advanced(schedule, content, tasks=looks[taken - 1]) if taken and not course.over else course
+    found = {arm: (course if arm in course.stops else at_look).outcomes(arm) for arm in schedule.candidates}
     known = {arm: outcomes for arm, (outcomes, _) in found.items() if outcomes is not None}
     if not known:
         raise InvalidInput(f"{where}: no task has an outcome under both arms.")

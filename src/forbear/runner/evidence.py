@@ -1,7 +1,7 @@
 """What a pilot's episodes say: verdicts with the cautions that only a pilot can know, and the critics offline."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,7 +41,8 @@ class Evidence:
     paths: Mapping[str, Path]
     """By treated arm: how it came to its verdict."""
     critics: Mapping[str, CriticReport | None]
-    """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none."""
+    """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none,
+    or to one task only."""
 
 
 def evidence_of(result: PilotResult) -> Evidence:
@@ -132,6 +133,11 @@ def _verdicts(
             excluded={name: pairings[name].excluded for name in family},
             cautions={name: cautions[name] for name in family},
         )
+    for name in controls & verdicts.keys():
+        # A control decides nothing: it ends with the others.
+        verdict, stop = verdicts[name], result.course.stops.get(name)
+        look = None if verdict.look is None else {**verdict.look, "stopped": None if stop is None else stop.reason}
+        verdicts[name] = replace(verdict, futile=False, look=look)
     return verdicts
 
 
@@ -206,7 +212,7 @@ def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
         for proposal in step.proposals
         if (p_fail := proposal.p_fail.get(critic)) is not None
     ]
-    if not rows:
+    if len({task for _, _, task, _ in rows}) < 2:  # its intervals resample tasks
         return None
     failed, scores, tasks, steps = zip(*rows, strict=True)
     judgements = Judgements.of(failed=failed, p_fail=scores, tasks=tasks, steps=steps)

@@ -37,8 +37,9 @@ async def run_pilot(
         plan: Tasks, arms and conditions; has to be the one that the journal was started with.
         journal: Where episodes are kept.
         concurrency: Tasks under way at a time; changes nothing in what is found.
-        retries: How often an episode that the outside world broke is tried again, after all others.
-        outage_after: The pilot stops when the first so many tasks in a row break.
+        retries: How often an episode that the outside world broke is tried again, after all others of its look. After
+            that it has no outcome, unless nothing else has had one since: then the pilot stops.
+        outage_after: The pilot stops when so many episodes in a row break.
         until_look: Go no further than this declared look, counted from 1; omitted: to the last, if need be.
         on_episode: Called with each episode that has just been written.
 
@@ -110,7 +111,12 @@ class _Pilot:
         self.check = ForkCheck()
         self.episodes = dict(writer.content.episodes)
         self.exclusions = dict(writer.content.exclusions)
-        self.broken = Counter(writer.content.broken)
+        self.tries: Counter[EpisodeKey] = Counter()
+        """Of episodes that broke, by this process: one that resumes begins anew."""
+        self.outcomes = 0
+        """Episodes with an outcome, by this process."""
+        self.at_first_break: dict[EpisodeKey, int] = {}
+        """How many outcomes there were when an episode broke first."""
         self.broken_in_a_row = 0
         self.round = 0
         self.course = Course(Schedule.of(frozen), self._success, stops=writer.content.stops)
@@ -137,7 +143,8 @@ class _Pilot:
         for row in todo:
             for arm in self._left(row):
                 # What broke once is tried again in round 1, after all others, also by a process that resumes.
-                if self.broken[row.key(arm)] <= self.round and self.course.wants(arm.name, row.place):
+                turn = self.tries[row.key(arm)] + (row.key(arm) in self.writer.content.broken)
+                if turn <= self.round and self.course.wants(arm.name, row.place):
                     await self._run_arm(row, arm)
             self._write(row)
             if not self._left(row):
@@ -165,10 +172,6 @@ class _Pilot:
 
     async def _run_arm(self, row: _Row, arm: Arm) -> None:
         cell = self.frozen.cell(row.task, row.seed, arm)
-        times = self.broken[row.key(arm)]
-        if times > self.retries:  # by a process that would have tried more often
-            self._exclude(row, arm, f"it had no outcome {times} time{'s' if times > 1 else ''}")
-            return
         if self.frozen.design == "coupled" and not arm.is_baseline and not arm.is_rerun:
             baseline = row.key(self.frozen.arms[0])
             if baseline in self.exclusions:
@@ -191,6 +194,7 @@ class _Pilot:
             self._note_broken(row, arm, episode)
         else:
             self.broken_in_a_row = 0
+            self.outcomes += 1
             coupled = self._coupled(row, cell)
             episode = share(episode, [other for other in coupled if other.success is not None])
             self.episodes[row.key(arm)] = episode
@@ -213,18 +217,27 @@ class _Pilot:
 
     def _note_broken(self, row: _Row, arm: Arm, episode: Episode) -> None:
         key = row.key(arm)
-        self.broken[key] += 1
+        self.tries[key] += 1
+        self.at_first_break.setdefault(key, self.outcomes)
         self._keep(row, episode)
-        if self.broken[key] > self.retries:
+        self.broken_in_a_row += 1
+        if self.broken_in_a_row >= self.outage_after:
+            self._stop_for_outage(row, episode)
+        if self.tries[key] > self.retries:
+            # Where nothing has had an outcome since it broke first, the whole world may be down rather than this task.
+            # A later process, begun by somebody who thinks that it is up again, takes the journal's word for it.
+            begun_again = not self.outcomes and bool(self.writer.content.episodes)
+            if self.retries and self.outcomes == self.at_first_break[key] and not begun_again:
+                self._stop_for_outage(row, episode)
             self._exclude(row, arm, f"{episode.termination.value}: {episode.cause}")
-        elif self.broken[key] == 1:
-            self.broken_in_a_row += 1
-            if self.broken_in_a_row >= self.outage_after:
-                self._write(row)
-                raise ProviderError(
-                    f"{self.broken_in_a_row} episodes in a row had no outcome, the last one for {episode.cause}. The "
-                    "pilot stopped and lost nothing; run the same again when the outage is over."
-                )
+
+    def _stop_for_outage(self, row: _Row, episode: Episode) -> None:
+        self._write(row)
+        count = self.broken_in_a_row
+        raise ProviderError(
+            f"{count} episode{'s' if count > 1 else ''} in a row had no outcome, the last one for {episode.cause}. The "
+            "pilot stopped and lost nothing; run the same again when the outage is over."
+        )
 
     def _exclude(self, row: _Row, arm: Arm, reason: str) -> None:
         exclusion = Exclusion(task_id=row.task.id, seed=row.seed, arm=arm.name, reason=reason)

@@ -112,7 +112,7 @@ class FrozenPlan:
     @property
     def digest(self) -> str:
         """The sha256 of the record."""
-        return config_digest(self.record)
+        return str(self.record["digest"])
 
     def draw_seed(self, seed: int, arm: Arm) -> int:
         """Returns the seed that keys an arm's draws; arms that have it in common are coupled."""
@@ -247,7 +247,7 @@ def _record(
         "critic_deadline_s": float(plan.critic_deadline_s),
         "call_deadline_s": float(plan.call_deadline_s),
     }
-    return {
+    record: dict[str, JSON] = {
         "format": PLAN_FORMAT,
         "baseline": {"digest": config_digest(baseline), **baseline},
         "arms": {
@@ -258,6 +258,7 @@ def _record(
         "rule": dict(plan.rule.to_dict()),
         "looks": looks.to_dict(),
     }
+    return {**record, "digest": config_digest(record)}
 
 
 def _require_methods(part: object, what: str, methods: Sequence[str]) -> None:

@@ -85,7 +85,7 @@ class Looks:
             raise InvalidInput(f'the shape of looks is "obrien-fleming" or "pocock", got {described(self.shape)}.')
         if not 0 <= self.futility < 1:
             raise InvalidInput(f"futility is a probability below 1 (0.05 is usual, 0 is never), got {self.futility!r}.")
-        if not 0 < self.discordance <= 1 or abs(self.gain or 0.0) > self.discordance:
+        if not 0 < self.discordance <= 1 or not abs(self.gain or 0.0) <= self.discordance:
             raise InvalidInput(
                 f"the planned discordance is a fraction above 0, no smaller than the gain, got gain = {self.gain!r} "
                 f"and discordance = {self.discordance!r}."

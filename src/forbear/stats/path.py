@@ -8,7 +8,7 @@ import numpy as np
 from forbear.stats.betting import confidence_sequence
 from forbear.stats.clustered import clustered_gain
 from forbear.stats.intervals import Interval, restricted_discordance
-from forbear.stats.looks import boundary_constant
+from forbear.stats.looks import boundary_constant, fewest_discordant
 from forbear.stats.missing import Outcomes
 from forbear.stats.paired import PairedOutcomes
 from forbear.stats.rule import DecisionRule
@@ -28,11 +28,11 @@ class LookTaken:
     """Of the counts at this look."""
     interval: Interval
     """What is not rejected by all looks to this one, and by the watch: holds for all looks together."""
-    intervene_from: float
+    intervene_from: float | None
     """The gain that says INTERVENE here, at the share of pairs that differ here; a fraction. Of several arms, whatever
-    the others show (Holm's first step)."""
-    forbear_to: float
-    """The gain that says FORBEAR here."""
+    the others show (Holm's first step). None where none would: too few pairs differ, or it would exceed 1."""
+    forbear_to: float | None
+    """The gain that says FORBEAR here; None where none would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +86,13 @@ def _look(outcomes: SequentialOutcomes, at_look: Outcomes, rule: DecisionRule, *
         total = clustered_gain(at_look)
         recovered, disrupted, pairs, inflation = total.recovered, total.disrupted, total.pairs, total.design_effect
 
-    def distance(margin: float, constant: float) -> float:
-        """How far from the margin a gain has to lie: the statistic's standard error times its bound."""
+    def bound(margin: float, constant: float, sign: int) -> float | None:
+        """The margin and, on that side of it, the statistic's standard error times what it has to reach."""
+        if recovered + disrupted < fewest_discordant(sign * margin):
+            return None
         spread = restricted_discordance(recovered, disrupted, n=pairs, gain=margin) - margin * margin
-        return constant * factor * math.sqrt(max(spread, 0.0) * inflation / pairs)
+        gain = margin + sign * constant * factor * math.sqrt(max(spread, 0.0) * inflation / pairs)
+        return gain if abs(gain) <= 1 else None
 
     here = SequentialOutcomes(
         looks=looks,
@@ -110,6 +113,6 @@ def _look(outcomes: SequentialOutcomes, at_look: Outcomes, rule: DecisionRule, *
         disrupted=disrupted,
         gain=(recovered - disrupted) / pairs,
         interval=Interval(gain.low, gain.high),
-        intervene_from=rule.margin + distance(rule.margin, helps),
-        forbear_to=rule.worthwhile - distance(rule.worthwhile, too_little),
+        intervene_from=bound(rule.margin, helps, 1),
+        forbear_to=bound(rule.worthwhile, too_little, -1),
     )

@@ -256,18 +256,24 @@ class Sequential:
             return by_looks
         return min(1.0, 2 * min(by_looks, self._by_watch(margin)))
 
+    @property
+    def _has_looked(self) -> bool:
+        """Whether some look that was taken had a pair, and is known."""
+        return any(one is not None for one in self.outcomes.at_looks)
+
     def _by_looks(self, margin: float, alternative: OneSided) -> float:
         looks = self.outcomes.looks
-        if not self.outcomes.at_looks:
+        if not self._has_looked:
             return 1.0
         if len(looks.tasks) == 1:
             return self._base.pvalue(margin, alternative)
         sign = 1.0 if alternative == "greater" else -1.0
-        smallest, tests = 1.0, max(len(_tests_at(one, self.rule)) for one in self.outcomes.at_looks if one is not None)
+        taken = [() if one is None else _tests_at(one, self.rule) for one in self.outcomes.at_looks]
+        smallest, tests = 1.0, max(map(len, taken))
         for index in range(tests):
+            # A look before which no task had so many seeds with an outcome has no such test.
             statistics = [
-                None if one is None else _statistic(_tests_at(one, self.rule)[index], margin, alternative)
-                for one in self.outcomes.at_looks
+                _statistic(found[index], margin, alternative) if index < len(found) else None for found in taken
             ]
             smallest = min(smallest, sequential_pvalue(looks, statistics, margin=sign * margin))
         return min(1.0, tests * smallest)
@@ -342,7 +348,7 @@ class Sequential:
                 weights=self.outcomes.weights,
             )
             high = min(high, float(course.high[-1]))
-            if not self.outcomes.at_looks:
+            if not self._has_looked:
                 low = float(course.low[-1])
         return Interval(min(low, high), high)
 
