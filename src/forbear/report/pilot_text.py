@@ -9,7 +9,7 @@ from forbear.errors import shown
 from forbear.records.journal import JournalContent
 from forbear.report.pilot_view import PathView, PilotView, describe_arm
 from forbear.report.text import decision_text, plain_console, printed
-from forbear.report.view import FORMAT, DecisionView
+from forbear.report.view import FORMAT, ArmView, DecisionView
 from forbear.runner.course import course_in
 from forbear.runner.plan import FrozenPlan
 from forbear.stats.looks import MOST_EXACT_TASKS
@@ -35,8 +35,8 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
     console.print()
     for arm in view["arms"]:
         console.print(Text(f"The path of {shown(arm['decision']['arm'], limit=40)}", style="bold"))
-        if arm["path"]["looks"]:
-            console.print(_path(arm["path"]))
+        if arm["path"]["points"]:
+            console.print(_path(arm["path"], arm["decision"]))
         console.print(Text(arm["path"]["ended"]))
         console.print()
     console.print(Text("The critic offline, its arms online", style="bold"))
@@ -57,7 +57,7 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
     return decision_text(decision, width=width, color=color) + printed(console)
 
 
-def _path(path: PathView) -> Table:
+def _path(path: PathView, decision: ArmView) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     sequence = f"{100 * path['confidence']:.4g} % sequence"
     for heading in ("tasks", "recovered", "disrupted", "gain", sequence, "FORBEAR to", "INTERVENE from"):
@@ -74,6 +74,11 @@ def _path(path: PathView) -> Table:
             _points(look["forbear_to"]),
             _points(look["intervene_from"]),
         )
+    end = path["points"][-1]
+    if all(look["tasks"] != end["tasks"] for look in path["looks"]):  # between two looks
+        counts = ("-" if count is None else f"{count:g}" for count in (decision["recovered"], decision["disrupted"]))
+        sequence = f"{_points(end['low'])} to {_points(end['high'])}"
+        table.add_row(str(end["tasks"]), *counts, _points(end["gain"]), sequence, "-", "-")
     return table
 
 
