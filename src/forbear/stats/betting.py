@@ -257,9 +257,9 @@ def alarm_probability(planned: int, log_value: float, *, margin: float) -> float
     first = next((n for n, region in enumerate(regions) if _possible(region).any()), None)
     if first is None:
         return 0.0
-    alarms = [
+    alarms = (
         (reached, regions[reached.tasks]) for reached in walk(first=first, last=planned, stops=regions.__getitem__)
-    ]
+    )
     return Tables.of(alarms).worst_case(margin)
 
 

@@ -13,7 +13,7 @@ plain mean of three neighbours: sums of positive terms, so nothing cancels, and 
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -116,30 +116,39 @@ class Tables:
     @classmethod
     def of(cls, parts: Iterable[tuple[Reached, Bools]]) -> Self:
         """Those of what was reached that lie in a region [C, B], by number of tasks."""
-        none = np.empty(0, np.int64)
-        tasks, recovered, disrupted, orders = [none], [none], [none], [np.empty(0)]
+        found = []
         for reached, region in parts:
             up, down = np.nonzero(region & (reached.weight > 0))
-            tasks.append(np.full(len(up), reached.tasks))
-            recovered.append(up)
-            disrupted.append(down)
-            orders.append(np.log(reached.weight[up, down]) + reached.tasks * _LOG_3)
-        return cls(np.concatenate(tasks), np.concatenate(recovered), np.concatenate(disrupted), np.concatenate(orders))
+            orders = np.log(reached.weight[up, down]) + reached.tasks * _LOG_3
+            found.append(cls(np.full(len(up), reached.tasks), up, down, orders))
+        return cls.joined(found)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """All of several."""
+        none = np.empty(0, np.int64)
+        return cls(
+            tasks=np.concatenate([none, *(part.tasks for part in parts)]),
+            recovered=np.concatenate([none, *(part.recovered for part in parts)]),
+            disrupted=np.concatenate([none, *(part.disrupted for part in parts)]),
+            log_orders=np.concatenate([np.empty(0), *(part.log_orders for part in parts)]),
+        )
 
     @property
     def _rest(self) -> Counts:
         return self.tasks - self.recovered - self.disrupted
 
+    def masses(self, *, gain: float, discordance: float) -> Floats:
+        """The probability of coming to each of them under a truth with |gain| ≤ discordance ≤ 1."""
+        up, down = max((discordance + gain) / 2, 0.0), max((discordance - gain) / 2, 0.0)
+        # xlogy: where nothing is possible, nothing of it has probability one.
+        log_mass = xlogy(self.recovered, up) + xlogy(self.disrupted, down)
+        masses: Floats = np.exp(self.log_orders + log_mass + xlogy(self._rest, max(1 - discordance, 0.0)))
+        return masses
+
     def probability(self, *, gain: float, discordance: Floats) -> Floats:
         """Of coming to any of them, for each of several discordances with |gain| ≤ ψ ≤ 1."""
-        rest = self._rest
-        found = np.empty(len(discordance))
-        for i, psi in enumerate(discordance.tolist()):
-            up, down = max((psi + gain) / 2, 0.0), max((psi - gain) / 2, 0.0)
-            # xlogy: where nothing is possible, nothing of it has probability one.
-            log_mass = xlogy(self.recovered, up) + xlogy(self.disrupted, down) + xlogy(rest, max(1 - psi, 0.0))
-            found[i] = np.exp(self.log_orders + log_mass).sum()
-        return found
+        return np.array([self.masses(gain=gain, discordance=psi).sum() for psi in discordance.tolist()])
 
     def worst_case(self, margin: float) -> float:
         """The largest probability under Δ = margin over every discordance in [|margin|, 1]."""

@@ -103,7 +103,6 @@ def _look(outcomes: SequentialOutcomes, at_look: Outcomes, rule: DecisionRule, *
         weights=None if outcomes.weights is None else outcomes.weights[:tasks],
         arms=outcomes.arms,
     )
-    gain = Sequential(here, rule).gain(1 - 2 * rule.alpha)
     helps = boundary_constant(looks, alpha=rule.alpha / outcomes.arms, margin=rule.margin)
     too_little = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
     return LookTaken(
@@ -112,7 +111,7 @@ def _look(outcomes: SequentialOutcomes, at_look: Outcomes, rule: DecisionRule, *
         recovered=recovered,
         disrupted=disrupted,
         gain=(recovered - disrupted) / pairs,
-        interval=Interval(gain.low, gain.high),
+        interval=Sequential(here, rule).bounds(rule.alpha),
         intervene_from=bound(rule.margin, helps, 1),
         forbear_to=bound(rule.worthwhile, too_little, -1),
     )

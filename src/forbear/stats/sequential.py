@@ -296,14 +296,14 @@ class Sequential:
 
     def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """By the interval beside it."""
-        bounds = self._bounds(alpha)
+        bounds = self.bounds(alpha)
         return bounds.low > margin if alternative == "greater" else bounds.high < margin
 
     # --- Estimates ------------------------------------------------------------------------------------------
 
     def gain(self, confidence: float) -> Estimate:
         """The corrected estimate in the interval of what is not rejected."""
-        bounds = self._bounds((1 - confidence) / 2)
+        bounds = self.bounds((1 - confidence) / 2)
         value = self._corrected
         if value is not None:
             value = min(max(value, bounds.low), bounds.high)
@@ -328,7 +328,8 @@ class Sequential:
         found = _gain_over_orders(data, self.rule)
         return now.success_gain if found is None else found
 
-    def _bounds(self, alpha: float) -> Interval:
+    def bounds(self, alpha: float) -> Interval:
+        """What is not rejected at alpha on either side."""
         looks, rule = self.outcomes.looks, self.rule
         upper = alpha / 2 if self._watches else alpha
         low, high = -1.0, 1.0

@@ -1,6 +1,7 @@
 """Where a design with looks stops, one pair per task: its verdicts' probabilities, its futility, its estimate."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -64,9 +65,10 @@ class StoppingRule:
             return at_look
         return Stops(at_look.intervene & ~alarm, at_look.forbear | alarm, at_look.futile & ~alarm)
 
-    def walk(self, *, with_early: bool = False) -> "list[Reached]":
+    def walk(self, *, until: int | None = None, with_early: bool = False) -> Iterator[Reached]:
         """All that can be reached, task by task from the first possible stop on."""
-        return list(walk(first=self.first, last=self.looks.planned, stops=self._any, with_early=with_early))
+        last = self.looks.planned if until is None else until
+        return walk(first=self.first, last=last, stops=self._any, with_early=with_early)
 
     def _any(self, tasks: int) -> Bools | None:
         stops = self(tasks)
@@ -157,9 +159,18 @@ def is_futile(looks: Looks, rule: DecisionRule, outcomes: Outcomes, *, tasks: in
     return float(ndtr((expected - needed) / spread)) < looks.futility
 
 
-@lru_cache(maxsize=8)
-def _reached(looks: Looks, rule: DecisionRule, arms: int) -> dict[int, Reached]:
-    return {reached.tasks: reached for reached in StoppingRule(looks, rule, arms=arms).walk(with_early=True)}
+@lru_cache(maxsize=4)
+def _stopping_rule(looks: Looks, rule: DecisionRule, arms: int) -> StoppingRule:
+    return StoppingRule(looks, rule, arms=arms)
+
+
+@lru_cache(maxsize=16)
+def _corrected(looks: Looks, rule: DecisionRule, arms: int, tasks: int) -> Floats:
+    """[C, B]: the corrected gain after so many tasks; NaN where the design cannot have come there."""
+    *_, reached = _stopping_rule(looks, rule, arms).walk(until=tasks, with_early=True)
+    assert reached.early_weight is not None, "asked for"
+    gains: Floats = np.full_like(reached.weight, np.nan)
+    return np.divide(reached.early_weight, reached.weight, out=gains, where=reached.weight > 0)
 
 
 def corrected_gain(
@@ -178,12 +189,11 @@ def corrected_gain(
     Source: Emerson & Fleming (1990, Biometrika 77:875), Jung & Kim (2004, Statistics in Medicine 23:881). Checked:
     its expectation over all stops equals Δ to 1e-12 on a grid of truths, and the count over orders by brute force.
     """
-    reached = _reached(replace(looks, futility=0.0), rule, arms).get(tasks)
-    if reached is None:  # before any stop
+    unhurried = replace(looks, futility=0.0)
+    if tasks <= _stopping_rule(unhurried, rule, arms).first:  # before any stop
         return (recovered - disrupted) / tasks
-    weight = float(reached.weight[recovered, disrupted])
-    assert reached.early_weight is not None, "asked for"
-    return float(reached.early_weight[recovered, disrupted]) / weight if weight > 0 else None
+    gain = float(_corrected(unhurried, rule, arms, tasks)[recovered, disrupted])
+    return None if math.isnan(gain) else gain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +208,18 @@ class LookedPower:
     expected_tasks: float
     stopped_by: tuple[float, ...]
     """By look: the probability to have stopped at it or before."""
+
+
+@lru_cache(maxsize=8)
+def _stop_tables(looks: Looks, rule: DecisionRule) -> dict[str, Tables]:
+    """By what is said: the tables at which one arm stops."""
+    design = _stopping_rule(looks, rule, 1)
+    parts: dict[str, list[Tables]] = {"intervene": [], "forbear": [], "futile": []}
+    for reached in design.walk():
+        stops = design(reached.tasks)
+        for what, found in parts.items() if stops is not None else ():
+            found.append(Tables.of([(reached, getattr(stops, what))]))
+    return {what: Tables.joined(found) for what, found in parts.items()}
 
 
 def looked_power(effect: Effect, *, looks: Looks, rule: DecisionRule = DecisionRule()) -> LookedPower:
@@ -218,23 +240,17 @@ def looked_power(effect: Effect, *, looks: Looks, rule: DecisionRule = DecisionR
             f"power with looks is computed for at most {MOST_EXACT_TASKS} tasks, got looks to {looks.planned}. Scale "
             "the looks and the tasks down, the discordance up."
         )
-    design, psi = StoppingRule(looks, rule), np.array([effect.discordance])
-    totals, expected = dict.fromkeys(("intervene", "forbear", "futile"), 0.0), 0.0
-    by_tasks: dict[int, float] = {}
-    for reached in _reached(looks, rule, 1).values():
-        stops = design(reached.tasks)
-        if stops is None:
-            continue
-        for what in totals:
-            tables = Tables.of([(reached, getattr(stops, what))])
-            chance = float(tables.probability(gain=effect.gain, discordance=psi)[0])
-            totals[what] += chance
-            expected += chance * reached.tasks
-            by_tasks[reached.tasks] = by_tasks.get(reached.tasks, 0.0) + chance
+    totals: dict[str, float] = {}
+    by_tasks = np.zeros(looks.planned + 1)
+    for what, tables in _stop_tables(looks, rule).items():
+        masses = tables.masses(gain=effect.gain, discordance=effect.discordance)
+        totals[what] = float(masses.sum())
+        by_tasks += np.bincount(tables.tasks, weights=masses, minlength=looks.planned + 1)
+    expected = float(by_tasks @ np.arange(looks.planned + 1))
     undecided = max(0.0, 1 - sum(totals.values()))
     return LookedPower(
         **totals,
         undecided=undecided,
         expected_tasks=expected + undecided * looks.planned,
-        stopped_by=(*(sum(p for n, p in by_tasks.items() if n <= look) for look in looks.tasks[:-1]), 1.0),
+        stopped_by=(*np.cumsum(by_tasks)[list(looks.tasks[:-1])].tolist(), 1.0),
     )
