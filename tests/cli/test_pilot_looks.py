@@ -17,6 +17,7 @@ def pilot(tmp_path, monkeypatch):
     return write_pilot(tmp_path, tasks=30, text=LOOKED)
 
 
+@pytest.mark.slow
 def test_look_by_look_finds_what_one_run_finds(pilot, capsys):
     assert run(["pilot", "run", "pilot.toml", "--look", "1"]) == 0
     said = capsys.readouterr().out

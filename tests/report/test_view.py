@@ -84,6 +84,7 @@ def test_where_a_pilot_with_looks_goes_on():
     assert decision_view({"critic": decide(outcomes)})["arms"][0]["design"] == []
 
 
+@pytest.mark.slow
 def test_between_two_looks_and_with_one_look_the_design_is_said():
     runs = {"baseline": [[True]] * 30, "treated": [[False]] * 20 + [[True]] * 10}
     between, _ = sequential_outcomes(**runs, looks=Looks(tasks=(50, 100)))

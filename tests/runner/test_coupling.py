@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def behaviour(episode):
     return (steps, episode.termination, episode.success, episode.final_observation, episode.usage.agent_calls)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(policies, min_size=1, max_size=4), st.integers(0, 10**6), st.sampled_from([corridor, restorable]))
 def test_an_arm_among_others_does_what_it_does_alone(drawn, seed, environment):

@@ -149,6 +149,7 @@ def test_rehearsal_sees_an_agent_that_draws_elsewhere():
     assert any(line.startswith("two runs differed") for line in asyncio.run(rehearse(pilot)))
 
 
+@pytest.mark.slow
 def test_the_same_journal_always_gives_the_same_evidence(tmp_path):
     pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], n=20)
     _, first = evidence(pilot, tmp_path / "j")

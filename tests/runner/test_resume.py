@@ -19,7 +19,9 @@ def lines_of(directory):
     return directory / "episodes.jsonl"
 
 
-@pytest.mark.parametrize("torn", [b"", b'{"format":"forbear-episode-1","task":"t0'])
+@pytest.mark.parametrize(
+    "torn", [b"", pytest.param(b'{"format":"forbear-episode-1","task":"t0', marks=pytest.mark.slow)]
+)
 def test_after_the_kth_line_for_every_k(tmp_path, torn):
     run(plan(n=2), tmp_path / "whole")
     whole = lines_of(tmp_path / "whole").read_bytes().splitlines(keepends=True)

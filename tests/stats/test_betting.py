@@ -153,6 +153,7 @@ def test_anytime_power():
         assert power == pytest.approx(expected, abs=0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("discordance", "found", "asked"), [(0.35, 29, 30), (0.27, 26, 27)])
 def test_median_stop_of_the_watch_at_a_grave_loss(discordance, found, asked):
     threshold = alarm_threshold(200, alpha=0.025, margin=0.02)

@@ -118,6 +118,7 @@ def test_one_seed_per_task_is_exactly_the_unclustered_answer(outcomes, confidenc
         assert decide(clustered, rule) == decide(table, rule)
 
 
+@pytest.mark.slow
 @given(clustered_outcomes(), st.sampled_from([0.8, 0.9, 0.95]))
 def test_the_interval_solves_tangos_equation_at_the_effective_counts(outcomes, confidence):
     gain = clustered_gain(outcomes)

@@ -182,6 +182,7 @@ endings = st.sampled_from(["\n", "\r\n", "\r"])
 HEADER_NAMES = ("task_id", "arm", "seed", "success")
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(records, endings, st.sampled_from([",", "\t"]), st.sampled_from(["", "\n", "\r\n\n", "x", ",", "\0", " "]))
 def test_both_readers_give_the_same_table_or_the_same_error(tmp_path_factory, records, ending, delimiter, tail):

@@ -39,6 +39,7 @@ class TestRankerAgent(AgentContract):
         return [*SEEN, told(SEEN[3], "Careful.")]
 
 
+@pytest.mark.slow
 def test_it_draws_from_the_softmax_of_the_summed_weights():
     seen, temperature, n = SEEN[4], 1.3, 3000
     table, steps = shipped_weights().table, seen.steps
