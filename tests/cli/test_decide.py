@@ -14,16 +14,6 @@ STUDY = "35,7,11,47"
 
 
 @pytest.fixture
-def decide(capsys):
-    def decide(*arguments):
-        code = run(["decide", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return decide
-
-
-@pytest.fixture
 def file(tmp_path):
     """Writes a pilot from the counts of each arm, which must agree on the baseline."""
 

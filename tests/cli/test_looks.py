@@ -4,20 +4,9 @@ import json
 
 import pytest
 
-from forbear.cli.main import run
 from forbear.stats.verdict import Verdict
 
 LOOKS = ("--looks", "50,100,200")
-
-
-@pytest.fixture
-def decide(capsys):
-    def decide(*arguments):
-        code = run(["decide", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return decide
 
 
 @pytest.fixture

@@ -246,12 +246,11 @@ def _print_looked(effect: Effect, rule: DecisionRule, looks: Looks, as_json: boo
     for name, *chances, tasks in rows:
         cells = ["-" if x is None else f"{100 * x:.1f} %" for x in chances]
         click.echo(f"{name:<20} {cells[0]:>10} {cells[1]:>9} {cells[2]:>9} {cells[3]:>10} {tasks:>11.1f}")
-    shape = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}[looks.shape]
     over = [f"{100 * chance:.1f} % by {n}" for n, chance in zip(looks.tasks, looked.stopped_by, strict=True)]
     said = [f"Over: {', '.join(over)} tasks, which are the most it takes."]
     watch = "harm watched after every task" if looks.watch else "no watch between them"
     futility = f"futile below {100 * looks.futility:g} %" if looks.futility else "no stop for futility"
-    said.append(f"{shape} looks, {watch}, {futility}.")
+    said.append(f"{looks.shape_name} looks, {watch}, {futility}.")
     if looks.futility:
         planned = planned_effect(looks, rule)
         assumed = f"{100 * planned.gain:+.1f} pp at {100 * planned.discordance:.0f} % discordance"

@@ -125,15 +125,15 @@ class Course:
         """Of the complete prefix."""
         self._outcomes: dict[str, list[list[bool | None]]] = {arm: [] for arm in (schedule.baseline, *schedule.treated)}
         looks, rule = schedule.looks, schedule.rule
-        self._several = len(schedule.seeds) > 1 or schedule.clusters is not None
+        several = len(schedule.seeds) > 1 or schedule.clusters is not None
         self._alarm = 0.0
         self._watches: dict[str, EProcess] = {}
         if looks.watch and schedule.candidates:
             self._alarm = alarm_threshold(
-                looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile, several_seeds=self._several
+                looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile, several_seeds=several
             )
             self._watches = {
-                arm: EProcess(margin=rule.worthwhile, alternative="less", several_seeds=self._several)
+                arm: EProcess(margin=rule.worthwhile, alternative="less", several_seeds=several)
                 for arm in schedule.candidates
             }
 

@@ -109,6 +109,11 @@ class Looks:
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, "tasks": list(self.tasks)}
 
     @property
+    def shape_name(self) -> str:
+        """The shape as people write it."""
+        return {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}[self.shape]
+
+    @property
     def planned(self) -> int:
         """Tasks at the last look."""
         return self.tasks[-1]

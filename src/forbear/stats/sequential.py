@@ -240,9 +240,8 @@ class Sequential:
     def method(self, margin: float) -> str:
         """The design by name."""
         looks = self.outcomes.looks
-        shape = {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}[looks.shape]
         shown = ", ".join(map(str, looks.tasks[:6])) + (", ..." if len(looks.tasks) > 6 else "")
-        text = f"looks at {shown} tasks ({shape})" if len(looks.tasks) > 1 else f"one look at {shown} tasks"
+        text = f"looks at {shown} tasks ({looks.shape_name})" if len(looks.tasks) > 1 else f"one look at {shown} tasks"
         if len(looks.tasks) == 1 or isinstance(self.outcomes.now, ClusteredOutcomes):
             text += f", {self._base.method(margin)}"
         return f"{text}, watched after every task (betting)" if self._watches else text
