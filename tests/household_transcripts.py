@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from forbear.benchmarks.household.engine import Household
-from forbear.benchmarks.household.expert import Expert
 from forbear.records.model import Action, Step, Task, Trajectory
+from forbear.worlds.household.engine import Household
+from forbear.worlds.household.expert import Expert
 
 
 def transcript(game, *, steps=15, slip=0.5, seed=0):

@@ -11,9 +11,9 @@ from scipy import stats
 
 import simulated
 from forbear import ClusteredOutcomes, DecisionRule, EProcess, Looks, boundary_constant
-from forbear.stats.betting import alarm_threshold
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.stopping import StoppingRule, is_futile
+from forbear.stats.looks.betting import alarm_threshold
+from forbear.stats.looks.stopping import StoppingRule, is_futile
 
 
 def draw_effects(

@@ -9,14 +9,15 @@ import forbear
 PACKAGE = Path(forbear.__file__).parent
 # Bottom first. Names in one row are siblings. `testing` is for tests alone: nothing in the package may import it.
 LAYERS = [
-    {"errors"},
-    {"records", "stats", "table"},
-    {"draw"},
-    {"protocols"},
-    {"policy", "pairing"},
+    {"errors", "wording"},
+    {"outcomes"},
+    {"records", "stats", "learned"},
+    {"contracts"},
+    {"policy"},
     {"critics", "interventions"},
+    {"analysis"},
     {"runner", "guard"},
-    {"adapters", "benchmarks"},
+    {"adapters", "worlds"},
     {"report"},
     {"cli", "web"},
     {"testing"},

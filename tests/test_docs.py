@@ -108,7 +108,7 @@ def test_links_lead_somewhere():
 
 @pytest.mark.slow
 def test_the_false_go_tables_are_what_the_benchmark_prints(shared_data):
-    command = [sys.executable, ROOT / "benchmarks" / "false_go.py", shared_data / "pairs"]
+    command = [sys.executable, ROOT / "measurements" / "false_go.py", shared_data / "pairs"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     rows = [line for line in printed if line.startswith("|")]
@@ -117,6 +117,6 @@ def test_the_false_go_tables_are_what_the_benchmark_prints(shared_data):
 
 
 def test_the_reproduction_is_what_its_command_prints():
-    command = [sys.executable, ROOT / "benchmarks" / "reproduction.py"]
+    command = [sys.executable, ROOT / "measurements" / "reproduction.py"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed == (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forbear.errors import ForbearError, InvalidInput, MissingExtra, ProviderError, listed, shown
+from forbear.errors import ForbearError, InvalidInput, MissingExtra, ProviderError
+from forbear.wording import listed, shown
 
 
 def test_the_tree_serves_those_who_catch_standard_exceptions():

@@ -11,11 +11,8 @@
     └── ProviderError     the outside world failed: the episode has no outcome
 
 Messages say what was got, what was expected and what to do. What they quote came from agents and files, so it is
-bounded and inert: `shown` for one text, `listed` for several, `described` for any object.
+bounded and inert: `forbear.wording`.
 """
-
-from collections.abc import Iterable
-from itertools import islice
 
 
 class ForbearError(Exception):
@@ -58,28 +55,3 @@ class ProviderError(ForbearError):
     """The outside world failed (provider, environment). The runner retries, then records no outcome."""
 
     exit_code = 3
-
-
-def shown(text: str, *, limit: int = 60) -> str:
-    """Hostile text for a message: one line of at most `limit` characters, without control characters.
-
-    What cannot be printed (escape sequences, line breaks, direction marks, lone surrogates) becomes U+FFFD.
-    """
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(ch if ch.isprintable() else "\ufffd" for ch in cut)
-
-
-def listed(names: Iterable[str], *, limit: int = 5) -> str:
-    """Some names for a message: the first `limit`, quoted and bounded; "..." says that there are more."""
-    first = list(islice(names, limit + 1))
-    text = ", ".join(f"'{shown(name, limit=30)}'" for name in first[:limit])
-    return f"{text}, ..." if len(first) > limit else text
-
-
-def described(value: object, *, limit: int = 80) -> str:
-    """Any object for a message: its repr, bounded and inert; never raises."""
-    try:
-        text = repr(value)
-    except Exception:  # a hostile __repr__ must not replace the message
-        text = f"a {type(value).__name__}"
-    return shown(text, limit=limit)

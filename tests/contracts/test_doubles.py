@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from forbear.draw import Draw
-from forbear.protocols import Continue, Halt, Observation, Retry
+from forbear.contracts.draw import Draw
+from forbear.contracts.environment import Observation
+from forbear.contracts.intervention import Continue, Halt, Retry
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.testing import (
     AgentContract,

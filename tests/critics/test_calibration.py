@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from forbear.critics.calibration import fit_temperature, tempered
-from forbear.critics.metrics import log_loss
+from forbear.critics.measures import log_loss
 from forbear.errors import InvalidInput
 
 

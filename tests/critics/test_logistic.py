@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from forbear.contracts.draw import Draw
 from forbear.critics.logistic import Features, LogisticCritic, LogisticWeights, bucket, npz_bytes, train_logistic
-from forbear.draw import Draw
 from forbear.errors import InvalidInput
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.testing import CriticContract

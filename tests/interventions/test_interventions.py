@@ -1,8 +1,8 @@
 import pytest
 
+from forbear.contracts.intervention import Continue, Halt, Retry
 from forbear.errors import InvalidInput
 from forbear.interventions import Append, Placebo, Rollback, Stop
-from forbear.protocols import Continue, Halt, Retry
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.testing import InterventionContract
 

@@ -5,14 +5,15 @@ from html.parser import HTMLParser
 import pytest
 
 from forbear.interventions import Append
-from forbear.policy import Arm, InterventionPolicy
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import Task
 from forbear.report.html import pilot_html
 from forbear.report.pilot_text import pilot_text, plan_text
 from forbear.report.pilot_view import MOST_FORKS, pilot_json, pilot_view
 from forbear.runner.evidence import evidence_of
 from forbear.runner.plan import freeze
-from forbear.stats.looks import Looks
+from forbear.stats.looks.looks import Looks
 from forbear.testing import CoinFlipAgent, WordCritic
 from runner.pilots import ALL_ARMS, POLICY, plan, run
 

@@ -3,10 +3,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.report.text import decision_text
 from forbear.report.view import decision_view
 from forbear.stats.decision import decide, decide_arms
-from forbear.stats.paired import PairedOutcomes
 from forbear.stats.verdict import Remark
 
 

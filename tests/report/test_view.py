@@ -2,12 +2,12 @@ import json
 
 import pytest
 
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.report.view import decision_json, decision_view
 from forbear.stats.decision import decide, decide_arms
-from forbear.stats.looks import Looks
-from forbear.stats.paired import PairedOutcomes
+from forbear.stats.looks.looks import Looks
+from forbear.stats.looks.sequential import SequentialOutcomes, sequential_outcomes
 from forbear.stats.rule import DecisionRule
-from forbear.stats.sequential import SequentialOutcomes, sequential_outcomes
 from forbear.stats.verdict import Verdict
 
 

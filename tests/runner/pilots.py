@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import replace
 
 from forbear.interventions import Append, Placebo, Rollback, Stop
-from forbear.policy import Arm, InterventionPolicy
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Task
 from forbear.runner.pilot import run_pilot

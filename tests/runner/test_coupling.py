@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forbear.interventions import Append, Placebo, Rollback, Stop
-from forbear.policy import Arm, InterventionPolicy
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy
 from forbear.runner.episode import run_episode
 from forbear.runner.memo import Memo
 from forbear.runner.plan import freeze

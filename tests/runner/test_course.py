@@ -9,16 +9,17 @@ import pytest
 
 from forbear.errors import InvalidInput, ProviderError
 from forbear.interventions import Append, Placebo
-from forbear.policy import Arm, InterventionPolicy
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Task
 from forbear.runner.course import Course, Schedule, course_in
 from forbear.runner.evidence import evidence_of
 from forbear.runner.plan import freeze
 from forbear.stats.decision import decide
-from forbear.stats.looks import Looks
+from forbear.stats.looks.looks import Looks
+from forbear.stats.looks.sequential import sequential_outcomes, unit_differences
 from forbear.stats.rule import DecisionRule
-from forbear.stats.sequential import sequential_outcomes, unit_differences
 from forbear.stats.verdict import Recommendation
 from forbear.testing import CoinFlipAgent, Corridor, WordCritic
 from runner.pilots import POLICY, digest, order, plan, run, tasks, with_

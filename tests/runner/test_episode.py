@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forbear.draw import Draw
+from forbear.contracts.draw import Draw
+from forbear.contracts.environment import Observation
 from forbear.errors import AgentError, InvalidInput, NotReproducible, ProviderError
 from forbear.interventions import Append, Placebo, Rollback, Stop
-from forbear.policy import Arm, InterventionPolicy, critic_name
-from forbear.protocols import Observation
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy, critic_name
 from forbear.records.model import FAILED, PROCEED, REFUSED, Action, Termination
 from forbear.runner.episode import ForkCheck, run_episode
 from forbear.runner.memo import Memo, share

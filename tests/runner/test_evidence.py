@@ -2,10 +2,11 @@ import asyncio
 
 import pytest
 
+from forbear.analysis.pairing import pair_episodes
 from forbear.errors import InvalidInput, ProviderError
 from forbear.interventions import Append, Placebo, Rollback
-from forbear.pairing import pair_episodes
-from forbear.policy import Arm, InterventionPolicy
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Task
 from forbear.runner.evidence import evidence_of

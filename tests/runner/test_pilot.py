@@ -7,12 +7,13 @@ import pytest
 
 from forbear.errors import InvalidInput, PlanChanged, ProviderError
 from forbear.interventions import Append, Placebo, Rollback
-from forbear.policy import Arm, InterventionPolicy
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Task, Termination
 from forbear.runner.episode import ForkCheck
 from forbear.runner.plan import PilotPlan, freeze
-from forbear.stats.looks import Looks
+from forbear.stats.looks.looks import Looks
 from forbear.testing import CoinCritic, CoinFlipAgent, Corridor, DeafAgent, RestorableCorridor, ScriptedAgent
 from runner.pilots import (
     ALL_ARMS,

@@ -8,7 +8,7 @@ import pytest
 
 from forbear.errors import ProviderError
 from forbear.interventions import Append, Placebo
-from forbear.policy import Arm
+from forbear.policy.arm import Arm
 from forbear.records.codec import episode_key
 from forbear.records.journal import Journal
 from forbear.testing import CoinFlipAgent

@@ -6,7 +6,7 @@ import pytest
 import reference_looks as slow
 import simulated_looks as many
 from forbear import DecisionRule, Looks, Recommendation, boundary_constant, decide, decide_arms, sequential_outcomes
-from forbear.stats.betting import alarm_threshold, confidence_sequence
+from forbear.stats.looks.betting import alarm_threshold, confidence_sequence
 
 PILOTS = 2000
 RULE = DecisionRule()

@@ -11,13 +11,13 @@ from scipy import stats
 import reference
 import simulated
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, PairedOutcomes, Recommendation, decide, decide_arms
+from forbear.outcomes.clustered import unit_counts
 from forbear.stats.clustered import (
     clustered_gain,
     clustered_gain_interval,
     clustered_score_test,
     seedwise_exact,
     seedwise_interval,
-    unit_counts,
 )
 from forbear.stats.exact import exact_unconditional, score_test
 from forbear.stats.intervals import paired_gain_interval

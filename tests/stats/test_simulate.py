@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, PairedOutcomes
-from forbear.stats.churn import churn_of
+from forbear.stats.context.churn import churn_of
 from forbear.stats.power import Effect, power
 from forbear.stats.simulate import PilotTruth, draw_pilot, point_rule, simulate
 

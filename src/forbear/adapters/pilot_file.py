@@ -12,20 +12,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from forbear.errors import ForbearError, InvalidInput, listed, shown
+from forbear.contracts.critic import Critic
+from forbear.contracts.intervention import Intervention
+from forbear.errors import ForbearError, InvalidInput
 from forbear.interventions import Append, Placebo, Rollback, Stop
-from forbear.policy import Arm, InterventionPolicy
-from forbear.protocols import Critic, Intervention
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import Task
 from forbear.runner.plan import PilotPlan
-from forbear.stats.looks import Looks
+from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
+from forbear.wording import listed, shown
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
-    "tasks": {"household:generated": "forbear.benchmarks.household.pilot:generated_tasks"},
-    "agent": {"household": "forbear.benchmarks.household.pilot:agent"},
-    "environment": {"household": "forbear.benchmarks.household.pilot:environment"},
-    "critic": {"household": "forbear.benchmarks.household.pilot:critic"},
+    "tasks": {"household:generated": "forbear.worlds.household.pilot:generated_tasks"},
+    "agent": {"household": "forbear.worlds.household.pilot:agent"},
+    "environment": {"household": "forbear.worlds.household.pilot:environment"},
+    "critic": {"household": "forbear.worlds.household.pilot:critic"},
 }
 """Names that stand for parts that come with forbear; imported when named."""
 

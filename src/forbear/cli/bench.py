@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from forbear.errors import shown
+from forbear.wording import shown
 
 _HELP = """Play and check the worlds that come with forbear.
 
@@ -46,8 +46,8 @@ def bench() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def alfworld(data: Path, verifying: bool, as_json: bool) -> None:
     """Reads, plays, prints."""
-    from forbear.benchmarks.household.games import read_games
-    from forbear.benchmarks.household.verify import verify
+    from forbear.worlds.household.games import read_games
+    from forbear.worlds.household.verify import verify
 
     if not verifying:
         raise click.UsageError("say what to do with the games: --verify plays every walkthrough.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forbear.errors import InvalidInput, listed, shown
+from forbear.errors import InvalidInput
+from forbear.wording import listed, shown
 
 if TYPE_CHECKING:
     from forbear.stats.intervals import Estimate
@@ -35,8 +36,8 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 def churn(file: str, arm: str | None, confidence: float, as_json: bool) -> None:
     """Reads, measures, prints."""
     from forbear.adapters.formats.tabular import read_outcomes
-    from forbear.pairing import compare, repeats_of
-    from forbear.stats.churn import churn_of, net_of_churn
+    from forbear.analysis.pairing import compare, repeats_of
+    from forbear.stats.context.churn import churn_of, net_of_churn
 
     table = read_outcomes(file).table
     arms = list(dict.fromkeys(table.arms.names[code] for code in dict.fromkeys(table.arms.codes.tolist())))

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from forbear.cli.design import ShapeName, design_of, once, shape_option
-from forbear.errors import InvalidInput, listed, shown
+from forbear.errors import InvalidInput
+from forbear.wording import listed, shown
 
 if TYPE_CHECKING:
-    from forbear.pairing import Pairing
+    from forbear.analysis.pairing import Pairing
+    from forbear.outcomes.table import OutcomeTable
     from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Remark
-    from forbear.table import OutcomeTable
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
@@ -232,7 +233,7 @@ def _from_files(
 ) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
     """The pairings, what they were made from, and the columns that were not used."""
     from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
-    from forbear.pairing import compare
+    from forbear.analysis.pairing import compare
 
     if not files:
         raise click.UsageError("nothing to decide on: give a FILE, or --counts A,C,B,D. See forbear decide --help.")
@@ -259,9 +260,10 @@ def _from_files(
 
 def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: DecisionRule) -> tuple[Remark, ...]:
     """What the deployment's mix of tasks changes, as remarks."""
-    from forbear.pairing import stratify
-    from forbear.stats.transport import post_stratified_gain
-    from forbear.stats.verdict import Remark, points
+    from forbear.analysis.pairing import stratify
+    from forbear.stats.context.transport import post_stratified_gain
+    from forbear.stats.verdict import Remark
+    from forbear.wording import points
 
     strata = stratify(table, baseline=pairing.baseline, treated=pairing.treated)
     mixed = post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha)
@@ -276,8 +278,9 @@ def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: 
 
 def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Remark:
     """The gain at another failure rate, as a remark."""
-    from forbear.stats.transport import gain_at
-    from forbear.stats.verdict import Remark, points
+    from forbear.stats.context.transport import gain_at
+    from forbear.stats.verdict import Remark
+    from forbear.wording import points
 
     found = gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha)
     gain, how = found.gain, "cross-seed slope"
@@ -291,8 +294,8 @@ def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Rem
 
 
 def _from_counts(text: str) -> tuple[Pairing, ...]:
-    from forbear.pairing import Pairing
-    from forbear.stats.paired import PairedOutcomes
+    from forbear.analysis.pairing import Pairing
+    from forbear.outcomes.paired import PairedOutcomes
 
     try:
         both_fail, recovered, disrupted, both_succeed = (int(part) for part in text.split(","))

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 
-from forbear.errors import InvalidInput, shown
+from forbear.errors import InvalidInput
+from forbear.wording import shown
 
 if TYPE_CHECKING:
-    from forbear.pairing import Pairing
+    from forbear.analysis.pairing import Pairing
+    from forbear.outcomes.missing import MissingOutcomes, Outcomes
+    from forbear.outcomes.table import OutcomeTable
     from forbear.stats.decision import AnyOutcomes
-    from forbear.stats.looks import Looks
-    from forbear.stats.missing import MissingOutcomes, Outcomes
-    from forbear.stats.sequential import SequentialOutcomes
-    from forbear.table import OutcomeTable
+    from forbear.stats.looks.looks import Looks
+    from forbear.stats.looks.sequential import SequentialOutcomes
 
 ShapeName = Literal["obrien-fleming", "pocock"]
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -38,7 +39,7 @@ def declared_looks(looks: str, *, watch: bool, futility: float, shape: ShapeName
     Raises:
         InvalidInput: Not whole numbers, or none that rise.
     """
-    from forbear.stats.looks import Looks
+    from forbear.stats.looks.looks import Looks
 
     parts = [part.strip() for part in looks.split(",")]
     if not all(part.isdecimal() and len(part) <= 12 for part in parts):
@@ -100,8 +101,8 @@ def at_look(pairings: Sequence[Pairing], table: OutcomeTable | None, *, looks: L
     Raises:
         InvalidInput: An arm with other tasks than the look has.
     """
-    from forbear.stats.missing import MissingOutcomes
-    from forbear.stats.sequential import SequentialOutcomes
+    from forbear.outcomes.missing import MissingOutcomes
+    from forbear.stats.looks.sequential import SequentialOutcomes
 
     def taken(outcomes: Outcomes, tasks: int) -> SequentialOutcomes:
         return SequentialOutcomes.at_look(outcomes, looks, look=number, tasks=tasks, arms=len(pairings))
@@ -124,8 +125,8 @@ def at_any_time(pairings: Sequence[Pairing], table: OutcomeTable | None) -> Brou
     Raises:
         InvalidInput: A cluster whose tasks do not stand together.
     """
-    from forbear.pairing import planned_runs
-    from forbear.stats.anytime import AnytimeOutcomes, anytime_outcomes
+    from forbear.analysis.pairing import planned_runs
+    from forbear.stats.looks.anytime import AnytimeOutcomes, anytime_outcomes
 
     arms: dict[str, AnyOutcomes] = {}
     missing: dict[str, MissingOutcomes[AnyOutcomes] | None] = {}

@@ -15,7 +15,8 @@ from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.pilot import pilot
 from forbear.cli.power import power
-from forbear.errors import ForbearError, shown
+from forbear.errors import ForbearError
+from forbear.wording import shown
 
 _PIPE_CLOSED = 141
 """What a shell reports for a program that a closed pipe stopped."""

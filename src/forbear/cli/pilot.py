@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forbear.errors import InvalidInput, shown
+from forbear.errors import InvalidInput
+from forbear.wording import shown
 
 if TYPE_CHECKING:
     from forbear.records.model import Episode

@@ -12,11 +12,11 @@ from forbear.cli.design import ShapeName, declared_looks, shape_option
 from forbear.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from forbear.stats.looks import Looks
+    from forbear.stats.looks.looks import Looks
+    from forbear.stats.looks.stopping import LookedPower
     from forbear.stats.power import Effect, Power
     from forbear.stats.rule import DecisionRule
     from forbear.stats.simulate import OperatingCharacteristics
-    from forbear.stats.stopping import LookedPower
 
 _HELP = """Plan a pilot: how likely each verdict is under a truth you state.
 
@@ -229,8 +229,8 @@ def _payload(
 
 def _print_looked(effect: Effect, rule: DecisionRule, looks: Looks, as_json: bool) -> None:
     """One pilot with looks beside a single look at its last task."""
+    from forbear.stats.looks.stopping import looked_power, planned_effect
     from forbear.stats.power import power as power_of
-    from forbear.stats.stopping import looked_power, planned_effect
 
     looked = looked_power(effect, looks=looks, rule=rule)
     single = power_of(effect, tasks=looks.planned, rule=rule)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from forbear.critics.optimise import minimise
-from forbear.draw import Draw
+from forbear.contracts.draw import Draw
 from forbear.errors import InvalidInput
+from forbear.learned.optimiser import minimise
 from forbear.records.model import JSON, Action, Trajectory
 
 _MAX_BUCKETS = 1 << 20

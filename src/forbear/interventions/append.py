@@ -1,9 +1,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from forbear.contracts.intervention import Continue
 from forbear.errors import InvalidInput
 from forbear.interventions.message import fill_message
-from forbear.protocols import Continue
 from forbear.records.model import JSON, Action, Trajectory
 
 DEFAULT_MESSAGE = "A monitor expects this attempt to fail (probability {p_fail}). Check your progress before you go on."

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from forbear.protocols import Retry
+from forbear.contracts.intervention import Retry
 from forbear.records.model import JSON, Action, Trajectory
 
 

@@ -1,9 +1,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from forbear.contracts.intervention import Retry
 from forbear.errors import InvalidInput
 from forbear.interventions.message import fill_message
-from forbear.protocols import Retry
 from forbear.records.model import JSON, Action, Trajectory
 
 

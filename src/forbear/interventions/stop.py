@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from forbear.protocols import Halt
+from forbear.contracts.intervention import Halt
 from forbear.records.model import JSON, Action, Trajectory
 
 

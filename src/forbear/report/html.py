@@ -8,10 +8,9 @@ from typing import TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from forbear.errors import shown
 from forbear.report.pilot_view import PathView, PilotView
 from forbear.report.view import ArmView
-from forbear.stats.verdict import points
+from forbear.wording import points, shown
 
 
 def pilot_html(view: PilotView) -> str:

@@ -5,16 +5,16 @@ import json
 from rich.table import Table
 from rich.text import Text
 
-from forbear.errors import shown
 from forbear.records.journal import JournalContent
 from forbear.report.pilot_view import PathView, PilotView, describe_arm
 from forbear.report.text import decision_text, plain_console, printed
 from forbear.report.view import FORMAT, ArmView, DecisionView
 from forbear.runner.course import course_in
 from forbear.runner.plan import FrozenPlan
-from forbear.stats.looks import MOST_EXACT_TASKS
+from forbear.stats.looks.looks import MOST_EXACT_TASKS
+from forbear.stats.looks.stopping import looked_power, planned_effect
 from forbear.stats.power import Effect
-from forbear.stats.stopping import looked_power, planned_effect
+from forbear.wording import shown
 
 _SHOWN = ("auroc", "average_precision", "calibration_error")
 """Critic metrics for the terminal; the HTML report has them all."""

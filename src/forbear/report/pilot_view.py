@@ -4,15 +4,15 @@ import json
 from collections.abc import Iterable
 from typing import TypedDict
 
-from forbear.policy import Arm
+from forbear.policy.arm import Arm
 from forbear.records.journal import Stop
 from forbear.records.model import Episode, Step
 from forbear.report.view import ArmView, arm_view
 from forbear.runner.course import WITH_THE_OTHERS
 from forbear.runner.evidence import Evidence
 from forbear.runner.result import ArmResult, PilotResult
-from forbear.stats.stopping import planned_effect
-from forbear.stats.verdict import points
+from forbear.stats.looks.stopping import planned_effect
+from forbear.wording import points
 
 FORMAT = "forbear-pilot-view-1"
 

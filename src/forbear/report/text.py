@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from forbear.errors import listed, shown
 from forbear.report.view import ArmView, DecisionView, EstimateView, RateView
+from forbear.wording import listed, shown
 
 _STYLES = {"INTERVENE": "bold green", "FORBEAR": "bold red", "UNDECIDED": "bold yellow", "CONTROL": "bold"}
 _REMARK = 400

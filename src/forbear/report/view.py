@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from forbear.stats.intervals import Estimate
-from forbear.stats.verdict import Recommendation, Verdict, points
+from forbear.stats.verdict import Recommendation, Verdict
+from forbear.wording import points
 
 FORMAT = "forbear-view-1"
 

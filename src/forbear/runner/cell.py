@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from forbear.draw import Draw
-from forbear.protocols import Agent, Critic, Environment
+from forbear.contracts.agent import Agent
+from forbear.contracts.critic import Critic
+from forbear.contracts.draw import Draw
+from forbear.contracts.environment import Environment
 from forbear.records.model import Task, Termination
 
 CAUSE_LENGTH = 300

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from forbear.errors import InvalidInput
+from forbear.outcomes.clustered import MIN_CLUSTERS
+from forbear.outcomes.missing import MissingOutcomes
 from forbear.records.codec import EpisodeKey, config_digest
 from forbear.records.journal import JournalContent, Stop
 from forbear.runner.plan import FrozenPlan, is_control
-from forbear.stats.betting import EProcess, alarm_threshold
-from forbear.stats.clustered import MIN_CLUSTERS
 from forbear.stats.decision import decide_arms
-from forbear.stats.looks import Looks
-from forbear.stats.missing import MissingOutcomes
+from forbear.stats.looks.betting import EProcess, alarm_threshold
+from forbear.stats.looks.looks import Looks
+from forbear.stats.looks.sequential import SequentialOutcomes, sequential_outcomes, unit_differences
 from forbear.stats.rule import DecisionRule
-from forbear.stats.sequential import SequentialOutcomes, sequential_outcomes, unit_differences
 from forbear.stats.verdict import Verdict
 
 WITH_THE_OTHERS = "with the others"

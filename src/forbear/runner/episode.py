@@ -5,9 +5,11 @@ import numbers
 import time
 from dataclasses import dataclass
 
+from forbear.contracts.critic import Critic
+from forbear.contracts.environment import Observation
+from forbear.contracts.intervention import Continue, Effect, Halt, Retry
 from forbear.errors import NotReproducible
-from forbear.policy import Decision, InterventionPolicy, PolicyState
-from forbear.protocols import Continue, Critic, Effect, Halt, Observation, Retry
+from forbear.policy.policy import Decision, InterventionPolicy, PolicyState
 from forbear.records.model import (
     FAILED,
     PROCEED,

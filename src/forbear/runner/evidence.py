@@ -5,21 +5,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forbear.critics.metrics import CriticReport, Judgements, evaluate_critic
-from forbear.errors import ProviderError, shown
-from forbear.pairing import Pairing, pair_episodes
-from forbear.policy import Arm
+from forbear.analysis.pairing import Pairing, pair_episodes
+from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
+from forbear.errors import ProviderError
+from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.paired import PairedOutcomes
+from forbear.policy.arm import Arm
 from forbear.records.model import Episode
 from forbear.runner.plan import is_control
 from forbear.runner.result import CASCADE, ArmResult, PilotResult
-from forbear.stats.ceilings import Ceilings, ceilings
-from forbear.stats.churn import Churn, churn_of, net_of_churn
-from forbear.stats.clustered import ClusteredOutcomes
+from forbear.stats.context.ceilings import Ceilings, ceilings
+from forbear.stats.context.churn import Churn, churn_of, net_of_churn
+from forbear.stats.context.resample import Best, best_of
 from forbear.stats.decision import decide_arms
-from forbear.stats.paired import PairedOutcomes
-from forbear.stats.path import Path, path_of
-from forbear.stats.resample import Best, best_of
-from forbear.stats.verdict import Remark, Verdict, points
+from forbear.stats.looks.path import Path, path_of
+from forbear.stats.verdict import Remark, Verdict
+from forbear.wording import points, shown
 
 EARLY_STEPS = 2
 """Steps 0 and 1, where the study found every one of its regressions."""

@@ -8,7 +8,7 @@ their node and draw say, so nothing taken differs from what would have been paid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from forbear.protocols import Observation, Snapshot
+from forbear.contracts.environment import Observation, Snapshot
 from forbear.records.model import FAILED, Action, Episode, Origin, Proposal, Termination
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from forbear.contracts.agent import Agent
+from forbear.contracts.environment import Restorable, Snapshot
 from forbear.errors import AgentError, InvalidInput, ProviderError
-from forbear.protocols import Agent, Restorable, Snapshot
 from forbear.records.model import Action, Termination, Trajectory
 from forbear.runner.cell import Cell, Fault, describe
 from forbear.runner.deadline import within

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from forbear.errors import InvalidInput, ProviderError
-from forbear.policy import Arm
+from forbear.policy.arm import Arm
 from forbear.records.codec import EpisodeKey
 from forbear.records.journal import Exclusion, Journal, JournalWriter
 from forbear.records.model import Episode, Task

@@ -4,17 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from forbear.draw import derived_seed
-from forbear.errors import InvalidInput, described
+from forbear.contracts.agent import Agent
+from forbear.contracts.critic import Critic
+from forbear.contracts.draw import derived_seed
+from forbear.contracts.environment import Environment, Restorable
+from forbear.errors import InvalidInput
 from forbear.interventions.placebo import Placebo
-from forbear.policy import Arm, critic_name
-from forbear.protocols import Agent, Critic, Environment, Restorable
+from forbear.outcomes.clustered import MIN_CLUSTERS
+from forbear.policy.arm import Arm
+from forbear.policy.policy import critic_name
 from forbear.records.codec import canonical_json, config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
-from forbear.stats.clustered import MIN_CLUSTERS
-from forbear.stats.looks import Looks
+from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
+from forbear.wording import described
 
 PLAN_FORMAT = "forbear-plan-1"
 

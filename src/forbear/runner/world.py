@@ -3,8 +3,8 @@
 from collections.abc import Coroutine
 from typing import Any
 
+from forbear.contracts.environment import Environment, Observation, Restorable
 from forbear.errors import InvalidInput, NotReproducible, ProviderError
-from forbear.protocols import Environment, Observation, Restorable
 from forbear.records.model import Action, Termination
 from forbear.runner.cell import Cell, Fault, describe
 from forbear.runner.deadline import within

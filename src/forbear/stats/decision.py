@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from forbear.errors import InvalidInput, described, shown
-from forbear.stats.anytime import Anytime, AnytimeOutcomes
+from forbear.errors import InvalidInput
+from forbear.outcomes.missing import MissingOutcomes, Outcomes
 from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
-from forbear.stats.missing import MissingOutcomes, Outcomes
+from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
+from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
 from forbear.stats.power import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
-from forbear.stats.sequential import Sequential, SequentialOutcomes
-from forbear.stats.verdict import Recommendation, Remark, Verdict, points
+from forbear.stats.verdict import Recommendation, Remark, Verdict
+from forbear.wording import described, points, shown
 
 AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
 """Looked at once, at declared looks, or whenever one likes."""

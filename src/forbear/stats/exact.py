@@ -17,8 +17,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from forbear.errors import InvalidInput
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.paired import PairedOutcomes
 from forbear.stats.regions import at_least, binomial, em_region, midp_region, worst_case
 
 OneSided = Literal["greater", "less"]

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from forbear.errors import InvalidInput
+from forbear.outcomes.clustered import ClusteredOutcomes, UnitCounts, unit_counts
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import (
     ClusteredGain,
-    ClusteredOutcomes,
-    UnitCounts,
     clustered_gain,
     clustered_rate,
     clustered_score_test,
     seedwise_exact,
     seedwise_interval,
-    unit_counts,
 )
 from forbear.stats.exact import MAX_EXACT_PAIRS, OneSided, exact_unconditional, method_for, score_test
 from forbear.stats.intervals import (
@@ -28,7 +27,6 @@ from forbear.stats.intervals import (
     break_even_limits,
     paired_gain_interval,
 )
-from forbear.stats.paired import PairedOutcomes
 from forbear.stats.rule import Guarantee
 
 

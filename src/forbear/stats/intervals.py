@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, betaln, ndtri
 
 from forbear.errors import InvalidInput
-from forbear.stats.paired import PairedOutcomes
+from forbear.outcomes.paired import PairedOutcomes
 
 Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 """One table or many: the formulas are the same."""

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from forbear.errors import InvalidInput, described
+from forbear.errors import InvalidInput
+from forbear.wording import described
 
 Guarantee = Literal["approximate", "finite-sample"]
 

@@ -12,10 +12,10 @@ from types import MappingProxyType
 import numpy as np
 
 from forbear.errors import InvalidInput
-from forbear.stats.clustered import ClusteredOutcomes
+from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.missing import Outcomes
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.decision import decide
-from forbear.stats.missing import Outcomes
-from forbear.stats.paired import PairedOutcomes
 from forbear.stats.rule import DecisionRule
 
 Rule = Callable[[Outcomes], str]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from forbear.stats.paired import PairedOutcomes
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.power import minimum_detectable_gain
 
 DETECTABLE: Mapping[str, tuple[int, int, float]] = MappingProxyType(

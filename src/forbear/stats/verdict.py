@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from forbear.errors import InvalidInput, described
+from forbear.errors import InvalidInput
 from forbear.stats.intervals import Estimate
 from forbear.stats.rule import DecisionRule
+from forbear.wording import described, points
 
 _FORMAT = "forbear-verdict-1"
 
@@ -142,9 +143,3 @@ class Verdict:
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"not a usable {_FORMAT} object: {described(error)}.") from error
         return cls(**values)
-
-
-def points(fraction: float | None) -> str:
-    """A gain as signed percentage points, for sentences."""
-    # Minus zero is zero: a gain that rounds to nothing has no sign.
-    return "undefined" if fraction is None else f"{round(100 * fraction, 1) + 0.0:+.1f} pp"

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from forbear.draw import Draw
-from forbear.protocols import Agent
+from forbear.contracts.agent import Agent
+from forbear.contracts.draw import Draw
 from forbear.records.model import JSON, Action, Trajectory
 
 

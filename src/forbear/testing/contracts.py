@@ -13,18 +13,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from forbear.draw import Draw
-from forbear.protocols import (
-    Agent,
-    Continue,
-    Critic,
-    Environment,
-    Halt,
-    Intervention,
-    Observation,
-    Restorable,
-    Retry,
-)
+from forbear.contracts.agent import Agent
+from forbear.contracts.critic import Critic
+from forbear.contracts.draw import Draw
+from forbear.contracts.environment import Environment, Observation, Restorable
+from forbear.contracts.intervention import Continue, Halt, Intervention, Retry
 from forbear.records.codec import canonical_json
 from forbear.records.model import JSON, Action, Task, Trajectory
 

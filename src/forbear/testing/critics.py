@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from forbear.draw import Draw
+from forbear.contracts.draw import Draw
 from forbear.records.model import JSON, Action, Trajectory
 
 

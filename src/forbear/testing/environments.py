@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from forbear.draw import Draw
-from forbear.protocols import Observation, Snapshot
+from forbear.contracts.draw import Draw
+from forbear.contracts.environment import Observation, Snapshot
 from forbear.records.model import JSON, Action, Task
 
 OPEN, WAIT, BACK, JUMP = "open", "wait", "back", "jump"

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from forbear.stats.clustered import ClusteredOutcomes
-from forbear.stats.paired import PairedOutcomes
+from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.rule import DecisionRule
 
 

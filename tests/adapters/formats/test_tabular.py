@@ -14,7 +14,7 @@ from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
 from forbear.adapters.formats.tabular_rows import read_rows
 from forbear.adapters.formats.tabular_vectors import _many, read_vectors
 from forbear.errors import InvalidInput
-from forbear.table import OutcomeTable
+from forbear.outcomes.table import OutcomeTable
 
 HEADER = "task_id,arm,seed,success\n"
 GOOD = HEADER + "t1,baseline,0,1\nt1,critic,0,0\nt2,baseline,0,0\nt2,critic,0,1\n"

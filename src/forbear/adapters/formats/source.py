@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from forbear.errors import InvalidInput, shown
+from forbear.errors import InvalidInput
+from forbear.wording import shown
 
 PAD = 256
 """Zero bytes kept behind the text, so that fixed-width reads near its end stay inside the buffer."""

@@ -16,8 +16,9 @@ from forbear.adapters.formats.tabular_columns import Columns as Columns
 from forbear.adapters.formats.tabular_columns import Content
 from forbear.adapters.formats.tabular_rows import read_rows
 from forbear.adapters.formats.tabular_vectors import read_vectors
-from forbear.errors import InvalidInput, listed, shown
-from forbear.table import Labels, OutcomeTable
+from forbear.errors import InvalidInput
+from forbear.outcomes.table import Labels, OutcomeTable
+from forbear.wording import listed, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from forbear.errors import InvalidInput, listed, shown
-from forbear.table import Labels
+from forbear.errors import InvalidInput
+from forbear.outcomes.table import Labels
+from forbear.wording import listed, shown
 
 SUCCESS = {
     **dict.fromkeys(("1", "1.0", "true", "yes", "pass"), True),  # 1.0: what pandas writes beside a missing value

@@ -20,8 +20,9 @@ from forbear.adapters.formats.tabular_columns import (
     not_binary,
     success_of,
 )
-from forbear.errors import InvalidInput, shown
-from forbear.table import Labels
+from forbear.errors import InvalidInput
+from forbear.outcomes.table import Labels
+from forbear.wording import shown
 
 _MANY = 50
 _MOST_LINES = 20_000_000

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from forbear.adapters.formats.source import PAD, Source
 from forbear.adapters.formats.tabular_columns import BLANKS, MISSING, SUCCESS, Columns, Content, Positions, locate
 from forbear.adapters.formats.tabular_rows import delimiter_of
-from forbear.table import IntArray, Labels
+from forbear.outcomes.table import IntArray, Labels
 
 Words = list[NDArray[np.uint64]]
 """A column of names as numbers: word j holds bytes 8j..8j+7 of each row's name, zero behind its end. The

@@ -1,0 +1,437 @@
+"""From outcomes by task, arm and seed to the paired 2×2: every row is used, counted as excluded, or an error.
+
+The only bridge between what happened (tasks, arms, episodes) and statistics (counts). Columns of arrays rather than
+rows of objects: a million pairs take a fraction of a second.
+"""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forbear.errors import InvalidInput
+from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.missing import MissingOutcomes, Outcomes, planned_outcomes
+from forbear.outcomes.paired import PairedOutcomes
+from forbear.outcomes.table import IntArray, Labels, OutcomeTable
+from forbear.records.codec import EpisodeKey
+from forbear.records.model import Episode
+from forbear.stats.verdict import Remark
+from forbear.wording import listed, shown
+
+_MOST_ARMS = 100
+"""More treated arms are a wrong arm column, not an experiment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """The pairs of two arms, and what could not be paired."""
+
+    baseline: str
+    treated: str
+    pairs: PairedOutcomes | ClusteredOutcomes
+    """A plain table where every task has one pair, else the runs of each task."""
+    excluded: Mapping[str, int]
+    """By arm: its tasks that were left out because one of the arms has no outcome for them. Both arms are named."""
+    cautions: tuple[Remark, ...] = ()
+    missing: MissingOutcomes[Outcomes] | None = None
+    """Runs that are there without an outcome, and how far they could move the gain; None where there is none."""
+
+    @property
+    def tasks(self) -> int:
+        """Tasks that have rows in both arms, those without an outcome included."""
+        return _tasks_of(self.pairs if self.missing is None else self.missing.worst)
+
+
+def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None) -> tuple[Pairing, ...]:
+    """Pairs the baseline with every treated arm, or with the one that is named.
+
+    Args:
+        table: At least one row.
+        baseline: Its name; omitted: the arm called `baseline`.
+        treated: The one treated arm; omitted: every other arm, in order of appearance.
+
+    Returns:
+        One pairing per treated arm, at least one.
+
+    Raises:
+        InvalidInput: As `choose_arms` and `pair_arms`.
+    """
+    baseline, chosen = choose_arms(table, baseline=baseline, treated=treated)
+    passed_over = len(np.unique(table.arms.codes)) - 1 - len(chosen)
+    pairings = (pair_arms(table, baseline=baseline, treated=name) for name in chosen)
+    if not passed_over:
+        return tuple(pairings)
+    picked = Remark(
+        code="arm_picked",
+        text=f"'{shown(chosen[0])}' was picked among {passed_over + 1} treated arms: the verdict holds if it was "
+        "picked before any outcome was seen. Otherwise decide on all of them together.",
+    )
+    return tuple(replace(one, cautions=(picked, *one.cautions)) for one in pairings)
+
+
+def choose_arms(
+    table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """Says which arm is the baseline and which are treated.
+
+    Args:
+        table: At least one row.
+        baseline: Its name; omitted: the arm called `baseline`.
+        treated: The one treated arm; omitted: every other arm, in order of appearance.
+
+    Returns:
+        The baseline and at least one treated arm.
+
+    Raises:
+        InvalidInput: An unknown name, one name for both, or nothing left to compare.
+    """
+    arms = [table.arms.names[code] for code in np.unique(table.arms.codes).tolist()]
+    for option, name in (("--baseline", baseline), ("--treated", treated)):
+        if name is not None and name not in arms:
+            raise InvalidInput(f"there is no arm '{shown(name)}'; the arms are {listed(arms)}. Correct {option}.")
+    if baseline is None:
+        if "baseline" not in arms:
+            raise InvalidInput(
+                f"no arm is called 'baseline'; the arms are {listed(arms)}. Say which one is: --baseline NAME."
+            )
+        baseline = "baseline"
+    if treated == baseline:
+        raise InvalidInput(f"baseline and treated are both '{shown(baseline)}'. Name two different arms.")
+    others = tuple(name for name in arms if name != baseline) if treated is None else (treated,)
+    if not others:
+        raise InvalidInput(
+            f"'{shown(baseline)}' is the only arm; a comparison needs a second one. "
+            "Add the rows of the treated runs, or give them as a second file."
+        )
+    if len(others) > _MOST_ARMS:
+        raise InvalidInput(
+            f"there are {len(others):,} treated arms ({listed(others)}); at most {_MOST_ARMS} are compared at once. "
+            "Is this the arm column? Name it: --arm-col NAME; or name one arm: --treated NAME."
+        )
+    return baseline, others
+
+
+def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
+    """Pairs two arms by task id, on the tasks that both have.
+
+    Args:
+        table: Other arms may be present; they are not looked at.
+        baseline: The arm without intervention.
+        treated: The arm with it.
+
+    Raises:
+        InvalidInput: An unknown arm, no common task, a duplicated (task, arm, seed), or a task in two clusters.
+    """
+    before, after = (_arm(table, name) for name in (baseline, treated))
+    holes = table.missing is not None and bool(table.missing.any())
+    if before.repeated or after.repeated or holes or table.clusters is not None:
+        return _pair_runs(table, baseline=baseline, treated=treated)
+    common = (before.row >= 0) & (after.row >= 0)
+    pairs = int(np.count_nonzero(common))
+    if not pairs:
+        raise InvalidInput(
+            f"the arms '{shown(baseline)}' and '{shown(treated)}' have no task in common: e.g. "
+            f"{_examples(table, before)} against {_examples(table, after)}. "
+            "Pairs need the same task ids in both arms."
+        )
+    excluded = {name: arm.tasks - pairs for name, arm in ((baseline, before), (treated, after))}
+    first, second = before.row[common], after.row[common]
+    cell = np.bincount(2 * table.success[first].astype(np.int8) + table.success[second], minlength=4)
+    return Pairing(
+        baseline=baseline,
+        treated=treated,
+        pairs=PairedOutcomes(
+            both_fail=int(cell[0]), recovered=int(cell[1]), disrupted=int(cell[2]), both_succeed=int(cell[3])
+        ),
+        excluded=excluded,
+        cautions=(
+            *_unpaired_cautions(excluded),
+            *_seed_cautions(table.seeds.codes[first] != table.seeds.codes[second]),
+        ),
+    )
+
+
+def stratify(table: OutcomeTable, *, baseline: str, treated: str) -> dict[str, PairedOutcomes | ClusteredOutcomes]:
+    """The pairs of two arms by stratum; strata without a pair are left out.
+
+    Raises:
+        InvalidInput: There is no column of strata, or as `pair_arms`.
+    """
+    if table.strata is None:
+        raise InvalidInput("a mix needs the stratum of each task: a column 'stratum', or --stratum-col NAME.")
+    pairs = {}
+    for code in np.unique(table.strata.codes).tolist():
+        rows = np.flatnonzero(table.strata.codes == code)
+        part = replace(
+            table,
+            tasks=_subset(table.tasks, rows),
+            arms=_subset(table.arms, rows),
+            seeds=_subset(table.seeds, rows),
+            success=table.success[rows],
+            places=[table.places[row] for row in rows.tolist()],
+            missing=None if table.missing is None else table.missing[rows],
+            clusters=None,  # a stratum rarely has ten
+            strata=None,
+        )
+        present = {table.arms.names[arm] for arm in np.unique(part.arms.codes).tolist()}
+        if {baseline, treated} <= present:
+            with contextlib.suppress(InvalidInput):  # no task in common, or none with both outcomes: no pair here
+                pairs[table.strata.names[code]] = pair_arms(part, baseline=baseline, treated=treated).pairs
+    return pairs
+
+
+def _subset(labels: Labels, rows: IntArray) -> Labels:
+    return Labels(codes=labels.codes[rows], names=labels.names)
+
+
+def repeats_of(table: OutcomeTable, *, arm: str) -> list[list[bool]]:
+    """The outcomes of one arm, task by task; runs without an outcome are left out.
+
+    Raises:
+        InvalidInput: An unknown arm, or one run that is there twice.
+    """
+    runs = _runs(table, arm, _arm(table, arm).rows)
+    outcomes = ([_outcome(table, row) for row in seeds.values()] for seeds in runs.values())
+    return [known for task in outcomes if (known := [x for x in task if x is not None])]
+
+
+def pair_episodes(
+    episodes: Iterable[Episode],
+    *,
+    treated: str,
+    baseline: str = "baseline",
+    without_outcome: Iterable[EpisodeKey] = (),
+) -> Pairing:
+    """Pairs the episodes of two arms by task and seed; episodes without outcome leave their pair out and are bounded.
+
+    Args:
+        episodes: Of any arms, in any order.
+        treated: The arm with the intervention.
+        baseline: The arm without it.
+        without_outcome: Planned episodes that are not among `episodes` because they will have no outcome.
+
+    Raises:
+        InvalidInput: As `pair_arms`.
+    """
+    chosen = [e for e in episodes if e.arm in (baseline, treated)]
+    rows = [(e.task.id, e.arm, e.seed, e.success) for e in chosen]
+    rows += [(task, arm, seed, None) for task, seed, arm in without_outcome if arm in (baseline, treated)]
+    clusters = {e.task.id: e.task.cluster for e in chosen if e.task.cluster is not None}
+    table = OutcomeTable.from_columns(
+        tasks=[task for task, _, _, _ in rows],
+        arms=[arm for _, arm, _, _ in rows],
+        seeds=[str(seed) for _, _, seed, _ in rows],
+        success=[success for _, _, _, success in rows],
+        # A task without a cluster is one of its own.
+        clusters=[clusters.get(task, task) for task, _, _, _ in rows] if clusters else None,
+    )
+    return pair_arms(table, baseline=baseline, treated=treated)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arm:
+    rows: IntArray
+    row: IntArray
+    """(tasks of the table,): a row of each task in this arm, −1 where it has none."""
+    tasks: int
+    repeated: bool
+    """Whether a task has several rows."""
+
+
+def _arm(table: OutcomeTable, name: str) -> _Arm:
+    code = table.arms.find(name)
+    rows = np.flatnonzero(table.arms.codes == (-1 if code is None else code))
+    if not rows.size:
+        choose_arms(table, baseline=name)  # says which arms there are
+    tasks = table.tasks.codes[rows]
+    row = np.full(len(table.tasks.names), -1, dtype=np.int64)
+    row[tasks] = rows
+    # A task that came twice kept one of its rows, so one of them does not find itself again.
+    return _Arm(rows=rows, row=row, tasks=rows.size, repeated=bool((row[tasks] != rows).any()))
+
+
+# --- Several runs per task, runs without an outcome, clusters -----------------------------------------------
+
+Runs = dict[int, dict[int, int]]
+"""Task code → seed code → row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRuns:
+    """The runs of the tasks that both arms have, in the order in which those tasks first appear in the table."""
+
+    baseline: list[list[bool | None]]
+    """Tasks × seeds, None where the run has no outcome."""
+    treated: list[list[bool | None]]
+    clusters: list[str] | None
+    """One label per task, where tasks come in groups."""
+    found: Mapping[str, int]
+    """By arm: its tasks, those without a partner included."""
+    common: int
+    """Tasks that both arms have."""
+    dropped: int
+    """Runs left out for want of a partner with their seed."""
+    differing: int
+    """Pairs whose runs bear different seeds."""
+
+
+def planned_runs(table: OutcomeTable, *, baseline: str, treated: str) -> PlannedRuns:
+    """Lays out the runs of two arms task by task: by seed where the arms ran the same seeds.
+
+    Raises:
+        InvalidInput: As `pair_arms`.
+    """
+    before, after = (_runs(table, name, _arm(table, name).rows) for name in (baseline, treated))
+    tasks, first_row = np.unique(table.tasks.codes, return_index=True)
+    common = [task for task in tasks[np.argsort(first_row)].tolist() if task in before and task in after]
+    if not common:
+        raise InvalidInput(
+            f"the arms '{shown(baseline)}' and '{shown(treated)}' have no task in common. "
+            "Pairs need the same task ids in both arms."
+        )
+    by_seed = _seeds(before) == _seeds(after)
+    dropped, differing = 0, 0
+    planned: tuple[list[list[bool | None]], list[list[bool | None]]] = ([], [])
+    kept = []
+    for task in common:
+        first, second = sorted(before[task]), sorted(after[task])
+        if by_seed and len(first) + len(second) > 2:
+            # Both arms were to run these seeds: what one of them lacks has no partner.
+            both = sorted(before[task].keys() & after[task].keys())
+            dropped += len(first) + len(second) - 2 * len(both)
+            first = second = both
+        if first:
+            kept.append(task)
+            differing += sum(a != b for a, b in zip(first, second, strict=False))
+            for arm, runs, seeds in zip(planned, (before, after), (first, second), strict=True):
+                arm.append([_outcome(table, runs[task][seed]) for seed in seeds])
+    return PlannedRuns(
+        baseline=planned[0],
+        treated=planned[1],
+        clusters=None if table.clusters is None else [_cluster(table, task, before, after) for task in kept],
+        found={baseline: len(before), treated: len(after)},
+        common=len(common),
+        dropped=dropped,
+        differing=differing,
+    )
+
+
+def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
+    """Pairs run by run: by seed where the arms ran the same seeds, else task by task."""
+    runs = planned_runs(table, baseline=baseline, treated=treated)
+    split = planned_outcomes(
+        baseline=runs.baseline, treated=runs.treated, clusters=runs.clusters, arms=(baseline, treated)
+    )
+    if split.observed is None:
+        raise InvalidInput(
+            f"no task has an outcome under both '{shown(baseline)}' and '{shown(treated)}': nothing to compare."
+        )
+    used = _tasks_of(split.observed)
+    unequal = isinstance(split.observed, ClusteredOutcomes) and not split.observed.paired_seeds
+    return Pairing(
+        baseline=baseline,
+        treated=treated,
+        pairs=split.observed,
+        excluded={name: tasks - used for name, tasks in runs.found.items()},
+        cautions=(
+            *_unpaired_cautions({name: tasks - runs.common for name, tasks in runs.found.items()}),
+            *_run_cautions(runs.dropped, unequal=unequal),
+            *(() if unequal else _seed_cautions(np.arange(sum(map(len, runs.baseline))) < runs.differing)),
+        ),
+        missing=split.missing,
+    )
+
+
+def _runs(table: OutcomeTable, arm: str, rows: IntArray) -> Runs:
+    runs: Runs = {}
+    for row in rows.tolist():
+        task = runs.setdefault(int(table.tasks.codes[row]), {})
+        if task.setdefault(int(table.seeds.codes[row]), row) != row:
+            _refuse_repeats(table, arm, rows)
+    return runs
+
+
+def _seeds(runs: Runs) -> set[int]:
+    return set().union(*runs.values())
+
+
+def _outcome(table: OutcomeTable, row: int) -> bool | None:
+    return None if table.missing is not None and table.missing[row] else bool(table.success[row])
+
+
+def _tasks_of(outcomes: PairedOutcomes | ClusteredOutcomes) -> int:
+    return outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
+
+
+def _cluster(table: OutcomeTable, task: int, before: Runs, after: Runs) -> str:
+    assert table.clusters is not None, "asked only where there are clusters"
+    rows = [*before[task].values(), *after[task].values()]
+    names = {table.clusters.names[code] for code in table.clusters.codes[rows].tolist()}
+    if len(names) > 1 or names == {""}:
+        what = f"is in the clusters {listed(sorted(names))}" if len(names) > 1 else "has no cluster"
+        raise InvalidInput(
+            f"task '{shown(table.tasks.names[task])}' {what} ({table.places[rows[0]]}). "
+            "Every task belongs to one cluster."
+        )
+    return str(names.pop())
+
+
+def _run_cautions(dropped: int, *, unequal: bool) -> tuple[Remark, ...]:
+    remarks = []
+    if dropped:
+        text = f"{dropped:,} runs have no partner with their seed in the other arm and were left out."
+        remarks.append(Remark(code="unpaired_runs", text=text))
+    if unequal:
+        text = (
+            "The arms ran different numbers of seeds: success rates are compared task by task, without pairs of runs."
+        )
+        remarks.append(Remark(code="seeds_unpaired", text=text))
+    return tuple(remarks)
+
+
+def _refuse_repeats(table: OutcomeTable, arm: str, rows: IntArray) -> None:
+    """Raises: one run is there twice."""
+    first: dict[tuple[int, int], int] = {}
+    for row in rows.tolist():
+        key = (int(table.tasks.codes[row]), int(table.seeds.codes[row]))
+        if key in first:
+            task, seed = shown(table.tasks.names[key[0]]), shown(table.seeds.names[key[1]])
+            hint = (
+                "Keep one of the two rows."
+                if seed
+                else "Keep one of the two rows, or name the column that tells the runs apart: --seed-col NAME."
+            )
+            raise InvalidInput(
+                f"task '{task}', arm '{shown(arm)}', seed '{seed}' is there twice: {table.places[first[key]]} and "
+                f"{table.places[row]}. {hint}"
+            )
+        first[key] = row
+
+
+def _unpaired_cautions(excluded: Mapping[str, int]) -> tuple[Remark, ...]:
+    if not any(excluded.values()):
+        return ()
+    counts = " and ".join(f"{count:,} of '{shown(arm)}'" for arm, count in excluded.items() if count)
+    text = (
+        f"Tasks without a partner in the other arm were left out: {counts}. "
+        "If they are missing because of how the runs went, the gain is biased."
+    )
+    return (Remark(code="unpaired_tasks", text=text),)
+
+
+def _seed_cautions(differs: NDArray[np.bool_]) -> tuple[Remark, ...]:
+    count = int(np.count_nonzero(differs))
+    if not count:
+        return ()
+    text = (
+        f"In {count:,} of {differs.size:,} pairs the two arms ran under different seeds: "
+        "part of what recovered and disrupted count is the agent's own run-to-run variation."
+    )
+    return (Remark(code="seeds_differ", text=text),)
+
+
+def _examples(table: OutcomeTable, arm: _Arm) -> str:
+    return listed((table.tasks.names[code] for code in np.flatnonzero(arm.row >= 0)[:2].tolist()), limit=2)

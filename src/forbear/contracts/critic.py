@@ -1,0 +1,25 @@
+"""What a critic is: it judges a proposal before it runs."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from forbear.contracts.draw import Draw
+from forbear.records.model import JSON, Action, Trajectory
+
+
+class Critic(Protocol):
+    """Judges a proposed action before it runs; never acts, and remembers nothing."""
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> float | None:
+        """Returns the probability, in [0, 1], that the episode will fail; None abstains.
+
+        Args:
+            trajectory: As the agent saw it: its last step is open.
+            proposed: What the agent proposes to do there.
+            draw: All the randomness that the critic may use.
+        """
+        ...
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns what decides its scores; two that score differently differ here."""
+        ...

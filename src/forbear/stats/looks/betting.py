@@ -1,0 +1,291 @@
+"""Evidence that may be looked at after every task: a betting e-process, its confidence sequence, and the harm watch.
+
+Against Δ ≤ margin a bettor stakes a share b of what it has on each new difference d in [−1, 1]: what it has is
+multiplied by 1 − b + b·(1 + d)/(1 + margin), on average by at most 1 if Δ ≤ margin. That is 1 + λ(d − margin) with
+λ = b/(1 + margin). Sixteen bettors, b evenly from .25 to .95 (.3 to .999 where d is a mean over several seeds), start
+with equal parts; what they have on average, E, exceeds 1/α at any time with probability at most α (Ville). Against
+Δ ≥ margin the signs are turned. E falls as the margin rises, so the margins that are not rejected form an interval.
+
+With one pair per task E depends on the table alone, and a planned number of tasks makes the exact probability of ever
+exceeding a value known (`lattice`): a little less than Ville's bound, so the watch may be a little more alert.
+
+Source: Waudby-Smith & Ramdas (2023, JRSS-B 86:1). How each was checked: docs/methods.md.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from forbear.errors import InvalidInput
+from forbear.stats.exact import OneSided, check_test
+from forbear.stats.intervals import check_confidence
+from forbear.stats.looks.lattice import Bools, Tables, walk
+from forbear.stats.looks.looks import MOST_EXACT_TASKS, least_step
+from forbear.stats.regions import Counts, Floats
+
+BETS: Floats = np.linspace(0.25, 0.95, 16)
+"""Staked on one pair per task."""
+BETS_ON_MEANS: Floats = np.linspace(0.3, 0.999, 16)
+"""Staked on means over several seeds, which vary less."""
+
+_STEP = 2e-3
+"""Thresholds are found to this precision, from above."""
+_ASYMPTOTIC = 0.1
+"""Exact p-values of the watch are computed below this; above it Ville's bound decides nothing anyway."""
+
+
+def log_growth(
+    differences: Floats | float,
+    *,
+    margin: float,
+    alternative: OneSided,
+    bets: Floats = BETS,
+    weights: Floats | float = 1.0,
+) -> Floats:
+    """By how much each bettor's money grows at each difference, in logs: shape (..., bets).
+
+    A difference of weight w ≤ 1, known before it is seen, has only the share w of a stake on it.
+    """
+    signed, against = (differences, margin) if alternative == "greater" else (np.negative(differences), -margin)
+    stake = bets / (1 + against)
+    growth: Floats = np.log1p(stake * (np.asarray(weights * (np.asarray(signed) - against))[..., None]))
+    return growth
+
+
+_CHUNK = 1 << 15
+"""Differences whose bets are held in memory at once."""
+
+
+def log_evidence(
+    differences: Floats,
+    *,
+    margin: float,
+    alternative: OneSided,
+    bets: Floats = BETS,
+    weights: Floats | float = 1.0,
+) -> tuple[float, float]:
+    """log E against Δ ≤ margin ("greater") or Δ ≥ margin ("less"): after the last of the differences, and its peak.
+
+    Args:
+        differences: (n,) in [−1, 1], in their order, without NaN.
+        margin: −1 < margin < 1.
+        alternative: Which side is claimed.
+        bets: What is staked.
+        weights: (n,) or one for all, as for `EProcess.update`.
+    """
+    wealth, now, peak = np.zeros(len(bets)), 0.0, 0.0
+    weights = np.broadcast_to(weights, differences.shape)
+    for start in range(0, len(differences), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        part = log_growth(differences[chunk], margin=margin, alternative=alternative, bets=bets, weights=weights[chunk])
+        course = wealth + np.cumsum(part, axis=0)
+        most = course.max(axis=1)
+        values = most + np.log(np.exp(course - most[:, None]).mean(axis=1))
+        wealth, now, peak = course[-1], float(values[-1]), max(peak, float(values.max()))
+    return now, peak
+
+
+class EProcess:
+    """A running e-process against Δ ≤ margin ("greater") or Δ ≥ margin ("less"), for one stream or many at once.
+
+    Args:
+        margin: The gain under test, −1 < margin < 1, a fraction.
+        alternative: "greater" when a gain above the margin is claimed.
+        streams: How many run side by side; omitted: one, and `update` takes and the values are plain numbers.
+        several_seeds: Differences are means over several seeds.
+
+    Raises:
+        InvalidInput: A margin out of range, or another alternative.
+
+    Checked: expectation at most 1 by enumeration, false alarms with a look after every pair, and equality with
+    products in exact rational arithmetic (tests/stats/test_betting.py).
+    """
+
+    def __init__(
+        self,
+        *,
+        margin: float = 0.0,
+        alternative: OneSided = "greater",
+        streams: int | None = None,
+        several_seeds: bool = False,
+    ) -> None:
+        check_test(margin, alternative)
+        bets = BETS_ON_MEANS if several_seeds else BETS
+        self._sign, against = (1.0, margin) if alternative == "greater" else (-1.0, -margin)
+        self._stake, self._against = bets / (1 + against), against
+        shape = (len(bets),) if streams is None else (streams, len(bets))
+        self._log_wealth = np.zeros(shape)
+        self.log_value: float | Floats = 0.0 if streams is None else np.zeros(streams)
+        """log E now."""
+        self.log_peak: float | Floats = 0.0 if streams is None else np.zeros(streams)
+        """The largest log E so far; exp(−log_peak) is a p-value whenever one stops."""
+
+    def update(self, difference: float | Floats, *, weight: float = 1.0) -> None:
+        """Takes the next difference.
+
+        Args:
+            difference: Treated minus baseline, in [−1, 1]; one a stream.
+            weight: Above 0 and at most 1, known before the difference is: the share of a stake that is put on it.
+
+        Raises:
+            InvalidInput: A single difference or a weight out of range.
+        """
+        if not 0 < weight <= 1:
+            raise InvalidInput(f"the weight of a difference is above 0 and at most 1, got {weight!r}.")
+        if isinstance(difference, np.ndarray):
+            excess = self._sign * difference - self._against
+            self._log_wealth += np.log1p(self._stake * (weight * excess)[:, None])
+            most = self._log_wealth.max(axis=1)
+            self.log_value = most + np.log(np.exp(self._log_wealth - most[:, None]).mean(axis=1))
+            self.log_peak = np.maximum(self.log_peak, self.log_value)
+            return
+        if not -1 <= difference <= 1:
+            raise InvalidInput(f"a difference of success rates lies between -1 and 1, got {difference!r}.")
+        self._log_wealth += np.log1p(self._stake * (weight * (self._sign * difference - self._against)))
+        most_now = float(self._log_wealth.max())
+        self.log_value = most_now + math.log(float(np.exp(self._log_wealth - most_now).sum()) / len(self._stake))
+        self.log_peak = max(float(self.log_peak), self.log_value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfidenceSequence:
+    """Bounds of the gain after each difference; all of them hold at once with the stated confidence."""
+
+    low: Floats
+    """(n,), never falling."""
+    high: Floats
+    """(n,), never rising."""
+    confidence: float
+
+
+def confidence_sequence(
+    differences: Floats, *, confidence: float = 0.9, several_seeds: bool = False, weights: Floats | None = None
+) -> ConfidenceSequence:
+    """The gains that no e-process rejects, after each difference: valid whenever and for whatever reason one stops.
+
+    Args:
+        differences: (n,) in [−1, 1], in the planned order; NaN where a task has no outcome.
+        confidence: Two-sided, 0 < confidence < 1; each side errs with half of the rest.
+        several_seeds: They are means over several seeds.
+        weights: (n,) in (0, 1], known before the differences are; the bounds are then those of the weighted mean.
+
+    Raises:
+        InvalidInput: Another shape, a value outside [−1, 1], or confidence out of range.
+
+    Checked: coverage by simulation with a look after every task; a bound lies exactly where an `EProcess` reaches 1/α.
+    """
+    check_confidence(confidence)
+    given = np.asarray(differences, dtype=float)
+    if given.ndim != 1 or (np.abs(given[~np.isnan(given)]) > 1).any():
+        raise InvalidInput("a confidence sequence needs a list of differences between -1 and 1.")
+    shares = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=float)
+    if shares.shape != given.shape or not ((shares > 0) & (shares <= 1)).all():
+        raise InvalidInput(
+            "the weights of a confidence sequence are as many as its differences, above 0 and at most 1."
+        )
+    # (n, distinct values): how often each has occurred. A pair of one task can only differ by −1, 0 or 1.
+    known = ~np.isnan(given)
+    distinct, code = np.unique(np.column_stack((given, shares))[known], axis=0, return_inverse=True)
+    occurs = np.zeros((len(given), len(distinct)))
+    occurs[np.flatnonzero(known), code.ravel()] = 1
+    counts, values, shares = np.cumsum(occurs, axis=0), distinct[:, 0], distinct[:, 1]
+    bets = BETS_ON_MEANS if several_seeds else BETS
+    needed = math.log(2 / (1 - confidence))
+    low = _first_kept(values, shares, counts, needed, bets)
+    high = -_first_kept(-values, shares, counts, needed, bets)
+    # Rounding must not let the two pass each other when they meet.
+    low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
+    return ConfidenceSequence(low=np.minimum(low, high), high=np.maximum(low, high), confidence=confidence)
+
+
+def _first_kept(values: Floats, shares: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
+    """For each row of counts, the smallest margin m for which log E against Δ ≤ m stays below what is needed."""
+    low, high = np.full(len(counts), -1.0), np.full(len(counts), 1.0)
+    for _ in range(40):
+        middle = (low + high) / 2
+        ratio = (1 + values[None, :]) / (1 + middle[:, None])
+        growth = np.log1p(bets * (shares * (ratio - 1))[:, :, None])
+        wealth = np.einsum("nv,nvb->nb", counts, growth)
+        most = wealth.max(axis=1)
+        rejected = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= needed
+        low, high = np.where(rejected, middle, low), np.where(rejected, high, middle)
+    return low
+
+
+# --- The watch, exactly, one pair per task ------------------------------------------------------------------
+
+
+def alarm_region(planned: int, *, log_value: float, margin: float) -> list[Bools]:
+    """By number of tasks 0..planned, the tables [C, B] at which log E against Δ ≥ margin is at least a value."""
+    up, same, down = log_growth(np.array([1.0, 0.0, -1.0]), margin=margin, alternative="less")
+
+    def alarmed(tasks: int, recovered: Counts, disrupted: Counts) -> Bools:
+        rest = tasks - recovered - disrupted
+        wealth = recovered[:, None] * up + disrupted[:, None] * down + rest[:, None] * same
+        most = wealth.max(axis=1)
+        enough: Bools = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= log_value - 1e-9
+        return enough
+
+    # E rises with the disrupted count: each recovered count has a first one, found from that of a task before.
+    regions, needed = [], np.empty(0, np.int64)
+    for tasks in range(planned + 1):
+        recovered = np.arange(tasks + 1)
+        room = tasks - recovered
+        trial = np.minimum(np.append(needed, 0), room)
+        below, found = np.full(tasks + 1, -1), room + 1
+        while (open_ := np.flatnonzero(found - below > 1)).size:
+            inside = alarmed(tasks, recovered[open_], trial[open_])
+            found[open_[inside]], below[open_[~inside]] = trial[open_[inside]], trial[open_[~inside]]
+            trial[open_] += np.where(inside, -1, 1)
+        needed = found
+        regions.append(recovered[None, :] >= needed[:, None])
+    return regions
+
+
+@lru_cache(maxsize=1024)
+def alarm_probability(planned: int, log_value: float, *, margin: float) -> float:
+    """The largest probability that E against Δ ≥ margin ever reaches a value in so many tasks although Δ = margin.
+
+    One pair per task. At most exp(−log_value), Ville's bound, which it is above 400 tasks and where that decides
+    nothing.
+    """
+    if planned > MOST_EXACT_TASKS or log_value < -math.log(_ASYMPTOTIC):
+        return min(1.0, math.exp(-log_value))
+    regions = alarm_region(planned, log_value=log_value, margin=margin)
+    first = next((n for n, region in enumerate(regions) if _possible(region).any()), None)
+    if first is None:
+        return 0.0
+    alarms = (
+        (reached, regions[reached.tasks]) for reached in walk(first=first, last=planned, stops=regions.__getitem__)
+    )
+    return Tables.of(alarms).worst_case(margin)
+
+
+def _possible(region: Bools) -> Bools:
+    count: Counts = np.arange(len(region))
+    possible: Bools = region & (count[:, None] + count[None, :] < len(region))
+    return possible
+
+
+@lru_cache(maxsize=64)
+def alarm_threshold(planned: int, *, alpha: float, margin: float, several_seeds: bool = False) -> float:
+    """The log E from which on the watch rejects Δ ≥ margin at α in a pilot of so many tasks, to .002 from above.
+
+    Args:
+        planned: Tasks of the whole pilot.
+        alpha: 0 < alpha < 1.
+        margin: The gain under test, −1 < margin < 1, a fraction.
+        several_seeds: Tasks have several pairs: Ville's bound −log α, as above 400 tasks.
+    """
+    ville = -math.log(alpha)
+    if several_seeds or planned > MOST_EXACT_TASKS or alpha > _ASYMPTOTIC:
+        return ville
+
+    def probability(step: int) -> float:
+        return alarm_probability(planned, ville + step * _STEP, margin=margin)
+
+    # At most Ville's bound; a pilot so short that few tables can alarm has a threshold far below.
+    least = math.floor((-math.log(_ASYMPTOTIC) - ville) / _STEP)
+    return ville + least_step(probability, alpha, start=0, fall=_STEP, least=least) * _STEP

@@ -1,0 +1,259 @@
+"""Group-sequential designs: when a pilot may be looked at, and what each look has to show.
+
+At look k, on n_k of N tasks, Δ ≤ margin is rejected where z_k ≥ c·factor_k: z is Tango's statistic (at margin 0
+(C − B)/√(C + B)), factor_k is √(N/n_k) for the O'Brien–Fleming shape and 1 for Pocock's, and at least 4 pairs must
+differ unless the margin is a loss. c is the smallest constant for which the probability to reject at any look, whatever
+the discordance, is at most α: exact to 400 tasks (`lattice`); larger designs use the constant of the same design scaled
+to 400, and .03, since the worst case lies at a few dozen differing pairs, whatever the number of tasks.
+
+The sequential p-value is that probability at the largest z_j/factor_j seen so far: valid after every look and whatever
+made the pilot stop, so Holm's procedure and repeated confidence intervals rest on it too.
+
+Sources: O'Brien & Fleming (1979, Biometrics 35:549); Pocock (1977, Biometrika 64:191); Jennison & Turnbull (1989,
+J. R. Statist. Soc. B 51:305) for repeated confidence intervals; Armitage, McPherson & Rowe (1969, J. R. Statist. Soc. A
+132:235) for the integration. How each was checked: docs/methods.md.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+from scipy.special import ndtri
+
+from forbear.errors import InvalidInput
+from forbear.stats.exact import check_test
+from forbear.stats.intervals import tango_statistic
+from forbear.stats.looks.lattice import Bools, Tables, walk
+from forbear.wording import described
+
+Shape: TypeAlias = Literal["obrien-fleming", "pocock"]
+"""`obrien-fleming` asks much early and almost the level of a single look at the end; `pocock` asks the same always."""
+
+FEWEST_DISCORDANT = 4
+"""Differing pairs (several seeds: tasks with some) below which no look rejects: METHODS 5."""
+
+MOST_EXACT_TASKS = 400
+"""Larger designs are scaled to it; how much that moves a constant: tests/stats/test_looks.py."""
+
+_MOST_LOOKS = 50
+_MOST_TASKS = 1_000_000
+_TIE = 1e-9
+_SCALED_SLACK = 0.03
+"""Constants at 600 and 800 tasks exceed those at 400 by up to .020: other tables, other steps of the size."""
+_STEP = 1e-4
+"""Constants are found to this precision, from above."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """At how many tasks a pilot is looked at, declared before the first outcome is seen.
+
+    Raises:
+        InvalidInput: Numbers that do not rise, more than 50 of them, or an unknown shape.
+    """
+
+    tasks: tuple[int, ...] = (50, 100, 150, 200)
+    """Numbers of tasks, rising; the last one is the planned size."""
+    shape: Shape = "obrien-fleming"
+    watch: bool = True
+    """Whether a betting e-process also watches for harm after every task; half of `harm_alpha` is then the watch's."""
+    futility: float = 0.05
+    """A look stops where INTERVENE at a further one is less probable than this under the planned effect; 0: never."""
+    gain: float | None = None
+    """The planned gain, a fraction; None: the rule's worthwhile gain."""
+    discordance: float = 0.18
+    """The planned share of pairs whose outcomes differ; the default is that of the study's HotpotQA pilot."""
+
+    def __post_init__(self) -> None:
+        tasks = self.tasks
+        if isinstance(tasks, str) or not isinstance(tasks, Sequence) or not 1 <= len(tasks) <= _MOST_LOOKS:
+            raise InvalidInput(
+                f"looks are 1 to {_MOST_LOOKS} numbers of tasks such as (50, 100), got {described(tasks)}."
+            )
+        if not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in tasks):
+            raise InvalidInput(f"looks are whole numbers of tasks, got {described(tasks)}.")
+        object.__setattr__(self, "tasks", tuple(int(n) for n in tasks))
+        rising = all(a < b for a, b in zip(self.tasks, self.tasks[1:], strict=False))
+        if self.tasks[0] < 1 or self.tasks[-1] > _MOST_TASKS or not rising:
+            raise InvalidInput(
+                f"looks must rise from at least 1 to at most {_MOST_TASKS:,} tasks, got "
+                f"{', '.join(map(str, self.tasks))}."
+            )
+        if self.shape not in get_args(Shape):
+            raise InvalidInput(f'the shape of looks is "obrien-fleming" or "pocock", got {described(self.shape)}.')
+        if not 0 <= self.futility < 1:
+            raise InvalidInput(f"futility is a probability below 1 (0.05 is usual, 0 is never), got {self.futility!r}.")
+        if not 0 < self.discordance <= 1 or not abs(self.gain or 0.0) <= self.discordance:
+            raise InvalidInput(
+                f"the planned discordance is a fraction above 0, no smaller than the gain, got gain = {self.gain!r} "
+                f"and discordance = {self.discordance!r}."
+            )
+
+    @classmethod
+    def for_tasks(cls, tasks: int) -> Self:
+        """The default design: a look after every quarter, but after no fewer than 50 tasks; the last one at all tasks.
+
+        200 tasks give 50, 100, 150, 200. A last look that would come less than 25 tasks after another replaces it.
+
+        Raises:
+            InvalidInput: Fewer than 1 task, or more than a million.
+        """
+        step = max(50, math.ceil(tasks / 4))
+        early = [n for n in range(step, tasks, step) if tasks - n >= step / 2]
+        return cls(tasks=(*early, tasks))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The design as a JSON object."""
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "tasks": list(self.tasks)}
+
+    @property
+    def shape_name(self) -> str:
+        """The shape as people write it."""
+        return {"obrien-fleming": "O'Brien-Fleming", "pocock": "Pocock"}[self.shape]
+
+    @property
+    def planned(self) -> int:
+        """Tasks at the last look."""
+        return self.tasks[-1]
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """By look, what the constant is multiplied with."""
+        if self.shape == "pocock":
+            return (1.0,) * len(self.tasks)
+        return tuple(math.sqrt(self.planned / n) for n in self.tasks)
+
+
+def fewest_discordant(margin: float) -> int:
+    """Differing pairs below which no look rejects Δ ≤ margin; none for a loss, where equal outcomes are evidence."""
+    return FEWEST_DISCORDANT if margin >= 0 else 0
+
+
+def look_region(tasks: int, *, at_least: float, margin: float) -> Bools:
+    """The tables [C, B] of so many tasks whose statistic is at least a value, with enough differing pairs."""
+    count = np.arange(tasks + 1.0)
+    recovered, disrupted = count[:, None], count[None, :]
+    inside = (recovered + disrupted <= tasks) & (recovered + disrupted >= fewest_discordant(margin))
+    statistic = np.full((tasks + 1, tasks + 1), -np.inf)
+    pairs = np.nonzero(inside)
+    statistic[pairs] = tango_statistic(pairs[0].astype(float), pairs[1].astype(float), n=tasks, gain=margin)
+    region: Bools = inside & (statistic >= at_least - _TIE)
+    return region
+
+
+@lru_cache(maxsize=4096)
+def crossing_probability(looks: Looks, constant: float, *, margin: float = 0.0) -> float:
+    """The largest probability, over every discordance, that a look rejects although Δ = margin.
+
+    Args:
+        looks: The design.
+        constant: c; look k rejects where z ≥ c·factor_k.
+        margin: The gain under test, −1 < margin < 1, a fraction.
+
+    Returns:
+        Exact to 400 tasks; above, from the same design scaled to 400, on the safe side.
+
+    Source: module docstring. Checked: an independent dynamic programme over probabilities, certified maxima, and
+    simulation (tests/stats/test_looks.py).
+    """
+    check_test(margin, "greater")
+    if looks.planned > MOST_EXACT_TASKS:
+        looks, constant = _scaled(looks), constant - _SCALED_SLACK
+    regions = {
+        tasks: look_region(tasks, at_least=constant * factor, margin=margin)
+        for tasks, factor in zip(looks.tasks, looks.factors, strict=True)
+    }
+    crossed = [
+        (reached, regions[reached.tasks])
+        for reached in walk(first=looks.tasks[0], last=looks.planned, stops=regions.get)
+        if reached.tasks in regions
+    ]
+    return Tables.of(crossed).worst_case(margin)
+
+
+def _scaled(looks: Looks) -> Looks:
+    tasks = [max(1, round(n * MOST_EXACT_TASKS / looks.planned)) for n in looks.tasks]
+    return Looks(tasks=tuple(dict.fromkeys(tasks)), shape=looks.shape)
+
+
+@lru_cache(maxsize=256)
+def boundary_constant(looks: Looks, *, alpha: float, margin: float = 0.0) -> float:
+    """The smallest c, to four digits from above, for which some look rejects Δ = margin with probability at most α.
+
+    Args:
+        looks: The design.
+        alpha: 0 < alpha < ½.
+        margin: The gain under test, −1 < margin < 1, a fraction.
+
+    Raises:
+        InvalidInput: alpha or margin out of range.
+    """
+    if not 0 < alpha < 0.5:
+        raise InvalidInput(f"alpha must be between 0 and 0.5 (exclusive), got {alpha!r}.")
+
+    def probability(step: int) -> float:
+        return crossing_probability(looks, step * _STEP, margin=margin)
+
+    # Near the root a normal tail beyond c falls by a factor e per 1/(c + 1/c), about .43.
+    start = math.ceil(-float(ndtri(alpha)) * 1.05 / _STEP)
+    return least_step(probability, alpha, start=start, fall=2.3 * _STEP, least=0) * _STEP
+
+
+def least_step(probability: Callable[[int], float], alpha: float, *, start: int, fall: float, least: int) -> int:
+    """The smallest whole number from which on a falling probability is at most alpha, in few evaluations.
+
+    Each of them is a walk through a lattice; so the next one is made where a line through the logarithms of the last
+    two meets alpha, and in the middle where that gains too little.
+
+    Args:
+        probability: Falls with its argument, in small steps.
+        alpha: The level.
+        start: Where to begin.
+        fall: About how much its logarithm falls per step.
+        least: The answer is at least this.
+    """
+    low, high, at = least - 1, None, max(start, least)
+    log_low = log_high = 0.0
+    width, slow = 0, False
+    while high is None or high - low > 1:
+        value = probability(at)
+        excess = math.log(max(value, 1e-300) / alpha)
+        before = None if high is None else high - low
+        if value <= alpha:
+            high, log_high = at, excess
+        else:
+            low, log_low = at, excess
+        if high is not None and log_low > 0:
+            slow = before is not None and not slow and 2 * (high - low) > before
+            share = 0.5 if slow else log_low / (log_low - log_high) if log_high < log_low else 0.5
+            aim = low + share * (high - low)
+            at = min(max(round(aim), low + 1), high - 1)
+        else:
+            width = max(2 * width, 8)
+            at += round(excess / fall) + (width if excess > 0 else -width)
+            at = max(at, least)
+    return high
+
+
+def sequential_pvalue(looks: Looks, statistics: Sequence[float | None], *, margin: float = 0.0) -> float:
+    """The p-value of Δ ≤ margin after some of the looks.
+
+    Args:
+        looks: The design.
+        statistics: z at each look from the first to the last one taken; None for a look at which it is not known or
+            fewer than 4 pairs differ. Further looks are not anticipated: the value is valid whether or not they follow.
+        margin: The gain under test; for Δ ≥ margin give −z and −margin.
+
+    Returns:
+        At most α exactly where a look so far rejects at α; 1 where no statistic is known.
+    """
+    if len(statistics) > len(looks.tasks):
+        raise InvalidInput(f"the design has {len(looks.tasks)} looks, got statistics of {len(statistics)}.")
+    seen = [z / factor for z, factor in zip(statistics, looks.factors, strict=False) if z is not None]
+    if not seen:
+        return 1.0
+    # Rounded down, so that equal tables give equal keys and rounding never counts as evidence.
+    return crossing_probability(looks, math.floor(max(seen) * 1e9) / 1e9, margin=margin)

@@ -1,0 +1,467 @@
+"""A pilot that was looked at on the way: its outcomes in the planned order, and what a verdict asks of them.
+
+Every number is valid whatever made the pilot stop. Δ ≤ margin is tested by the sequential p-value of the looks; Δ ≥
+worthwhile by that and by the watch, each with half of `harm_alpha`. The interval is what these tests do not reject:
+after the look at n_k of N tasks a repeated confidence interval, that of a single look with the quantile c·factor_k; its
+upper end is the tighter of it and the watch's. Rates get the same wider quantile. The estimate of the gain is corrected
+for stopping early (`stopping.corrected_gain`).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from forbear.errors import InvalidInput
+from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.missing import (
+    MaybeOutcomes,
+    MissingOutcomes,
+    Outcomes,
+    PlannedOutcomes,
+    observed_and_bounds,
+    planned_outcomes,
+)
+from forbear.outcomes.paired import PairedOutcomes
+from forbear.stats.clustered import clustered_gain, clustered_score_test
+from forbear.stats.exact import OneSided
+from forbear.stats.inference import Inference, Rates, inference
+from forbear.stats.intervals import Estimate, Interval, tango_statistic
+from forbear.stats.looks.betting import (
+    BETS,
+    BETS_ON_MEANS,
+    alarm_probability,
+    alarm_threshold,
+    confidence_sequence,
+    log_evidence,
+)
+from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, fewest_discordant, sequential_pvalue
+from forbear.stats.looks.stopping import corrected_gain, is_futile, looks_share
+from forbear.stats.regions import Floats
+from forbear.stats.rule import DecisionRule
+
+_ORDERS = 2000
+"""Random orders over which the estimate is averaged where they cannot all be counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SequentialOutcomes:
+    """The outcomes of a pilot with looks, so far."""
+
+    looks: Looks
+    tasks: int
+    """Tasks whose runs are over, those without an outcome included; the first ones of the planned order."""
+    now: Outcomes
+    """All their pairs."""
+    at_looks: tuple[Outcomes | None, ...]
+    """The pairs at each look that was taken; None where it is not known, or had no pair."""
+    differences: Floats | None = None
+    """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair, and but for
+    the last task of a cluster. None where the order is not known."""
+    weights: Floats | None = None
+    """(tasks,) How much each difference weighs in the gain, the largest 1; None where all weigh the same."""
+    arms: int = 1
+    """Treated arms that share α."""
+
+    @classmethod
+    def at_look(cls, outcomes: Outcomes, looks: Looks, *, look: int, tasks: int | None = None, arms: int = 1) -> Self:
+        """Outcomes that were brought by hand at one of the declared looks; nothing is known of the earlier ones.
+
+        Args:
+            outcomes: All pairs so far.
+            looks: As declared before the first of them was seen.
+            look: Its number, from 1 on.
+            tasks: How many were run, those without an outcome included, which must then be exactly the look's; omitted:
+                not known, so only more pairs than the look has are refused.
+            arms: Treated arms that share α.
+
+        Raises:
+            InvalidInput: No such look, or other tasks than it has.
+        """
+        if not 1 <= look <= len(looks.tasks):
+            raise InvalidInput(
+                f"there {'is 1 look' if len(looks.tasks) == 1 else f'are {len(looks.tasks)} looks'}, numbered from 1; "
+                f"got look {look!r}."
+            )
+        have, planned = _size(outcomes) if tasks is None else tasks, looks.tasks[look - 1]
+        if have > planned or (tasks is not None and have < planned):
+            raise InvalidInput(
+                f"look {look} is at {planned} tasks, the outcomes have {have}. {_way_on(looks, look, have)}"
+            )
+        return cls(looks=looks, tasks=planned, now=outcomes, at_looks=(None,) * (look - 1) + (outcomes,), arms=arms)
+
+    @property
+    def look(self) -> int | None:
+        """The number of the look that this is; None between two looks."""
+        return self.looks.tasks.index(self.tasks) + 1 if self.tasks in self.looks.tasks else None
+
+    @property
+    def next_look(self) -> int | None:
+        """Tasks at the next look; None after the last."""
+        return next((n for n in self.looks.tasks if n > self.tasks), None)
+
+
+def _way_on(looks: Looks, look: int, tasks: int) -> str:
+    """What to do with a number of tasks that is not the look's, and why nothing else will do."""
+    planned, later = looks.tasks[look - 1], next((n for n in looks.tasks if n >= tasks), None)
+    if tasks in looks.tasks:
+        text = f"That is look {looks.tasks.index(tasks) + 1}."
+    elif tasks < planned:
+        text = (
+            f"It has not been reached: add {planned - tasks} more (a task that an outage left without an outcome "
+            "holds its place by a row in both arms)."
+        )
+    elif later is None:
+        text = "The data have grown past the last look: no look is left, pilot afresh."
+    else:
+        text = f"The data have grown: to decide again, take the next declared look, with exactly its {later} tasks."
+    return f"{text} Why: testing at 50, then 100, then 200 tasks, each at .05, deploys a useless arm 9.8 % of the time."
+
+
+def sequential_outcomes(
+    *,
+    baseline: MaybeOutcomes,
+    treated: MaybeOutcomes,
+    looks: Looks,
+    clusters: Sequence[str] | None = None,
+    arms: int = 1,
+    names: tuple[str, str] = ("baseline", "treated"),
+) -> tuple[SequentialOutcomes | None, MissingOutcomes[SequentialOutcomes] | None]:
+    """What is known after the first tasks of the planned order.
+
+    Args:
+        baseline: Tasks × seeds in the planned order, None where the run has no outcome.
+        treated: The same tasks and seeds.
+        looks: The design.
+        clusters: One label per planned task, those to come included, where tasks come in groups; each in one piece.
+        arms: Treated arms that share α.
+        names: Of the arms, for counts.
+
+    Returns:
+        The outcomes, None where no pair is known; and how far the missing ones could move them, None where none is.
+
+    Raises:
+        InvalidInput: As `planned_outcomes`, or more tasks than the last look has.
+    """
+    size = len(baseline)
+    if size > looks.planned:
+        raise InvalidInput(
+            f"the last look is at {looks.planned} tasks, got {size}: the verdict is on the planned ones. Leave out "
+            "what came after them."
+        )
+
+    def upto(tasks: int, before: MaybeOutcomes, after: MaybeOutcomes) -> PlannedOutcomes:
+        labels = None if clusters is None else clusters[:tasks]
+        return planned_outcomes(baseline=before[:tasks], treated=after[:tasks], clusters=labels, arms=names)
+
+    def course(before: MaybeOutcomes, after: MaybeOutcomes) -> SequentialOutcomes | None:
+        now = upto(size, before, after).observed
+        if now is None:
+            return None
+        differences, weights = unit_differences(before, after, clusters)
+        return SequentialOutcomes(
+            looks=looks,
+            tasks=size,
+            now=now,
+            at_looks=tuple(upto(n, before, after).observed if n < size else now for n in looks.tasks if n <= size),
+            differences=differences,
+            weights=weights,
+            arms=arms,
+        )
+
+    return observed_and_bounds(course, baseline=baseline, treated=treated, arms=names)
+
+
+def unit_differences(
+    baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None
+) -> tuple[Floats, Floats]:
+    """What the watch bets on, task by task: a unit's mean difference, and its pairs over those of the largest unit.
+
+    Where tasks come in clusters those are the units, and each one's mean stands at its last planned task: a cluster
+    that is not over says nothing yet. Where the arms have different numbers of seeds every task weighs the same, as in
+    the estimate.
+
+    Args:
+        baseline: Tasks × seeds, None where the run has no outcome.
+        treated: The same tasks.
+        clusters: One label per planned task, those to come included; None where tasks are the unit.
+    """
+    units: Sequence[object] = range(len(baseline)) if clusters is None else clusters
+    paired = all(len(before) == len(after) for before, after in zip(baseline, treated, strict=True))
+    seeds = max((len(runs) for runs in baseline), default=1) if paired else 1
+    largest = seeds * max(Counter(units).values(), default=1)
+    last = {unit: position for position, unit in enumerate(units)}
+    sums: dict[object, float] = {}
+    sizes: dict[object, int] = {}
+    for unit, before, after in zip(units, baseline, treated, strict=False):
+        total, size = _task_difference(before, after, paired)
+        sums[unit], sizes[unit] = sums.get(unit, 0.0) + total, sizes.get(unit, 0) + size
+    differences, weights = np.full(len(baseline), np.nan), np.ones(len(baseline))
+    for unit, size in sizes.items():
+        if size and last[unit] < len(baseline):
+            differences[last[unit]], weights[last[unit]] = sums[unit] / size, size / largest
+    return differences, weights
+
+
+def _task_difference(before: Sequence[bool | None], after: Sequence[bool | None], paired: bool) -> tuple[float, int]:
+    """The sum of a task's differences and how many they are; of unpaired seeds, one difference of success rates."""
+    if paired:
+        known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
+        return float(sum(known)), len(known)
+    first, second = [int(b) for b in before if b is not None], [int(t) for t in after if t is not None]
+    return (sum(second) / len(second) - sum(first) / len(first), 1) if first and second else (0.0, 0)
+
+
+def _size(outcomes: Outcomes) -> int:
+    return outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
+
+
+class Sequential:
+    """The inference of a pilot with looks."""
+
+    def __init__(self, outcomes: SequentialOutcomes, rule: DecisionRule) -> None:
+        self.outcomes = outcomes
+        self.rule = rule
+        self._base = self._of(outcomes.now)
+        self.tasks, self.pairs, self.table = self._base.tasks, self._base.pairs, self._base.table
+        self.discordance, self.tasks_per_pair = self._base.discordance, self._base.tasks_per_pair
+        self.informative = self._base.informative
+        self._watches = outcomes.looks.watch and outcomes.differences is not None
+        # More seeds, clusters: the watch bets on means, and its exact probabilities are not known.
+        self._several = not isinstance(outcomes.now, PairedOutcomes)
+
+    def _of(self, outcomes: Outcomes) -> Inference:
+        return inference(outcomes, guarantee=self.rule.guarantee)
+
+    def method(self, margin: float) -> str:
+        """The design by name."""
+        looks = self.outcomes.looks
+        shown = ", ".join(map(str, looks.tasks[:6])) + (", ..." if len(looks.tasks) > 6 else "")
+        text = f"looks at {shown} tasks ({looks.shape_name})" if len(looks.tasks) > 1 else f"one look at {shown} tasks"
+        if len(looks.tasks) == 1 or isinstance(self.outcomes.now, ClusteredOutcomes):
+            text += f", {self._base.method(margin)}"
+        return f"{text}, watched after every task (betting)" if self._watches else text
+
+    # --- Tests ----------------------------------------------------------------------------------------------
+
+    def pvalue(self, margin: float, alternative: OneSided) -> float:
+        """Sequential: valid after every look, and after the watch's alarm."""
+        by_looks = self._by_looks(margin, alternative)
+        if alternative == "greater" or not self._watches:
+            return by_looks
+        return min(1.0, 2 * min(by_looks, self._by_watch(margin)))
+
+    @property
+    def _has_looked(self) -> bool:
+        """Whether some look that was taken had a pair, and is known."""
+        return any(one is not None for one in self.outcomes.at_looks)
+
+    def _by_looks(self, margin: float, alternative: OneSided) -> float:
+        looks = self.outcomes.looks
+        if not self._has_looked:
+            return 1.0
+        if len(looks.tasks) == 1:
+            return self._base.pvalue(margin, alternative)
+        sign = 1.0 if alternative == "greater" else -1.0
+        taken = [() if one is None else _tests_at(one, self.rule) for one in self.outcomes.at_looks]
+        smallest, tests = 1.0, max(map(len, taken))
+        for index in range(tests):
+            # A look before which no task had so many seeds with an outcome has no such test.
+            statistics = [
+                _statistic(found[index], margin, alternative) if index < len(found) else None for found in taken
+            ]
+            smallest = min(smallest, sequential_pvalue(looks, statistics, margin=sign * margin))
+        return min(1.0, tests * smallest)
+
+    def _by_watch(self, margin: float) -> float:
+        peak = self._peak(margin)
+        if self._several:
+            return min(1.0, math.exp(-peak))
+        # Rounded down, so that rounding never counts as evidence.
+        return alarm_probability(self.outcomes.looks.planned, math.floor(peak * 1e6) / 1e6, margin=margin)
+
+    def _peak(self, margin: float) -> float:
+        """The largest log E against Δ ≥ margin so far."""
+        differences = self.outcomes.differences
+        assert differences is not None, "asked only where the order is known"
+        known = ~np.isnan(differences)
+        weights = 1.0 if self.outcomes.weights is None else self.outcomes.weights[known]
+        bets = BETS_ON_MEANS if self._several else BETS
+        return log_evidence(differences[known], margin=margin, alternative="less", weights=weights, bets=bets)[1]
+
+    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+        """By the interval beside it."""
+        bounds = self.bounds(alpha)
+        return bounds.low > margin if alternative == "greater" else bounds.high < margin
+
+    # --- Estimates ------------------------------------------------------------------------------------------
+
+    def gain(self, confidence: float) -> Estimate:
+        """The corrected estimate in the interval of what is not rejected."""
+        bounds = self.bounds((1 - confidence) / 2)
+        value = self._corrected
+        if value is not None:
+            value = min(max(value, bounds.low), bounds.high)
+        return Estimate(value=value, low=bounds.low, high=bounds.high, confidence=confidence)
+
+    @cached_property
+    def _corrected(self) -> float | None:
+        data = self.outcomes
+        now, looks = data.now, data.looks
+        if isinstance(now, PairedOutcomes) and looks.planned <= MOST_EXACT_TASKS:
+            found = corrected_gain(
+                looks if self._watches else replace(looks, watch=False),
+                self.rule,
+                recovered=now.recovered,
+                disrupted=now.disrupted,
+                tasks=min(now.pairs, looks.planned),
+                arms=data.arms,
+            )
+            return found if found is not None else now.success_gain
+        if data.differences is None or len(self.outcomes.at_looks) < 2:
+            return now.success_gain
+        found = _gain_over_orders(data, self.rule)
+        return now.success_gain if found is None else found
+
+    def bounds(self, alpha: float) -> Interval:
+        """What is not rejected at alpha on either side."""
+        looks, rule = self.outcomes.looks, self.rule
+        upper = alpha / 2 if self._watches else alpha
+        low, high = -1.0, 1.0
+        for outcomes, factor in zip(self.outcomes.at_looks, looks.factors, strict=False):
+            if outcomes is None:
+                continue
+            base = self._of(outcomes)
+            low = max(low, base.gain(_confidence(looks, factor, alpha, rule.margin)).low)
+            high = min(high, base.gain(_confidence(looks, factor, upper, -rule.worthwhile)).high)
+        differences = self.outcomes.differences
+        if self._watches and differences is not None:
+            needed = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
+            course = confidence_sequence(
+                differences,
+                confidence=1 - 2 * math.exp(-needed),
+                several_seeds=self._several,
+                weights=self.outcomes.weights,
+            )
+            high = min(high, float(course.high[-1]))
+            if not self._has_looked:
+                low = float(course.low[-1])
+        return Interval(min(low, high), high)
+
+    def rates(self, confidence: float) -> Rates:
+        """Of all pairs, at the wider quantile of this number of tasks."""
+        looks = self.outcomes.looks
+        factor = 1.0 if looks.shape == "pocock" else math.sqrt(looks.planned / self.outcomes.tasks)
+        wide = self._base.rates(_confidence(looks, factor, (1 - confidence) / 2, self.rule.margin))
+        return Rates(
+            failure=_labelled(wide.failure, confidence),
+            recovery=wide.recovery and _labelled(wide.recovery, confidence),
+            disruption=wide.disruption and _labelled(wide.disruption, confidence),
+            break_even=wide.break_even and _labelled(wide.break_even, confidence),
+        )
+
+    # --- Where it stands ------------------------------------------------------------------------------------
+
+    @property
+    def futile(self) -> bool:
+        """Whether this look leaves INTERVENE at a further one too improbable under the planned effect."""
+        data = self.outcomes
+        if data.look is None or data.next_look is None or not data.looks.futility:
+            return False
+        return is_futile(data.looks, self.rule, data.now, tasks=data.tasks)
+
+    @property
+    def look(self) -> Mapping[str, object]:
+        """Where the pilot stands, for the verdict."""
+        data = self.outcomes
+        return {
+            "number": data.look,
+            "of": len(data.looks.tasks),
+            "tasks": data.tasks,
+            "looks": list(data.looks.tasks),
+            "shape": data.looks.shape,
+            "watched": self._watches,
+            "next": data.next_look,
+            "boundary": self._boundary,
+            "statistic": self._now,
+        }
+
+    @property
+    def _boundary(self) -> float | None:
+        """z from which on this look says INTERVENE, for one arm; None between looks, and where there is only one."""
+        looks, number = self.outcomes.looks, self.outcomes.look
+        if number is None or len(looks.tasks) == 1:
+            return None
+        return boundary_constant(looks, alpha=self.rule.alpha, margin=self.rule.margin) * looks.factors[number - 1]
+
+    @property
+    def _now(self) -> float | None:
+        """z of all pairs; None where the boundary is, with too few differing pairs, and where seeds are taken apart."""
+        tests = _tests_at(self.outcomes.now, self.rule)
+        if self._boundary is None or len(tests) > 1:
+            return None
+        return _statistic(tests[0], self.rule.margin, "greater")
+
+
+def _tests_at(outcomes: Outcomes, rule: DecisionRule) -> Sequence[Outcomes]:
+    """What is tested at a look: all pairs, or each seed by itself where the guarantee asks for it."""
+    if isinstance(outcomes, ClusteredOutcomes) and rule.guarantee == "finite-sample":
+        return outcomes.seed_tables()
+    return (outcomes,)
+
+
+def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> float | None:
+    """z in the direction of the alternative; None where too few pairs (several seeds: units) differ to say anything."""
+    sign = 1.0 if alternative == "greater" else -1.0
+    fewest = fewest_discordant(sign * margin)
+    if isinstance(outcomes, PairedOutcomes):
+        z = tango_statistic(float(outcomes.recovered), float(outcomes.disrupted), n=outcomes.pairs, gain=margin)
+        return sign * z if outcomes.discordant >= fewest else None
+    if clustered_gain(outcomes).discordant_units < fewest:
+        return None
+    pvalue = clustered_score_test(outcomes, margin=margin, alternative=alternative).pvalue
+    # Finite where the p-value rounds to 0 or 1.
+    return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
+
+
+def _confidence(looks: Looks, factor: float, alpha: float, margin: float) -> float:
+    """The confidence of a single look whose quantile is that of this one."""
+    if len(looks.tasks) == 1 and factor == 1:
+        return 1 - 2 * alpha
+    quantile = boundary_constant(looks, alpha=alpha, margin=margin) * factor
+    return min(1 - 2 * float(ndtr(-quantile)), 1 - 1e-12)
+
+
+def _labelled(estimate: Estimate, confidence: float) -> Estimate:
+    return Estimate(value=estimate.value, low=estimate.low, high=estimate.high, confidence=confidence)
+
+
+def _gain_over_orders(data: SequentialOutcomes, rule: DecisionRule) -> float | None:
+    """The mean gain at the first look over random orders of the units in which no look so far would have stopped.
+
+    What `stopping.corrected_gain` counts exactly, drawn: by the statistic Σd/√Σd², the watch left out.
+    """
+    assert data.differences is not None, "asked only where the order is known"
+    looks, known = data.looks, ~np.isnan(data.differences)
+    values = data.differences[known]
+    weights = np.ones(len(values)) if data.weights is None else data.weights[known]
+    rng, units = np.random.default_rng(0), len(values)
+    order = rng.permuted(np.tile(np.arange(units), (_ORDERS, 1)), axis=1)
+    values, weights = values[order], weights[order]
+    going = np.ones(_ORDERS, dtype=bool)
+    up = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
+    down = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
+    # A look at so many tasks is one at as large a share of the units (clusters; tasks without an outcome left out).
+    by_look = [max(1, round(units * tasks / data.tasks)) for tasks in looks.tasks if tasks < data.tasks]
+    for count, factor in zip(by_look, looks.factors, strict=False):
+        for margin, bound, sign in ((rule.margin, up, 1), (rule.worthwhile, down, -1)):
+            excess = sign * weights[:, :count] * (values[:, :count] - margin)
+            going &= excess.sum(axis=1) < bound * factor * np.sqrt((excess**2).sum(axis=1))
+    first = slice(by_look[0] if by_look else units)
+    means = (weights[:, first] * values[:, first]).sum(axis=1) / weights[:, first].sum(axis=1)
+    return float(means[going].mean()) if going.any() else None

@@ -1,0 +1,216 @@
+"""A player that learned from demonstrations: a conditional logit over the legal commands.
+
+Each command is described by what is known of it (`forbear.worlds.household.features.signature`), by the words of
+the task, by what was done recently and by what was said; the names of these features are hashed into one table of
+weights. The player draws from softmax(score / temperature).
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forbear.contracts.draw import Draw
+from forbear.critics.logistic import bucket, npz_bytes, read_npz
+from forbear.errors import AgentError, InvalidInput
+from forbear.records.model import JSON, Action, Step, Trajectory
+from forbear.worlds.household.features import (
+    Memory,
+    Situation,
+    kind,
+    lately_told,
+    parse_command,
+    remember,
+)
+
+BUCKETS = 1 << 16
+TEMPERATURE = 0.9
+"""A little surer than its demonstrations; below 1 it slips less than they did."""
+_FORMAT = "forbear-household-ranker-1"
+_MAX_OBSERVATION = 20_000
+
+
+class Choice(NamedTuple):
+    """What is described of one command in one situation: short names, the same for many situations."""
+
+    relation: str
+    """The relational signature."""
+    mode: str
+    repeat: int
+    last: str
+    """Verb of the command before, and whether it did anything."""
+    habitat: str
+    """Type of thing wanted and type of receptacle, where the command leads to a receptacle not yet looked into."""
+    told: frozenset[str]
+    """Words of the last messages; empty without any, or when they came longer ago than `features.RECENT` steps."""
+    ago: int
+    """How many steps ago the messages came, at most 3; −1 without any."""
+
+    def names(self) -> list[str]:
+        """The names of its features."""
+        verb = self.relation.partition("|")[0]
+        names = [
+            f"r={self.relation}",
+            f"m={self.mode}|{self.relation}",
+            f"n={self.repeat}|{verb}",
+            f"l={self.last}|{verb}",
+            f"lm={self.last}|{self.mode}|{verb}",
+        ]
+        if self.habitat:
+            names.append(f"h={self.habitat}")
+        if self.ago >= 0:
+            names += [
+                f"a={self.ago}|{verb}",
+                f"t={self.relation}",
+                f"tm={self.ago}|{self.mode}|{self.relation}",
+                f"tn={self.ago}|{self.repeat}|{verb}",
+            ]
+            if self.habitat:
+                names.append(f"th={self.habitat}")
+            names += [f"w={word}|{self.relation}" for word in sorted(self.told)]
+        return names
+
+
+def describe(memory: Memory, steps: Sequence[Step], commands: Sequence[str]) -> list[Choice]:
+    """Describes each command as it stands now."""
+    told, ago = lately_told(steps)
+    last = "start"
+    if memory.recent:
+        before, answer = memory.recent[-1]
+        last = parse_command(before).verb + ("-void" if answer.startswith("Nothing happens") else "")
+    situation, choices = Situation(memory), []
+    goal_mode, wanted, seen = memory.goal.mode, memory.wanted, memory.seen
+    for text in commands:
+        command = parse_command(text)
+        place = command.place
+        unseen = command.verb in ("go to", "open") and place not in seen
+        choices.append(
+            Choice(
+                situation.relation(command),
+                goal_mode,
+                situation.repeats(text),
+                last,
+                f"{wanted}|{kind(place)}" if unseen else "",
+                told,
+                -1 if ago is None else min(ago, 3),
+            )
+        )
+    return choices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RankerWeights:
+    """The learned part: one weight for each hashed feature, shape (`BUCKETS`,)."""
+
+    table: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.table.shape != (BUCKETS,) or not (np.abs(self.table) <= 1e4).all():
+            raise InvalidInput(f"expected {BUCKETS} weights within ±10000, got shape {self.table.shape}.")
+
+    def sha256(self) -> str:
+        """Returns a hash of the weights, the same however they are stored."""
+        return hashlib.sha256(self.table.astype("<f8").tobytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Returns the `.npz`: the weights that are not zero, in half precision; the same bytes each time."""
+        kept = np.flatnonzero(self.table)
+        return npz_bytes(
+            {
+                "format": np.frombuffer(_FORMAT.encode(), dtype=np.uint8),
+                "index": kept.astype("<u2"),
+                "value": self.table[kept].astype("<f2"),
+            }
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "RankerWeights":
+        """Reads what `to_bytes` made.
+
+        Raises:
+            InvalidInput: Missing, damaged, of another format, or with values out of range.
+        """
+        arrays = read_npz(path, kind=_FORMAT)
+        try:
+            index, value = arrays["index"].astype(np.int64), arrays["value"].astype(np.float64)
+        except (KeyError, ValueError) as error:
+            raise InvalidInput(f"{path.name} lacks an array of a ranker; train it again.") from error
+        if (
+            index.ndim != 1
+            or index.shape != value.shape
+            or (len(index) and not 0 <= index.min() <= index.max() < BUCKETS)
+        ):
+            raise InvalidInput(f"{path.name} has weights outside its {BUCKETS} buckets; train it again.")
+        table = np.zeros(BUCKETS)
+        table[index] = value
+        return cls(table=table)
+
+
+class RankerAgent:
+    """Draws a legal command from softmax(score / temperature); a pure function of trajectory, draw and exclusions."""
+
+    def __init__(self, weights: RankerWeights, *, temperature: float = TEMPERATURE) -> None:
+        """Makes a player.
+
+        Raises:
+            InvalidInput: Unless 0.01 ≤ temperature ≤ 100.
+        """
+        if not 0.01 <= temperature <= 100:
+            raise InvalidInput(f"the temperature must lie between 0.01 and 100, got {temperature!r}.")
+        self._temperature = temperature
+        self._sha256, self._score = _scorer(weights)
+
+    def choose(self, trajectory: Trajectory, *, draw: Draw, excluded: Sequence[Action] = ()) -> Action:
+        """`act`, without a loop to run in."""
+        steps = trajectory.steps
+        legal = (steps[-1].legal_actions if steps else None) or ()
+        if not legal:
+            raise AgentError("the household player chooses among legal commands; the environment names none here.")
+        if any(len(step.observation) > _MAX_OBSERVATION for step in steps):
+            raise AgentError(f"an observation is longer than {_MAX_OBSERVATION} characters: not a household.")
+        dropped = {action.text for action in excluded}
+        commands = [text for text in legal if text not in dropped] or list(legal)
+        described = describe(remember(trajectory), steps, commands)
+        scores = [self._score(choice) / self._temperature for choice in described]
+        return Action(commands[draw.gumbel_choice(scores, keys=commands)])
+
+    async def act(self, trajectory: Trajectory, *, draw: Draw, excluded: Sequence[Action] = ()) -> Action:
+        """Returns the next command; an excluded one only where nothing else is legal.
+
+        Raises:
+            AgentError: The open step names no legal command, or an observation is longer than any of the game's.
+        """
+        return self.choose(trajectory, draw=draw, excluded=excluded)
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns its name, the temperature and the hash of its weights."""
+        return {"name": "household-ranker", "version": 1, "temperature": self._temperature, "sha256": self._sha256}
+
+
+@lru_cache(maxsize=4)
+def _scorer(weights: RankerWeights) -> tuple[str, Callable[[Choice], float]]:
+    """The hash and the scores of one set of weights, shared by all players that have it: they are made by the thousand.
+
+    Situations come again, so that most descriptions were scored before.
+    """
+    table = weights.table.tolist()  # reading a list is ten times faster than reading an array
+
+    @lru_cache(maxsize=1 << 16)
+    def score(choice: Choice) -> float:
+        total: float = sum(table[bucket(name) & (BUCKETS - 1)] for name in choice.names())
+        return total
+
+    return weights.sha256(), score
+
+
+@lru_cache(maxsize=1)
+def shipped_weights() -> RankerWeights:
+    """The weights that come with the package; `python -m forbear.worlds.household.train` makes them."""
+    with resources.as_file(resources.files("forbear.worlds.household") / "weights" / "agent.npz") as path:
+        return RankerWeights.load(path)

@@ -1,0 +1,89 @@
+"""The games that the player is cloned from: an expert that slips, and is sometimes told something.
+
+How sloppily it plays, and how it takes what it is told, is said here and nowhere else:
+
+- *Slips.* At each step, with a given probability, it plays a random legal command instead of the expert's.
+- *Messages.* Before some steps a sentence is shown. One that asks for care (`WARNINGS`) is followed by `CARE` steps
+  without slips, the one at which it is shown included; a remark about something else (`REMARKS`) changes nothing.
+
+The second is an assumption about how one takes warnings, made in the demonstrations alone. A player that learns from
+them can learn that such words are followed by careful play, as a language model has learned it from its texts; whether
+an intervention then helps or harms depends on when it comes and what it costs, and is not decided here. No sentence
+is one that an intervention of this package says by default.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from forbear.records.model import Action, Step, Task, Trajectory
+from forbear.worlds.household.engine import Household
+from forbear.worlds.household.expert import Expert
+from forbear.worlds.household.generator import generate
+
+CARE = 3
+
+WARNINGS = (
+    "Careful: this may be going wrong.",
+    "Please check your progress before you act.",
+    "This attempt is likely to fail. Think again.",
+    "You may be making a mistake. Look at the task again.",
+    "Stop and reconsider: does this help with the task?",
+    "A reviewer doubts that this will work.",
+    "Warning: failure is expected unless you change course.",
+    "Your last action did not help. Try something better.",
+)
+REMARKS = (
+    "It is a sunny day.",
+    "The room was painted last year.",
+    "Somebody is singing next door.",
+    "The clock on the wall has stopped.",
+    "Dinner will be served in the evening.",
+    "The neighbours are on holiday.",
+    "A letter arrived this morning.",
+    "There is a new carpet in the hall.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """One choice: what was seen, what was legal, and the position of the command that was played."""
+
+    seen: Trajectory
+    legal: tuple[str, ...]
+    played: int
+
+
+def demonstrate(*, seed: int, count: int, slip: float, told: float, steps: int) -> Iterator[Demonstration]:
+    """Plays the first `count` households of a seed and yields every choice, in order.
+
+    Args:
+        seed: Of the generator.
+        count: How many households.
+        slip: Chance of a random command, at each step.
+        told: Chance of a message, at each step; warnings and remarks alike.
+        steps: At most so many a household.
+    """
+    for index, game in enumerate(generate(seed=seed, count=count)):
+        rng = np.random.default_rng([seed, index])
+        house, task = Household(game), Task(id=game.id)
+        text, done, careful = house.reset(), list[Step](), 0
+        expert = Expert(text)
+        while not house.won and len(done) < steps:
+            messages: tuple[str, ...] = ()
+            careful = max(0, careful - 1)
+            if rng.random() < told:
+                warned = bool(rng.random() < 0.5)
+                pool = WARNINGS if warned else REMARKS
+                messages = (pool[int(rng.integers(len(pool)))],)
+                careful = CARE if warned else careful
+            legal = tuple(house.legal_actions())
+            command = expert.choose(legal)
+            if rng.random() < slip and not careful:
+                command = legal[int(rng.integers(len(legal)))]
+            opened = Step(index=len(done), observation=text, messages=messages)
+            yield Demonstration(Trajectory(task=task, steps=(*done, opened)), legal, legal.index(command))
+            done.append(Step(index=len(done), observation=text, messages=messages, executed=Action(command)))
+            text = house.step(command)
+            expert.observe(command, text)

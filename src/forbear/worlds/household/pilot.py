@@ -1,0 +1,93 @@
+"""The factories that pilot files name: `household:generated` for tasks, `household` for the other parts."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib import resources
+
+from forbear.critics.logistic import LogisticCritic, LogisticWeights
+from forbear.errors import InvalidInput
+from forbear.records.model import Task
+from forbear.worlds.household.agent import TEMPERATURE, RankerAgent, shipped_weights
+from forbear.worlds.household.critic import HouseholdFeatures
+from forbear.worlds.household.environment import HouseholdEnvironment, task_of
+from forbear.worlds.household.games import Game
+from forbear.worlds.household.generator import generate
+from forbear.worlds.household.seeds import SEEDS
+
+_ID = re.compile(r"[a-z_]+/(-?[0-9]{1,20})/([0-9]{1,12})")
+
+
+def generated_tasks(n: int = 200, seed: int = 7) -> list[Task]:
+    """Makes tasks; a longer list starts with a shorter one, and the six families take turns.
+
+    Args:
+        n: How many, at least 1.
+        seed: Any whole number but those that the shipped agent and critic learned from.
+
+    Raises:
+        InvalidInput: n below 1, or one of those seeds.
+    """
+    if n < 1:
+        raise InvalidInput(f"a pilot needs at least 1 task, got n = {n}.")
+    used = [use for use, taken in SEEDS.items() if taken == seed]
+    if used:
+        raise InvalidInput(
+            f"the households of seed {seed} were used for the shipped parts ({used[0]}); an evaluation on them would "
+            "flatter. Take another seed."
+        )
+    return [task_of(game) for game in generate(seed=seed, count=n)]
+
+
+class GeneratedHouseholds(Mapping[str, Game]):
+    """All generated games by their ids "family/seed/index", made when asked for; iterating over them would not end."""
+
+    def __getitem__(self, key: str) -> Game:
+        """Returns the game; KeyError where no generated game has this id."""
+        found = _ID.fullmatch(key)
+        if found is None:
+            raise KeyError(key)
+        game = _game(int(found[1]), int(found[2]))
+        if game.id != key:
+            raise KeyError(key)
+        return game
+
+    def __iter__(self) -> Iterator[str]:
+        """Refused: there is no last one."""
+        raise InvalidInput("generated households are endless; ask for them by id.")
+
+    def __len__(self) -> int:
+        """Refused: there is no number of them."""
+        raise InvalidInput("generated households are endless; ask for them by id.")
+
+
+@lru_cache(maxsize=512)
+def _game(seed: int, index: int) -> Game:
+    # Arms and seeds of a pilot come back to the same games, and making one takes longer than playing it.
+    return next(generate(seed=seed, count=1, start=index))
+
+
+def agent(*, temperature: float = TEMPERATURE) -> RankerAgent:
+    """Makes the shipped player; a higher temperature makes it more erratic.
+
+    Raises:
+        InvalidInput: Unless 0.01 ≤ temperature ≤ 100.
+    """
+    return RankerAgent(shipped_weights(), temperature=temperature)
+
+
+def environment() -> HouseholdEnvironment:
+    """Makes an environment that plays any generated household; it has no options."""
+    return HouseholdEnvironment(GeneratedHouseholds())
+
+
+def critic() -> LogisticCritic:
+    """Makes the shipped critic, trained on the shipped player at its default temperature and 20 steps; no options."""
+    return LogisticCritic(critic_weights(), features=HouseholdFeatures(), name="household-logistic")
+
+
+@lru_cache(maxsize=1)
+def critic_weights() -> LogisticWeights:
+    """The critic's weights that come with the package."""
+    with resources.as_file(resources.files("forbear.worlds.household") / "weights" / "critic.npz") as path:
+        return LogisticWeights.load(path)

@@ -1,0 +1,281 @@
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reference
+import reference_looks as slow
+from forbear import EProcess, InvalidInput
+from forbear.stats.looks.betting import (
+    BETS,
+    BETS_ON_MEANS,
+    alarm_probability,
+    alarm_region,
+    alarm_threshold,
+    confidence_sequence,
+    log_growth,
+)
+
+ALTERNATIVES = ["greater", "less"]
+OUTCOMES = st.sampled_from([-1, 0, 1])
+
+
+def run(differences, **keywords):
+    process = EProcess(**keywords)
+    for difference in differences:
+        process.update(difference)
+    return process
+
+
+# --- The process --------------------------------------------------------------------------------------------
+
+
+@given(st.lists(OUTCOMES, max_size=60), st.sampled_from([-0.02, 0.0, 0.02, 0.3]), st.sampled_from(ALTERNATIVES))
+def test_the_process_is_the_mean_of_products(differences, margin, alternative):
+    process = run(differences, margin=margin, alternative=alternative)
+    exact = slow.wealth([Fraction(d) for d in differences], Fraction(margin), alternative)
+    assert process.log_value == pytest.approx(math.log(exact), abs=1e-12)
+    peak = max(
+        slow.wealth([Fraction(d) for d in differences[:n]], Fraction(margin), alternative)
+        for n in range(len(differences) + 1)
+    )
+    assert process.log_peak == pytest.approx(math.log(peak), abs=1e-12)
+
+
+def test_the_bets():
+    assert pytest.approx([float(bet) for bet in slow.BETS], abs=1e-15) == BETS
+    assert (BETS_ON_MEANS[0], BETS_ON_MEANS[-1], len(BETS_ON_MEANS)) == (0.3, 0.999, 16)
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+@pytest.mark.parametrize("margin", [Fraction(-1, 50), Fraction(0), Fraction(1, 50)])
+@pytest.mark.parametrize("excess", [Fraction(0), Fraction(1, 10)])
+def test_the_expectation_is_at_most_one_under_the_null(margin, alternative, excess):
+    # Every sequence of four pairs, in rational arithmetic: exactly 1 at the margin, below it within the null.
+    gain = margin - excess if alternative == "greater" else margin + excess
+    psi = Fraction(3, 10)
+    chance = {1: (psi + gain) / 2, 0: 1 - psi, -1: (psi - gain) / 2}
+    expected = sum(
+        math.prod(chance[d] for d in sequence) * slow.wealth([Fraction(d) for d in sequence], margin, alternative)
+        for sequence in itertools.product((-1, 0, 1), repeat=4)
+    )
+    assert expected == 1 if not excess else expected < 1
+
+
+def test_the_expectation_over_means_is_at_most_one():
+    # Three seeds that agree in part: differences in thirds; their law only has to have mean 0.
+    law = {Fraction(-1): 0.1, Fraction(-1, 3): 0.15, Fraction(0): 0.5, Fraction(1, 3): 0.15, Fraction(1): 0.1}
+    growth = np.exp(
+        log_growth(np.array([float(d) for d in law]), margin=0.0, alternative="greater", bets=BETS_ON_MEANS)
+    )
+    assert np.array(list(law.values())) @ growth == pytest.approx(1, abs=1e-14)
+
+
+@pytest.mark.parametrize(("alternative", "margin"), [("greater", 0.0), ("greater", -0.02), ("less", 0.02)])
+def test_a_weight_is_a_share_of_the_stake(alternative, margin):
+    # At the margin the expectation stays 1 whatever the weight; at weight 0 nothing is staked.
+    values, chances = np.array([1.0, 0.0, -1.0]), np.array([0.15 + margin / 2, 0.7, 0.15 - margin / 2])
+    for weight in (1.0, 0.3, 0.0):
+        growth = np.exp(log_growth(values, margin=margin, alternative=alternative, weights=weight))
+        assert chances @ growth == pytest.approx(1, abs=1e-14)
+    assert growth == pytest.approx(1)
+
+
+@given(st.lists(st.lists(st.floats(-1, 1), min_size=3, max_size=3), max_size=30), st.booleans())
+def test_many_streams_are_each_one_stream(rows, several_seeds):
+    keywords = {"margin": 0.02, "alternative": "less", "several_seeds": several_seeds}
+    together = EProcess(streams=3, **keywords)
+    for row in rows:
+        together.update(np.array(row))
+    for stream in range(3):
+        alone = run([row[stream] for row in rows], **keywords)
+        assert together.log_value[stream] == pytest.approx(alone.log_value, abs=1e-11)
+        assert together.log_peak[stream] == pytest.approx(alone.log_peak, abs=1e-11)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.floats(-0.5, 0.5))
+def test_turning_the_signs_turns_the_alternative(differences, margin):
+    greater = run(differences, margin=margin, alternative="greater")
+    less = run([-d for d in differences], margin=-margin, alternative="less")
+    assert greater.log_value == pytest.approx(less.log_value, abs=1e-12)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.floats(-0.5, 0.4))
+def test_evidence_falls_as_the_margin_rises(differences, margin):
+    assert run(differences, margin=margin).log_value >= run(differences, margin=margin + 0.1).log_value - 1e-12
+
+
+def test_a_long_run_neither_overflows_nor_goes_broke():
+    assert run([1.0] * 5000).log_value == pytest.approx(5000 * math.log(1.95) - math.log(16), abs=1e-6)
+    assert math.isfinite(run([-1.0] * 5000).log_value)
+    assert run([-1.0] * 50).log_peak == 0.0
+
+
+@pytest.mark.parametrize("difference", [1.5, -2, float("nan")])
+def test_a_difference_lies_between_minus_one_and_one(difference):
+    with pytest.raises(InvalidInput, match="lies between -1 and 1"):
+        EProcess().update(difference)
+
+
+def test_unusable_processes():
+    with pytest.raises(InvalidInput, match="margin"):
+        EProcess(margin=1.0)
+    with pytest.raises(InvalidInput, match="alternative"):
+        EProcess(alternative="two-sided")
+
+
+# --- False alarms and power, looking after every pair: exact ------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("margin", [-0.02, 0.0, 0.02])
+def test_false_alarms_with_a_look_after_every_pair(margin):
+    # METHODS 5, 200 tasks at .05: at most .037 at the discordances one meets; .042 if every pair differed.
+    stops = slow.reaching(math.log(20), margin, "greater")
+    found = {
+        psi: slow.chance(slow.forward(200, *slow.shares(margin, psi), stops), "alarm") for psi in (0.1, 0.2, 0.35, 1.0)
+    }
+    assert max(found[psi] for psi in (0.1, 0.2, 0.35)) <= 0.0375
+    assert found[1.0] <= 0.0425
+    assert reference.bernstein_at_most(slow.bernstein(200, stops, "alarm", margin), 0.0425)
+
+
+@pytest.mark.slow
+def test_anytime_power():
+    # METHODS 5: Δ = .10, ψ = .14, alpha .05.
+    found = slow.forward(200, *slow.shares(0.10, 0.14), slow.reaching(math.log(20), 0.0, "greater"))
+    for tasks, expected in ((50, 0.32), (100, 0.68), (200, 0.95)):
+        power = sum(mass.sum() for n, mass in found["alarm"] if n <= tasks)
+        assert power == pytest.approx(expected, abs=0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("discordance", "found", "asked"), [(0.35, 29, 30), (0.27, 26, 27)])
+def test_median_stop_of_the_watch_at_a_grave_loss(discordance, found, asked):
+    threshold = alarm_threshold(200, alpha=0.025, margin=0.02)
+    forward = slow.forward(60, *slow.shares(-0.255, discordance), slow.reaching(threshold, 0.02, "less"))
+    stopped = np.cumsum([mass.sum() for _, mass in forward["alarm"]])
+    median = int(np.argmax(stopped >= 0.5)) + 1
+    assert median == found
+    assert median <= asked
+
+
+def test_alarm_regions_are_where_the_process_is():
+    for tasks, region in enumerate(alarm_region(60, log_value=2.5, margin=0.02)):
+        recovered, disrupted = np.indices(region.shape)
+        possible = recovered + disrupted <= tasks
+        expected = slow.log_wealths(tasks, 0.02, "less") >= 2.5 - 1e-9
+        assert (region[possible] == expected[possible]).all()
+
+
+@pytest.mark.parametrize("margin", [-0.02, 0.0, 0.02])
+def test_alarm_probability_is_the_worst_case(margin):
+    found = alarm_probability(80, 3.2, margin=margin)
+    polynomial = slow.bernstein(80, slow.reaching(3.2, margin, "less"), "alarm", margin)
+    assert reference.bernstein_at_most(polynomial, found * (1 + 1e-6))
+    assert not reference.bernstein_at_most(polynomial, found * (1 - 1e-6))
+    assert found <= math.exp(-3.2)
+
+
+@pytest.mark.parametrize(
+    ("planned", "alpha"),
+    [(50, 0.025), (100, 0.05), pytest.param(200, 0.025, marks=pytest.mark.slow)],
+)
+def test_the_threshold_keeps_alpha_at_every_discordance(planned, alpha):
+    threshold = alarm_threshold(planned, alpha=alpha, margin=0.02)
+    assert threshold <= -math.log(alpha)
+    polynomial = slow.bernstein(planned, slow.reaching(threshold, 0.02, "less"), "alarm", 0.02)
+    assert reference.bernstein_at_most(polynomial, alpha)
+
+
+@pytest.mark.parametrize(("planned", "alpha"), [(20, 0.025), (50, 0.025), (75, 0.0125), (100, 0.05)])
+def test_the_threshold_is_the_smallest(planned, alpha):
+    threshold = alarm_threshold(planned, alpha=alpha, margin=0.02)
+    assert alarm_probability(planned, threshold - 2e-3, margin=0.02) > alpha
+
+
+@pytest.mark.parametrize("keywords", [{"planned": 401}, {"planned": 200, "several_seeds": True}])
+def test_without_exact_probabilities_the_threshold_is_villes(keywords):
+    assert alarm_threshold(alpha=0.025, margin=0.02, **keywords) == pytest.approx(math.log(40))
+
+
+def test_alarms_beyond_reach():
+    assert alarm_probability(4, 12.0, margin=0.02) == 0.0
+    assert alarm_probability(1000, 5.0, margin=0.02) == pytest.approx(math.exp(-5.0))
+    assert alarm_probability(200, -1.0, margin=0.02) == 1.0
+
+
+# --- The confidence sequence --------------------------------------------------------------------------------
+
+
+@given(st.lists(OUTCOMES, min_size=1, max_size=40), st.sampled_from([0.8, 0.9, 0.95]), st.booleans())
+def test_a_bound_lies_where_a_process_reaches_the_level(differences, confidence, several_seeds):
+    course = confidence_sequence(np.array(differences, float), confidence=confidence, several_seeds=several_seeds)
+    needed = math.log(2 / (1 - confidence))
+    low, high = float(course.low[-1]), float(course.high[-1])
+    keywords = {"several_seeds": several_seeds}
+    for bound, alternative, outwards in ((low, "greater", -1), (high, "less", 1)):
+        if abs(bound) < 1 - 1e-6:
+            beyond, within = bound + outwards * 1e-7, bound - outwards * 1e-7
+            assert run(differences, margin=beyond, alternative=alternative, **keywords).log_peak >= needed
+            assert run(differences, margin=within, alternative=alternative, **keywords).log_peak < needed
+
+
+@given(st.lists(st.one_of(st.floats(-1, 1), st.just(math.nan)), min_size=1, max_size=40))
+def test_bounds_only_narrow(differences):
+    course = confidence_sequence(np.array(differences))
+    assert (np.diff(course.low) >= 0).all()
+    assert (np.diff(course.high) <= 0).all()
+    assert (course.low <= course.high).all()
+    assert course.low.min() >= -1
+    assert course.high.max() <= 1
+    assert len(course.low) == len(differences)
+
+
+def test_a_task_without_an_outcome_says_nothing():
+    with_holes = confidence_sequence(np.array([1.0, math.nan, -1.0, math.nan, 1.0, 1.0, 1.0, 1.0]))
+    without = confidence_sequence(np.array([1.0, -1.0, 1.0, 1.0, 1.0, 1.0]))
+    assert with_holes.low[[0, 2, 4, 5, 6, 7]] == pytest.approx(without.low)
+    assert with_holes.low[1] == with_holes.low[0]
+    nothing = confidence_sequence(np.array([math.nan, math.nan]))
+    assert nothing.low.tolist() == [-1.0, -1.0]
+    assert nothing.high.tolist() == [1.0, 1.0]
+
+
+def test_weighted_bounds_hold_the_weighted_mean():
+    # One unit in ten is ten times as large and gains nothing; the others gain .5: all in all 9·.5/19.
+    differences = np.array(([0.0] + [1.0, 0.0, 1.0] * 3) * 40)
+    differences[differences == 1] = 0.75
+    weights = np.array(([1.0] + [0.1] * 9) * 40)
+    mean = float(weights @ differences / weights.sum())
+    course = confidence_sequence(differences, weights=weights)
+    assert course.low[-1] < mean < course.high[-1]
+    plain = confidence_sequence(differences)
+    assert plain.low[-1] > mean, "without weights it is about another mean"
+    same = confidence_sequence(differences, weights=np.ones(400))
+    assert (same.low == plain.low).all()
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, 1.5], [1.0, math.nan]])
+def test_unusable_weights(weights):
+    with pytest.raises(InvalidInput, match="the weights of a confidence sequence"):
+        confidence_sequence(np.array([0.0, 1.0]), weights=np.array(weights))
+
+
+def test_turning_the_arms_turns_the_bounds():
+    differences = np.random.default_rng(5).choice([-1.0, 0.0, 1.0], size=80, p=[0.1, 0.7, 0.2])
+    there, back = confidence_sequence(differences), confidence_sequence(-differences)
+    assert there.low == pytest.approx(-back.high, abs=1e-9)
+    assert there.high == pytest.approx(-back.low, abs=1e-9)
+
+
+@pytest.mark.parametrize("differences", [[[0.0, 1.0]], [1.5], [-1.01, 0.0]])
+def test_unusable_differences(differences):
+    with pytest.raises(InvalidInput, match="a confidence sequence needs"):
+        confidence_sequence(np.array(differences))
+    with pytest.raises(InvalidInput, match="confidence"):
+        confidence_sequence(np.array([0.0]), confidence=1.0)

@@ -1,0 +1,85 @@
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import reference_looks as slow
+from forbear.stats.looks.lattice import Tables, walk
+
+
+def some_stops(tasks):
+    """An arbitrary region, so that nothing rests on what looks usually ask."""
+    return np.random.default_rng(tasks).random((tasks + 1, tasks + 1)) < 0.3 if tasks in (3, 4, 6) else None
+
+
+def orders(recovered, disrupted, tasks):
+    pairs = [1] * recovered + [-1] * disrupted + [0] * (tasks - recovered - disrupted)
+    return set(itertools.permutations(pairs))
+
+
+def goes_on(order, upto):
+    for tasks in range(1, upto):
+        seen, region = order[:tasks], some_stops(tasks)
+        if region is not None and region[seen.count(1), seen.count(-1)]:
+            return False
+    return True
+
+
+def test_shares_are_the_orders_that_go_on():
+    for reached in walk(first=3, last=7, stops=some_stops, with_early=True):
+        for recovered in range(reached.tasks + 1):
+            for disrupted in range(reached.tasks + 1 - recovered):
+                every = orders(recovered, disrupted, reached.tasks)
+                kept = [order for order in every if goes_on(order, reached.tasks)]
+                early = sum(Fraction(sum(order[:3]), 3) for order in kept) / len(every)
+                assert reached.share[recovered, disrupted] == pytest.approx(len(kept) / len(every), abs=1e-14)
+                if kept:
+                    weight, early_weight = (w[recovered, disrupted] for w in (reached.weight, reached.early_weight))
+                    assert early_weight / weight == pytest.approx(float(early * len(every) / len(kept)), abs=1e-13)
+
+
+@pytest.mark.parametrize("gain", [-0.2, 0.0, 0.1])
+def test_probabilities_are_those_of_the_forward_programme(gain):
+    regions = {tasks: some_stops(tasks) for tasks in (3, 4, 6)}
+    found = Tables.of(
+        (reached, regions[reached.tasks])
+        for reached in walk(first=3, last=9, stops=regions.get)
+        if reached.tasks in regions
+    )
+    discordances = np.array([0.2, 0.35, 1.0])
+
+    def stops(tasks):
+        return {"stopped": regions[tasks]} if tasks in regions else {}
+
+    for psi, probability in zip(discordances, found.probability(gain=gain, discordance=discordances), strict=True):
+        up, down = slow.shares(gain, psi)
+        assert probability == pytest.approx(slow.chance(slow.forward(9, up, down, stops), "stopped"), abs=1e-14)
+
+
+@pytest.mark.parametrize("gain", [-0.1, 0.0, 0.05])
+def test_the_worst_case_is_the_maximum_over_the_discordance(gain):
+    # Two regions whose probabilities peak far apart: few discordant pairs, and nearly all of them.
+    recovered, disrupted = np.indices((41, 41))
+    one_sided = (recovered >= 4) & (disrupted == 0) & (recovered <= 40)
+    crowded = (recovered + disrupted >= 38) & (recovered + disrupted <= 40) & (recovered >= 26)
+    for region in (one_sided, crowded, one_sided | crowded):
+        (reached,) = walk(first=40, last=40, stops=lambda _: None)
+        tables = Tables.of([(reached, region)])
+        grid = abs(gain) + (1 - abs(gain)) * np.linspace(0, 1, 4001)
+        assert tables.worst_case(gain) == pytest.approx(tables.probability(gain=gain, discordance=grid).max(), abs=1e-6)
+        assert tables.worst_case(gain) >= tables.probability(gain=gain, discordance=grid).max() - 1e-12
+
+
+def test_no_table_has_no_probability():
+    none = Tables.of([])
+    assert none.worst_case(0.0) == 0.0
+    assert none.probability(gain=0.0, discordance=np.array([0.5])).tolist() == [0.0]
+
+
+def test_everything_has_probability_one():
+    (reached,) = walk(first=12, last=12, stops=lambda _: None)
+    every = Tables.of([(reached, np.ones((13, 13), dtype=bool))])
+    assert every.probability(gain=0.1, discordance=np.array([0.1, 0.4, 1.0])) == pytest.approx(1, abs=1e-13)
+    assert len(every.tasks) == math.comb(14, 2)

@@ -1,0 +1,102 @@
+import dataclasses
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from forbear.critics.logistic import LogisticCritic
+from forbear.interventions.append import DEFAULT_MESSAGE
+from forbear.worlds.household.agent import RankerAgent, shipped_weights
+from forbear.worlds.household.critic import HouseholdFeatures
+from forbear.worlds.household.demonstrations import CARE, REMARKS, WARNINGS, demonstrate
+from forbear.worlds.household.expert import Expert
+from forbear.worlds.household.pilot import critic_weights
+from forbear.worlds.household.train import Recipe, judged, measure, roll_out, train_agent, train_critic
+
+TINY = Recipe(demonstrations=20, agent_iterations=30, critic_tasks=30, calibration_tasks=20, evaluation_tasks=24)
+
+
+@pytest.mark.slow
+def test_retraining_gives_the_same_bytes():
+    agents = [train_agent(TINY) for _ in range(2)]
+    assert agents[0].to_bytes() == agents[1].to_bytes()
+    critics = [train_critic(TINY, RankerAgent(agents[0])) for _ in range(2)]
+    assert critics[0].to_bytes() == critics[1].to_bytes()
+
+
+@pytest.mark.slow
+def test_another_recipe_gives_other_weights():
+    assert train_agent(TINY).sha256() != train_agent(dataclasses.replace(TINY, slip=0.6)).sha256()
+
+
+@pytest.mark.slow
+def test_twenty_demonstrations_teach_something():
+    def success(weights):
+        played = roll_out(RankerAgent(weights, temperature=0.3), seed=15, count=48, steps=20)
+        return np.mean([rollout.success for rollout in played])
+
+    taught = train_agent(TINY)
+    blank = dataclasses.replace(taught, table=np.zeros_like(taught.table))
+    assert success(taught) > success(blank) + 0.2
+
+
+def test_a_rollout_says_what_happened():
+    for rollout in roll_out(RankerAgent(shipped_weights()), seed=16, count=12, steps=20):
+        steps = rollout.trajectory.steps
+        assert rollout.success or len(steps) == 20
+        assert all(step.executed for step in steps)
+    met = list(judged([rollout]))
+    assert len(met) == len(steps)
+    for index, (_, seen, proposed) in enumerate(met):
+        assert len(seen.steps) == index + 1
+        assert seen.steps[-1].executed is None
+        assert proposed == steps[index].executed
+
+
+def shown(**options):
+    return list(demonstrate(**{"seed": 17, "count": 60, "slip": 0.5, "told": 0.2, "steps": 30, **options}))
+
+
+def test_slips_and_warnings_are_as_frequent_as_said():
+    choices = shown()
+    opened = [choice.seen.steps[-1] for choice in choices]
+    n = len(choices)
+    told = np.mean([bool(step.messages) for step in opened])
+    assert told == pytest.approx(0.2, abs=4 * np.sqrt(0.2 * 0.8 / n))
+    assert {message for step in opened for message in step.messages} == {*WARNINGS, *REMARKS}
+    assert DEFAULT_MESSAGE not in (*WARNINGS, *REMARKS)
+
+
+def test_after_a_warning_the_expert_is_followed_and_after_a_remark_as_ever():
+    after = {"warned": [], "remarked": [], "untold": []}
+    for choice in shown():
+        steps = choice.seen.steps
+        expert = Expert(steps[0].observation)
+        for step, following in pairwise(steps):
+            expert.observe(step.executed.text, following.observation)
+        followed = expert.choose(choice.legal) == choice.legal[choice.played]
+        said = {message for step in steps[-CARE:] for message in step.messages}
+        kind = "warned" if said.intersection(WARNINGS) else "remarked" if said else "untold"
+        after[kind].append(followed)
+    assert all(after["warned"])
+    for kind in ("remarked", "untold"):
+        # A slip is now and then the expert's own choice.
+        assert 0.4 < np.mean(after[kind]) < 0.65
+
+
+@pytest.mark.slow
+def test_the_shipped_parts_are_as_good_as_said():
+    """Loose bounds around docs/household.md: four standard errors of 200 tasks are 13 points."""
+    recipe = Recipe(evaluation_tasks=200)
+    agent = RankerAgent(shipped_weights())
+    played = roll_out(agent, seed=18, count=200, steps=recipe.steps)
+    assert 0.5 < np.mean([rollout.success for rollout in played]) < 0.85
+    _, report = measure(recipe, agent, critic_weights())
+    assert report.overall["auroc"].value > 0.75
+    assert report.overall["calibration_error"].value < 0.1
+    assert all(row["auroc"].value > 0.6 for row in report.by_bucket.values())
+
+
+def test_shipped_files_are_small():
+    assert len(shipped_weights().to_bytes()) + len(critic_weights().to_bytes()) <= 200_000
+    LogisticCritic(critic_weights(), features=HouseholdFeatures())
