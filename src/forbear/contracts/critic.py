@@ -3,15 +3,28 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from forbear.contracts.draw import Draw
-from forbear.records.model import JSON, Action, Trajectory
+from forbear.records.model import JSON, Action, Trajectory, Usage
+
+
+class Score(Struct, frozen=True):
+    """What a critic says of a proposal."""
+
+    p_fail: float | None
+    """The probability, in [0, 1], that the episode will fail; None abstains."""
+    why: str | None = None
+    """Its reason, in words, where it has one."""
+    usage: Usage = Usage()
+    """What it took, where the critic knows; `calls` may stay 0, the runner counts them."""
 
 
 class Critic(Protocol):
     """Judges a proposed action before it runs; never acts, and remembers nothing."""
 
-    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> float | None:
-        """Returns the probability, in [0, 1], that the episode will fail; None abstains.
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score | float | None:
+        """Returns a score, or its bare probability in [0, 1] that the episode will fail; None abstains.
 
         Args:
             trajectory: As the agent saw it: its last step is open.

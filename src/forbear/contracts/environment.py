@@ -1,8 +1,9 @@
 """What an environment is: the world of one episode."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from msgspec import Struct
 
 from forbear.contracts.draw import Draw
 from forbear.records.model import JSON, Action, Task
@@ -14,11 +15,12 @@ Never written to disk.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """What an environment answers."""
 
     text: str
+    payload: Any = None
+    """JSON beside the text: messages, results of tools, whatever the agent reads that a text does not hold."""
     done: bool = False
     """The episode is over."""
     success: bool | None = None

@@ -1,13 +1,16 @@
 """What happened, as frozen data: tasks, actions, steps, trajectories, episodes.
 
-Built by the thousand inside the episode loop, so nothing here validates deeply; `records.codec` checks what comes from
-outside.
+These types are the schema of a journal's lines as well (`records.codec`): msgspec makes and reads them ten times faster
+than frozen dataclasses would be. Built by the thousand inside the episode loop, so nothing here validates deeply; what
+foreign code answers is checked where it enters (`contracts.border`), what a file says where it is decoded. A changed
+copy: `msgspec.structs.replace`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
+
+from msgspec import Meta, Struct
 
 from forbear.errors import InvalidInput
 
@@ -23,14 +26,112 @@ REFUSED = "refused"
 FAILED = "failed"
 """`Proposal.decision` where the agent broke instead of proposing; the action's text is empty."""
 
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e15)]
+Probability: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+
+class _Nothing(dict[str, Any]):
+    """The mapping that most proposals have for what they do not have; one for all of them."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _nothing, ()
+
+
+def _nothing() -> "_Nothing":
+    return NOTHING
+
+
+NOTHING: Final = _Nothing()
+
+
+class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What one call took, or several together. None: not known."""
+
+    calls: Count = 0
+    input_tokens: Count | None = None
+    """Cached ones included."""
+    output_tokens: Count | None = None
+    cached_tokens: Count | None = None
+    """Those of the input that the provider had from before."""
+    seconds: Amount | None = None
+    """Time spent waiting for it."""
+    cost: Amount | None = None
+    """In the currency of the prices."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=_sum(self.input_tokens, other.input_tokens),
+            output_tokens=_sum(self.output_tokens, other.output_tokens),
+            cached_tokens=_sum(self.cached_tokens, other.cached_tokens),
+            seconds=_sum(self.seconds, other.seconds),
+            cost=_sum(self.cost, other.cost),
+        )
+
+    @property
+    def tokens(self) -> int | None:
+        """Input and output together."""
+        return _sum(self.input_tokens, self.output_tokens)
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _sum(first: _Number | None, second: _Number | None) -> _Number | None:
+    """The sum of what is known."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second
+
+
+class RoleUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What one role took in an episode."""
+
+    paid: Usage = Usage()
+    """New: asked for by this arm."""
+    reused: Usage = Usage()
+    """Taken from an arm that had paid before."""
+
+    def __add__(self, other: "RoleUsage") -> "RoleUsage":
+        return RoleUsage(paid=self.paid + other.paid, reused=self.reused + other.reused)
+
+    @property
+    def calls(self) -> int:
+        """All, whoever paid for them."""
+        return self.paid.calls + self.reused.calls
+
+    @property
+    def all(self) -> Usage:
+        """What it would have taken by itself."""
+        return self.paid + self.reused
+
+
+class EpisodeUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What an episode, or several, took, by role."""
+
+    agent: RoleUsage = RoleUsage()
+    critic: RoleUsage = RoleUsage()
+    feedback: RoleUsage = RoleUsage()
+    """What interventions took to write their messages."""
+    seconds: Amount = 0.0
+    """Wall time; no part of any digest."""
+
+    def __add__(self, other: "EpisodeUsage") -> "EpisodeUsage":
+        return EpisodeUsage(
+            agent=self.agent + other.agent,
+            critic=self.critic + other.critic,
+            feedback=self.feedback + other.feedback,
+            seconds=self.seconds + other.seconds,
+        )
+
+
+class Task(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing to do. Its `id` is unique in a pilot and never changes: pairs and draws are keyed by it."""
 
     id: str
-    payload: JSON = None
-    """What the environment needs to set it up and the agent may read; never looked into by forbear."""
+    payload: Any = None
+    """JSON that the environment needs to set it up and the agent may read; never looked into by forbear."""
     stratum: str | None = None
     """Kind of task, for mixes and tables."""
     cluster: str | None = None
@@ -41,35 +142,92 @@ class Task:
             raise InvalidInput(f"a task's id must be a text that is not empty, got {self.id!r:.80}.")
 
 
-@dataclass(frozen=True, slots=True)
 class Action:
-    """What an agent does at one step. Equal when text and payload are; what it cost is no part of it."""
+    """What an agent does at one step; immutable.
+
+    Equal when text and payload are: what it cost, and why it was proposed, are no part of it. Not a struct like the
+    others because one that is nothing but its text is written as that text.
+    """
+
+    __match_args__ = ("text",)
+    __slots__ = ("logprobs", "payload", "rationale", "text", "usage")
 
     text: str
-    payload: JSON = field(default=None, kw_only=True)
-    """Structured form, e.g. tool calls, where the text is not enough to run it."""
-    tokens: int | None = field(default=None, kw_only=True, compare=False)
-    """Tokens that proposing it took, where the agent knows."""
+    payload: Any
+    """JSON: its structured form, e.g. tool calls, where the text is not enough to run it."""
+    rationale: str | None
+    """Why it was proposed, in the agent's words."""
+    logprobs: tuple[float, ...] | None
+    """Natural logarithms of the probabilities of its tokens, in order, each at most 0; where the agent knows them."""
+    usage: Usage | None
+    """What proposing it took, where the agent knows."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        payload: JSON = None,
+        rationale: str | None = None,
+        logprobs: Sequence[float] | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "text", text)
+        put(self, "payload", payload)
+        put(self, "rationale", rationale)
+        put(self, "logprobs", None if logprobs is None else tuple(logprobs))
+        put(self, "usage", usage)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"an Action cannot be changed; make another one instead of setting {name!r}.")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Action) and self.text == other.text and bool(self.payload == other.payload)
 
     def __hash__(self) -> int:
         return hash(self.text)  # payloads may be dicts; equal actions have equal texts, which is all a hash needs
 
+    def __repr__(self) -> str:
+        more = [f"{key}={value!r}" for key, value in self.extras().items()]
+        return f"Action({', '.join([repr(self.text), *more])})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _action, (self.text, self.extras())
+
+    def extras(self) -> dict[str, Any]:
+        """What it has besides its text."""
+        found = {name: getattr(self, name) for name in ("payload", "rationale", "logprobs", "usage")}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _action(text: str, extras: dict[str, Any]) -> Action:
+    return Action(text, **extras)
+
+
+class Proposal(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One action that the agent proposed, what the critics said of it and what was decided."""
 
-    attempt: int
+    attempt: Count
     """How many proposals this episode had drawn at this index before."""
     action: Action
-    shown: int = 0
+    shown: Count = 0
     """How many of the step's messages were shown before it."""
     excluded: tuple[Action, ...] = ()
     """Actions that the agent was asked not to propose again."""
-    p_fail: Mapping[str, float | None] = field(default_factory=dict)
+    p_fail: Mapping[str, Probability | None] = NOTHING
     """By critic; None where it abstained or could not answer."""
-    faults: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = NOTHING
     """By critic, why it could not answer: `error`, `timeout` or `invalid`."""
+    why: Mapping[str, str] = NOTHING
+    """By critic, its reason where it gave one; of a fault, what was wrong."""
+    critic_usage: Mapping[str, Usage] = NOTHING
+    """By critic, what its score took, where it knows."""
+    feedback: Usage | None = None
+    """What the intervention took to write its message, where it knows."""
     decision: str = PROCEED
     """`PROCEED`, `REFUSED`, `FAILED` or the name of the intervention that was applied."""
 
@@ -79,29 +237,30 @@ class Proposal:
         return self.decision not in (PROCEED, REFUSED, FAILED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One stay at an index: what was seen, proposed and executed.
 
     Agents and critics see steps without `proposals`: what was dropped, scored or decided is not theirs to read. The
     last step that they see is open: nothing is executed in it yet.
     """
 
-    index: int
+    index: Count
     observation: str
+    payload: Any = None
+    """JSON that the environment gave beside the text."""
     messages: tuple[str, ...] = ()
     """What interventions told the agent here, in order, before it acted."""
     proposals: tuple[Proposal, ...] = ()
     executed: Action | None = None
-    """None while the step is open, and where it was left by a rollback or the end of the episode."""
+    """None while the step is open, and where it was left by a rollback or the end of the episode. Another action than
+    the one proposed where an intervention replaced it."""
     irreversible: bool = False
     """The environment says that what was executed here cannot be undone."""
     legal_actions: tuple[str, ...] | None = None
     """Texts of what may be done, in the open step, where the environment knows; None in other steps and on disk."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trajectory:
+class Trajectory(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A task and its steps so far, in order: `steps[i].index == i`."""
 
     task: Task
@@ -134,31 +293,15 @@ class Termination(StrEnum):
         return self not in (Termination.PROVIDER_ERROR, Termination.ENVIRONMENT_ERROR)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What an episode took. "New" is what this arm paid: the rest was taken from an arm that had paid before."""
-
-    agent_calls: int = 0
-    new_agent_calls: int = 0
-    critic_calls: int = 0
-    new_critic_calls: int = 0
-    tokens: int | None = None
-    """Of all proposals; None where the agent does not say."""
-    seconds: float = 0.0
-    """Wall time; no part of any digest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True, gc=False):
     """The earlier episode of the same task and seed whose first steps this one shares."""
 
     arm: str
-    step: int | None
+    step: Count | None
     """How many leading steps are shared; None when the whole episode is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Episode:
+class Episode(Struct, frozen=True, kw_only=True):
     """One attempt: task × arm × seed."""
 
     task: Task
@@ -171,7 +314,9 @@ class Episode:
     """None exactly when the termination has no outcome."""
     final_observation: str | None = None
     """What the environment said after the last step's action; None where that did not run."""
-    usage: Usage = field(default_factory=Usage)
+    final_payload: Any = None
+    """JSON that it gave beside that."""
+    usage: EpisodeUsage = EpisodeUsage()
     origin: Origin | None = None
     cause: str | None = None
     """What broke, where something did."""
@@ -216,6 +361,7 @@ class Episode:
                 Step(
                     index=step.index,
                     observation=step.observation,
+                    payload=step.payload,
                     messages=step.messages,
                     executed=step.executed,
                     irreversible=step.irreversible,
