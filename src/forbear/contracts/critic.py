@@ -1,10 +1,21 @@
 """What a critic is: it judges a proposal before it runs."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from forbear.contracts.draw import Draw
 from forbear.records.model import JSON, Action, Trajectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=False)
+class Score:
+    """What a critic says of a proposal."""
+
+    p_fail: float | None
+    """The probability, in [0, 1], that the episode will fail; None abstains."""
+    why: str | None = None
+    """Its reason, in words, where it has one."""
 
 
 class Critic(Protocol):
