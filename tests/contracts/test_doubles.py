@@ -8,7 +8,7 @@ import pytest
 
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Observation
-from forbear.contracts.intervention import Continue, Halt, Retry
+from forbear.contracts.intervention import Continue, Halt, Replace, Retry
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.testing import (
     AgentContract,
@@ -206,7 +206,7 @@ class Fickle:
         type(self).made += 1
         self.number = self.made
 
-    def apply(self, trajectory, proposed, *, p_fail):
+    def apply(self, trajectory, proposed, *, score, draw):
         return Retry(message=str(self.number))
 
     def config(self):
@@ -216,8 +216,27 @@ class Fickle:
 class Rude(Fickle):
     name = "not a word"
 
-    def apply(self, trajectory, proposed, *, p_fail):
+    def apply(self, trajectory, proposed, *, score, draw):
         return "stop it"
+
+
+class Secret(Fickle):
+    name = "undoer"
+
+    def apply(self, trajectory, proposed, *, score, draw):
+        return Retry(undo=1)
+
+
+class Careless(Secret):
+    def undoes_steps(self):
+        return False
+
+
+class Wordy(Fickle):
+    name = "wordy"
+
+    def apply(self, trajectory, proposed, *, score, draw):
+        return Replace("look")
 
 
 class Interventions(InterventionContract):
@@ -246,6 +265,9 @@ def bound(contract, made, *others):
         (bound(Critics, lambda: Learning([])), "test_scores_alike_given_the_same_prefix_and_draw"),
         (bound(Interventions, Fickle), "test_the_same_proposal_has_the_same_effect"),
         (bound(Interventions, Rude), "test_the_same_proposal_has_the_same_effect"),
+        (bound(Interventions, Wordy), "test_the_same_proposal_has_the_same_effect"),
+        (bound(Interventions, Secret), "test_what_undoes_steps_says_so"),
+        (bound(Interventions, Careless), "test_what_it_says_of_itself_is_true_or_false"),
         (bound(Interventions, Rude), "test_it_has_a_name"),
     ],
 )
@@ -262,7 +284,7 @@ def test_contracts_let_faults_of_the_implementation_through():
 
 
 def test_effects_are_told_apart():
-    assert len({type(effect) for effect in (Continue(), Retry(), Halt())}) == 3
+    assert len({type(effect) for effect in (Continue(), Replace(Action("look")), Retry(), Halt())}) == 4
 
 
 def test_the_library_needs_no_pytest():

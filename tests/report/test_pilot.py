@@ -105,7 +105,9 @@ def test_json_has_the_documented_keys(pilot):
 def test_hostile_text_is_inert(tmp_path):
     tasks = [Task(id=f"{HOSTILE}{i}") for i in range(30)]
     agent = CoinFlipAgent({"open": 3, HOSTILE: 2, "jump": 0.7}, warned={"jump": 1})
-    policy = InterventionPolicy(critic=WordCritic({HOSTILE: 0.9}), intervention=Append(message=HOSTILE))
+    policy = InterventionPolicy(
+        critic=WordCritic({HOSTILE: 0.9}), intervention=Append(message=HOSTILE.replace("{", "{{").replace("}", "}}"))
+    )
     arms = [Arm.baseline(), Arm("<i>append</i>", policy)]
     view, _, _ = found(tmp_path / "j", plan(arms, tasks=tasks, agent=lambda: agent))
     assert view["arms"][0]["forks"], "nothing changed, so nothing hostile is shown"

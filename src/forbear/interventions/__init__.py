@@ -2,7 +2,8 @@
 
 from forbear.interventions.append import Append
 from forbear.interventions.placebo import Placebo
+from forbear.interventions.restart import Restart
 from forbear.interventions.rollback import Rollback
 from forbear.interventions.stop import Stop
 
-__all__ = ["Append", "Placebo", "Rollback", "Stop"]
+__all__ = ["Append", "Placebo", "Restart", "Rollback", "Stop"]

@@ -1,6 +1,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from forbear.contracts.critic import Score
+from forbear.contracts.draw import Draw
 from forbear.contracts.intervention import Retry
 from forbear.records.model import JSON, Action, Trajectory
 
@@ -18,11 +20,11 @@ class Placebo:
         return "placebo"
 
     @property
-    def undoes_steps(self) -> bool:
-        """Never."""
-        return False
+    def is_control(self) -> bool:
+        """Always: it shows what a fresh draw does, and is not meant to be deployed."""
+        return True
 
-    def apply(self, trajectory: Trajectory, proposed: Action, *, p_fail: float) -> Retry:
+    def apply(self, trajectory: Trajectory, proposed: Action, *, score: Score, draw: Draw) -> Retry:
         """Returns a bare retry."""
         return Retry()
 

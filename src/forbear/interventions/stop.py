@@ -1,6 +1,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from forbear.contracts.critic import Score
+from forbear.contracts.draw import Draw
 from forbear.contracts.intervention import Halt
 from forbear.records.model import JSON, Action, Trajectory
 
@@ -17,12 +19,7 @@ class Stop:
         """`stop`."""
         return "stop"
 
-    @property
-    def undoes_steps(self) -> bool:
-        """Never."""
-        return False
-
-    def apply(self, trajectory: Trajectory, proposed: Action, *, p_fail: float) -> Halt:
+    def apply(self, trajectory: Trajectory, proposed: Action, *, score: Score, draw: Draw) -> Halt:
         """Returns the end."""
         return Halt()
 

@@ -3,9 +3,10 @@
 import logging
 import numbers
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from forbear.contracts.critic import Critic
+from forbear.contracts.critic import Critic, Score
 from forbear.contracts.environment import Observation
 from forbear.contracts.intervention import Continue, Effect, Halt, Retry
 from forbear.errors import NotReproducible
@@ -186,7 +187,11 @@ class _Run:
         if self.node.place.is_partial:
             await self.world.see()
         await self.verify(recorded)
-        effect = self.policy.intervention.apply(self.visible(), recorded.action, p_fail=p_fail)
+        index = len(self.closed)
+        draw = self.cell.draw("intervention", step_index=index, attempt=self.attempts[index] - 1)
+        effect = self.policy.intervention.apply(self.visible(), recorded.action, score=Score(p_fail), draw=draw)
+        if isinstance(effect, Awaitable):
+            effect = await effect
         if isinstance(effect, Retry) and effect.undo and any(s.irreversible for s in self.closed[-effect.undo :]):
             return _CONTINUE, REFUSED
         return effect, self.policy.intervention.name

@@ -8,8 +8,9 @@ from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import derived_seed
 from forbear.contracts.environment import Environment, Restorable
+from forbear.contracts.intervention import is_control as is_control_intervention
+from forbear.contracts.intervention import undoes_steps
 from forbear.errors import InvalidInput
-from forbear.interventions.placebo import Placebo
 from forbear.outcomes.clustered import MIN_CLUSTERS
 from forbear.policy.arm import Arm
 from forbear.policy.policy import critic_name
@@ -161,7 +162,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
         arms.append(Arm.rerun())
         _require_unique([arm.name for arm in arms], what="arm name")
     for arm in arms:
-        if arm.policy is not None and arm.policy.intervention.undoes_steps and not can_go_back:
+        if arm.policy is not None and undoes_steps(arm.policy.intervention) and not can_go_back:
             raise InvalidInput(
                 f"arm {arm.name!r} undoes executed steps, but the environment can neither be replayed nor restored."
             )
@@ -191,7 +192,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
 
 def is_control(arm: Arm) -> bool:
     """Whether an arm is there to measure churn, not to be deployed."""
-    return arm.is_rerun or (arm.policy is not None and isinstance(arm.policy.intervention, Placebo))
+    return arm.is_rerun or (arm.policy is not None and is_control_intervention(arm.policy.intervention))
 
 
 def _ordered(plan: PilotPlan) -> tuple[Task, ...]:

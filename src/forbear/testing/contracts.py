@@ -10,14 +10,15 @@ class TestMyAgent(AgentContract):
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from forbear.contracts.agent import Agent
-from forbear.contracts.critic import Critic
+from forbear.contracts.critic import Critic, Score
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Environment, Observation, Restorable
-from forbear.contracts.intervention import Continue, Halt, Intervention, Retry
+from forbear.contracts.intervention import Effect, Intervention, Replace, Retry, is_control, undoes_steps
+from forbear.errors import InvalidInput
 from forbear.records.codec import canonical_json
 from forbear.records.model import JSON, Action, Task, Trajectory
 
@@ -218,23 +219,50 @@ class EnvironmentContract(_ConfigContract[Environment]):
 
 
 class InterventionContract(_ConfigContract[Intervention]):
-    """Tests that an intervention is a pure function into one of the three effects."""
+    """Tests that an intervention is a pure function into one of the four effects."""
 
     def proposals(self) -> Sequence[tuple[Trajectory, Action]]:
         """Returns at least one (trajectory whose last step is open, proposed action)."""
         raise NotImplementedError("return (trajectory, proposed action) pairs to intervene on")
 
+    def _effects(self, intervention: Intervention) -> list[Effect]:
+        async def apply(seen: Trajectory, proposed: Action, score: Score) -> Effect:
+            draw = _draw(seen.task, "intervention", len(seen.steps) - 1, 0)
+            effect = intervention.apply(seen, proposed, score=score, draw=draw)
+            return await effect if isinstance(effect, Awaitable) else effect
+
+        scores = (Score(0.9, "it has been here before"), Score(1.0))
+        return [asyncio.run(apply(seen, proposed, score)) for seen, proposed in self.proposals() for score in scores]
+
     def test_the_same_proposal_has_the_same_effect(self) -> None:
-        """In another instance too."""
-        for seen, proposed in self.proposals():
-            effects = [self.make().apply(seen, proposed, p_fail=0.9) for _ in range(2)]
-            _require(isinstance(effects[0], Continue | Retry | Halt), f"expected an effect, got {effects[0]!r:.100}")
-            _require(effects[0] == effects[1], "two instances of one configuration intervene differently")
+        """In another instance, in any order, whether the critic gave a reason or not."""
+        first, second = self._effects(self.make()), self._effects(self.make())
+        for effect in first:
+            _require(isinstance(effect, Effect), f"expected an effect, got {effect!r:.100}")
+            _require(
+                not isinstance(effect, Replace) or isinstance(effect.action, Action), f"not an action: {effect!r:.100}"
+            )
+        _require(first == second, "two instances of one configuration intervene differently")
+
+    def test_what_undoes_steps_says_so(self) -> None:
+        """A plan is refused by it where the world cannot go back."""
+        undone = max(effect.undo if isinstance(effect, Retry) else 0 for effect in self._effects(self.make()))
+        _require(undone == 0 or undoes_steps(self.make()), f"{undone} steps undone, but undoes_steps is not True")
 
     def test_it_has_a_name(self) -> None:
         """Reports and journals call it by one word."""
         name = self.make().name
-        _require(name.isidentifier() and name not in ("proceed", "refused"), f"expected one word, got {name!r:.60}")
+        _require(
+            name.isidentifier() and name not in ("proceed", "refused", "failed"), f"expected one word, got {name!r:.60}"
+        )
+
+    def test_what_it_says_of_itself_is_true_or_false(self) -> None:
+        """A method that was to be a property is always true."""
+        for read in (undoes_steps, is_control):
+            try:
+                read(self.make())
+            except InvalidInput as error:
+                raise AssertionError(str(error)) from None
 
 
 def _draw(task: Task, role: str, step_index: int, attempt: int) -> Draw:
