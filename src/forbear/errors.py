@@ -14,6 +14,8 @@ Messages say what was got, what was expected and what to do. What they quote cam
 bounded and inert: `forbear.wording`.
 """
 
+import re
+
 
 class ForbearError(Exception):
     """Root of the tree; the command line prints it as one line and exits with `exit_code`."""
@@ -55,3 +57,17 @@ class ProviderError(ForbearError):
     """The outside world failed (provider, environment). The runner retries, then records no outcome."""
 
     exit_code = 3
+
+
+_CAUSE_LENGTH = 300
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
+
+
+def brief_error(error: BaseException) -> str:
+    """What a record says of an error: its kind and a bounded part of its text, on one line, the same in every run."""
+    try:
+        text = str(error)[:_CAUSE_LENGTH]
+    except Exception:  # a hostile __str__ must not replace what it was to tell of
+        text = "its text could not be read"
+    text = "".join(c if c.isprintable() else " " for c in _ADDRESS.sub("0x...", text))
+    return f"{type(error).__name__}: {text}".rstrip(": ")

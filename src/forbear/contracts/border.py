@@ -5,10 +5,10 @@ U+FFFD), payloads are JSON. What does not pass is an `InvalidInput` that says wh
 task, seed and arm.
 """
 
-import asyncio
 import math
 import numbers
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -20,14 +20,6 @@ from forbear.errors import InvalidInput
 from forbear.records.codec import canonical_json
 from forbear.records.model import JSON, Action, Usage
 from forbear.wording import described
-
-
-def require_coroutine(call: object) -> None:
-    """Raises: a method of the contract is no `async def`."""
-    if not asyncio.iscoroutine(call):
-        raise InvalidInput(
-            f"act, score, reset and step must be `async def`; one returned {type(call).__name__} at once."
-        )
 
 
 def checked_action(answer: object) -> Action:
@@ -114,14 +106,15 @@ def checked_effect(answer: object) -> Effect:
         raise InvalidInput(
             f"an intervention must return Continue, Retry, Replace or Halt, got {type(answer).__name__}."
         )
-    message = None if isinstance(answer, Halt) else answer.message
-    if message is not None and not (type(message) is str and message.isascii()):
-        answer = msgspec.structs.replace(answer, message=_text(message, "a message"))
+    if isinstance(answer, Halt):
+        return answer
+    if answer.message is not None and not (type(answer.message) is str and answer.message.isascii()):
+        answer = replace(answer, message=_text(answer.message, "a message"))
+    if answer.usage is not None:
+        answer = replace(answer, usage=_usage(answer.usage, "an effect's usage"))
     if isinstance(answer, Retry) and (not isinstance(answer.undo, int) or answer.undo < 0):
         raise InvalidInput(f"Retry's undo is a whole number of at least 0, got {described(answer.undo)}.")
-    if isinstance(answer, Replace):
-        checked_action(answer.action)
-    return answer
+    return replace(answer, action=checked_action(answer.action)) if isinstance(answer, Replace) else answer
 
 
 def checked_config(answer: object, *, what: str) -> Mapping[str, JSON]:

@@ -1,7 +1,6 @@
 """What a critic is: it judges a proposal before it runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
@@ -19,16 +18,6 @@ class Score(Struct, frozen=True):
     """Its reason, in words, where it has one."""
     usage: Usage = Usage()
     """What it took, where the critic knows; `calls` may stay 0, the runner counts them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=False)
-class Score:
-    """What a critic says of a proposal."""
-
-    p_fail: float | None
-    """The probability, in [0, 1], that the episode will fail; None abstains."""
-    why: str | None = None
-    """Its reason, in words, where it has one."""
 
 
 class Critic(Protocol):

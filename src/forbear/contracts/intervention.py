@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 from forbear.contracts.critic import Score
 from forbear.contracts.draw import Draw
 from forbear.errors import InvalidInput
-from forbear.records.model import JSON, Action, Trajectory
+from forbear.records.model import JSON, Action, Trajectory, Usage
 from forbear.wording import described
 
 
@@ -17,6 +17,8 @@ class Continue:
 
     message: str | None = None
     """Shown with the next observation."""
+    usage: Usage | None = None
+    """What writing the message took, where a model wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Replace:
     """What runs. The agent sees it as the step's action, as if it had proposed it itself."""
     message: str | None = field(default=None, kw_only=True)
     """Shown with the next observation."""
+    usage: Usage | None = field(default=None, kw_only=True)
+    """What writing the message took, where a model wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,8 @@ class Retry:
     """The agent is asked not to propose again what it did or proposed there."""
     costs_step: bool = False
     """The dropped proposal is charged to the budget of steps."""
+    usage: Usage | None = None
+    """What writing the message took, where a model wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

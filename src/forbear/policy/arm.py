@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from forbear.contracts.intervention import is_control
 from forbear.errors import InvalidInput
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import JSON
@@ -41,6 +42,11 @@ class Arm:
     def is_baseline(self) -> bool:
         """Whether it is what the others are compared with."""
         return self.policy is None and not self.is_rerun
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is there to measure churn, not to be deployed."""
+        return self.is_rerun or (self.policy is not None and is_control(self.policy.intervention))
 
     def config(self) -> Mapping[str, JSON]:
         """Returns what decides its behaviour; arms of equal config do the same under different names."""

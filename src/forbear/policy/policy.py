@@ -57,6 +57,10 @@ class InterventionPolicy:
     """Interventions an episode may have."""
     cooldown: int = 0
     """Executed steps that must lie between two interventions."""
+    critic_deadline_s: float = 30.0
+    """Seconds after which the critic's answer, or the intervention's message, is not waited for any longer."""
+    fail_open: bool = True
+    """A critic that breaks, is late or talks nonsense lets the agent go on. False: it counts as p_fail = 1."""
     critic_name: str = field(init=False, repr=False, compare=False)
     """Name of the critic in records: its config's "name", and the start of its digest."""
 
@@ -67,6 +71,11 @@ class InterventionPolicy:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise InvalidInput(f"{name} must be a whole number of at least 0, got {value!r:.60}.")
+        deadline_s = self.critic_deadline_s
+        if not isinstance(deadline_s, float | int) or isinstance(deadline_s, bool) or not 0 < deadline_s < math.inf:
+            raise InvalidInput(f"critic_deadline_s must be a number of seconds above 0, got {deadline_s!r:.60}.")
+        if not isinstance(self.fail_open, bool):
+            raise InvalidInput(f"fail_open must be True or False, got {self.fail_open!r:.60}.")
         object.__setattr__(self, "critic_name", critic_name(self.critic))
         self.digest()  # now, not in the middle of a pilot: the config has to be JSON
 
@@ -111,6 +120,8 @@ class InterventionPolicy:
             "min_step": self.min_step,
             "budget": self.budget,
             "cooldown": self.cooldown,
+            "critic_deadline_s": float(self.critic_deadline_s),
+            "fail_open": self.fail_open,
         }
 
     def digest(self) -> str:

@@ -42,7 +42,7 @@ def _nothing() -> "_Nothing":
     return NOTHING
 
 
-NOTHING: Final = _Nothing()
+NOTHING: Final[dict[str, Any]] = _Nothing()
 
 
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

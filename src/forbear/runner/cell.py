@@ -9,8 +9,6 @@ from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Environment
 from forbear.records.model import Task, Termination
 
-CAUSE_LENGTH = 300
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
@@ -22,7 +20,6 @@ class Conditions:
     """The agent has a memory of its own (it is Restorable)."""
     world_restorable: bool
     max_steps: int
-    critic_deadline_s: float
     call_deadline_s: float
 
 
@@ -37,6 +34,8 @@ class Cell:
     """By which draws are keyed: the seed itself, or one derived from it for an arm that draws on its own."""
     critics: Mapping[str, Critic]
     """By name: every critic in the baseline, its own in an arm."""
+    deadlines: Mapping[str, float]
+    """By critic, seconds after which it is not waited for any longer."""
     conditions: Conditions
 
     @property
@@ -56,9 +55,3 @@ class Fault(Exception):
         super().__init__(cause)
         self.termination = termination
         self.cause = cause
-
-
-def describe(error: BaseException) -> str:
-    """Returns what a record says of an error: its kind and a bounded part of its text, on one line."""
-    text = "".join(c if c.isprintable() else " " for c in str(error)[:CAUSE_LENGTH])
-    return f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,38 +1,35 @@
 """The one loop: baseline, treated arms, placebo and rerun all run through it."""
 
-import logging
-import numbers
 import time
-from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from forbear.contracts.critic import Critic, Score
+from forbear.contracts.critic import Critic
+from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Observation
-from forbear.contracts.intervention import Continue, Effect, Halt, Retry
-from forbear.errors import NotReproducible
-from forbear.policy.policy import Decision, InterventionPolicy, PolicyState
+from forbear.contracts.intervention import Halt, Replace, Retry
+from forbear.errors import InvalidInput, NotReproducible
+from forbear.policy.judge import CONTINUE, Judge, Ruling, ask
+from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import (
     FAILED,
+    NOTHING,
     PROCEED,
-    REFUSED,
     Action,
     Episode,
+    EpisodeUsage,
     Proposal,
+    RoleUsage,
     Step,
     Termination,
     Trajectory,
     Usage,
 )
-from forbear.runner.cell import Cell, Fault, describe
-from forbear.runner.deadline import within
-from forbear.runner.memo import Memo, Node, Place, Recorded, Review
-from forbear.runner.mind import Mind
-from forbear.runner.world import World
+from forbear.runner.agent_side import AgentSide
+from forbear.runner.cell import Cell, Fault
+from forbear.runner.memo import Memo, Node, Paid, Recorded, Scene
+from forbear.runner.world_side import WorldSide
 
-logger = logging.getLogger(__name__)
-
-_CONTINUE = Continue()
-_NO_FAULTS: dict[str, str] = {}  # one for all, as nearly every proposal has none
+_PROCEED = Ruling(CONTINUE, PROCEED)
 
 
 @dataclass(slots=True)
@@ -73,7 +70,7 @@ async def run_episode(
         if run.proposals:
             run.close_step(None)
         termination, success, cause = fault.termination, None, fault.cause
-    final = run.node.place.observation.text if run.log and run.log[-1].executed is not None else None
+    final = run.node.scene.observation if run.log and run.log[-1].executed is not None else None
     return Episode(
         task=cell.task,
         arm=cell.arm,
@@ -81,7 +78,8 @@ async def run_episode(
         steps=tuple(run.log),
         termination=termination,
         success=success,
-        final_observation=final,
+        final_observation=None if final is None else final.text,
+        final_payload=None if final is None else final.payload,
         usage=run.usage(seconds=time.monotonic() - started),
         cause=cause,
     )
@@ -94,11 +92,11 @@ class _Run:
         self.cell = cell
         self.policy = policy
         self.check = check
-        self.world = World(cell, memo)
-        self.mind = Mind(cell)
-        self.state = PolicyState()
+        self.judge = None if policy is None else Judge(policy)
+        self.world = WorldSide(cell, memo)
+        self.agent = AgentSide(cell)
         self.log: list[Step] = []
-        self.node = Node(Place(Observation(text="")))  # until the world is open
+        self.node = Node(Scene(Observation(text="")))  # until the world is open
         self.nodes: list[Node] = []  # from which each standing step was executed
         self.closed: list[Step] = []  # the standing steps, as the agent sees them
         self.proposals: list[Proposal] = []  # of the open step
@@ -106,8 +104,7 @@ class _Run:
         self.attempts: dict[int, int] = {}
         self.excluded: dict[int, tuple[Action, ...]] = {}
         self.spent = 0  # executed and charged steps
-        self.agent_calls = self.new_agent_calls = self.critic_calls = self.new_critic_calls = 0
-        self.tokens: int | None = None
+        self.agent_usage, self.critic_usage, self.feedback = _Tally(), _Tally(), _Tally()
 
     async def to_the_end(self) -> tuple[Termination, bool, str | None]:
         self.node = await self.world.open()
@@ -119,16 +116,17 @@ class _Run:
                 return Termination.AGENT_ERROR, False, recorded.error
             for name, critic in self.cell.critics.items():
                 await self.review(recorded, name, critic)
-            effect, decision = await self.decide(recorded)
-            self.note(recorded, decision)
+            ruling = await self.rule(recorded)
+            effect = ruling.effect
+            self.note(recorded, ruling.decision, feedback=None if isinstance(effect, Halt) else effect.usage)
             if isinstance(effect, Halt):
                 self.close_step(None)
                 return Termination.STOPPED, False, None
             if isinstance(effect, Retry):
                 self.go_back(effect, recorded.action)
                 continue
-            await self.execute(recorded.action)
-            seen = self.node.place.observation
+            await self.execute(effect.action if isinstance(effect, Replace) else recorded.action)
+            seen = self.node.scene.observation
             if seen.done:
                 return Termination.FINISHED, bool(seen.success), None
             if effect.message is not None:
@@ -142,59 +140,58 @@ class _Run:
         index = len(self.closed)
         attempt, excluded = self.attempts.get(index, 0), self.excluded.get(index, ())
         recorded = self.node.proposals.get((attempt, excluded))
+        seconds = None
         if recorded is None:
-            if self.node.place.is_partial:
+            if self.node.scene.is_partial:
                 await self.world.see()
-            recorded = await self.mind.propose(self.visible(), attempt=attempt, excluded=excluded)
+            started = time.perf_counter()
+            recorded = await self.agent.propose(self.visible(), attempt=attempt, excluded=excluded)
+            seconds = time.perf_counter() - started
             self.node.proposals[attempt, excluded] = recorded
-        self.mind.live_through(recorded, index=index)
+        self.agent.live_through(recorded, index=index)
         self.attempts[index] = attempt + 1
-        self.agent_calls += 1
-        self.new_agent_calls += recorded.payer == self.cell.arm
-        if recorded.action.tokens is not None:
-            self.tokens = (self.tokens or 0) + recorded.action.tokens
+        self.agent_usage.add(recorded.action.usage, paid=recorded.payer == self.cell.arm, seconds=seconds)
         return recorded
 
     async def review(self, recorded: Recorded, name: str, critic: Critic) -> None:
         """Takes or pays for one critic's score of a proposal."""
-        if name not in recorded.reviews:
-            if self.node.place.is_partial:
+        seconds = None
+        paid = recorded.reviews.get(name)
+        if paid is None:
+            if self.node.scene.is_partial:
                 await self.world.see()
-            index = len(self.closed)
-            draw = self.cell.draw(f"critic:{name}", step_index=index, attempt=self.attempts[index] - 1)
-            try:
-                call = critic.score(self.visible(), recorded.action, draw=draw)
-                score = await within(self.cell.conditions.critic_deadline_s, call)
-                fault = None if score is None or _is_probability(score) else "invalid"
-                p_fail = float(score) if score is not None and fault is None else None
-            except TimeoutError:
-                p_fail, fault = None, "timeout"
-            except Exception as error:  # a critic that breaks must not take the agent down with it
-                logger.info("critic %s broke, the agent goes on: %s", name, describe(error))
-                p_fail, fault = None, "error"
-            recorded.reviews[name] = Review(p_fail, fault, payer=self.cell.arm)
-        self.critic_calls += 1
-        self.new_critic_calls += recorded.reviews[name].payer == self.cell.arm
+            draw = self.draw(f"critic:{name}")
+            deadline_s = self.cell.deadlines[name]
+            started = time.perf_counter()
+            review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
+            seconds = time.perf_counter() - started
+            paid = recorded.reviews[name] = Paid(review, payer=self.cell.arm)
+        self.critic_usage.add(paid.review.score.usage, paid=paid.payer == self.cell.arm, seconds=seconds)
 
-    async def decide(self, recorded: Recorded) -> tuple[Effect, str]:
+    async def rule(self, recorded: Recorded) -> Ruling:
         """Asks the policy, and finds out what its intervention does here."""
-        if self.policy is None:
-            return _CONTINUE, PROCEED
-        p_fail = recorded.reviews[self.policy.critic_name].p_fail
-        decision, self.state = self.policy.decide(self.state, len(self.closed), p_fail)
-        if decision is not Decision.ACT or p_fail is None:
-            return _CONTINUE, PROCEED
-        if self.node.place.is_partial:
+        if self.policy is None or self.judge is None:
+            return _PROCEED
+        review = recorded.reviews[self.policy.critic_name].review
+        if not self.judge.decide(len(self.closed), review):
+            return _PROCEED
+        if self.node.scene.is_partial:
             await self.world.see()
         await self.verify(recorded)
+        started = time.perf_counter()
+        draw = self.draw(f"intervention:{self.policy.intervention.name}")
+        try:
+            ruling = await self.judge.intervene(self.visible(), recorded.action, review, draw=draw)
+        except InvalidInput as error:
+            raise InvalidInput(f"{self.cell.name}: {error}") from None
+        if not isinstance(ruling.effect, Halt) and ruling.effect.usage is not None:
+            self.feedback.add(ruling.effect.usage, paid=True, seconds=time.perf_counter() - started)
+        return ruling
+
+    def draw(self, role: str) -> Draw:
+        """Returns the draw of a role for the proposal that stands."""
         index = len(self.closed)
-        draw = self.cell.draw("intervention", step_index=index, attempt=self.attempts[index] - 1)
-        effect = self.policy.intervention.apply(self.visible(), recorded.action, score=Score(p_fail), draw=draw)
-        if isinstance(effect, Awaitable):
-            effect = await effect
-        if isinstance(effect, Retry) and effect.undo and any(s.irreversible for s in self.closed[-effect.undo :]):
-            return _CONTINUE, REFUSED
-        return effect, self.policy.intervention.name
+        return self.cell.draw(role, step_index=index, attempt=self.attempts[index] - 1)
 
     async def verify(self, recorded: Recorded) -> None:
         """At the first forks of a pilot: a fresh agent has to repeat the proposal that an arm is about to leave."""
@@ -203,7 +200,7 @@ class _Run:
             return
         check.left -= 1
         index = len(self.closed)
-        again = await Mind(self.cell).propose(
+        again = await AgentSide(self.cell).propose(
             self.visible(), attempt=self.attempts[index] - 1, excluded=self.excluded.get(index, ())
         )
         if again.action != recorded.action:
@@ -214,18 +211,30 @@ class _Run:
                 "design='independent'."
             )
 
-    def note(self, recorded: Recorded, decision: str) -> None:
+    def note(self, recorded: Recorded, decision: str, *, feedback: Usage | None = None) -> None:
         """Writes a proposal into the open step."""
-        reviews = recorded.reviews
         index = len(self.closed)
+        p_fail, faults, why, usage = dict[str, float | None](), NOTHING, NOTHING, NOTHING
+        for name, paid in recorded.reviews.items():
+            score = paid.review.score
+            p_fail[name] = score.p_fail
+            if paid.review.fault is not None:
+                faults = {**faults, name: paid.review.fault}
+            if score.why is not None:
+                why = {**why, name: score.why}
+            if score.usage != _NO_USAGE:
+                usage = {**usage, name: score.usage}
         self.proposals.append(
             Proposal(
                 attempt=self.attempts[index] - 1,
                 action=recorded.action,
                 shown=len(self.node.messages),
                 excluded=self.excluded.get(index, ()),
-                p_fail={name: review.p_fail for name, review in reviews.items()},
-                faults={name: r.fault for name, r in reviews.items() if r.fault is not None} or _NO_FAULTS,
+                p_fail=p_fail or NOTHING,
+                faults=faults,
+                why=why,
+                critic_usage=usage,
+                feedback=feedback,
                 decision=decision,
             )
         )
@@ -233,18 +242,19 @@ class _Run:
     async def execute(self, action: Action) -> None:
         """Runs an action in the world and opens the next step."""
         after = await self.world.step(self.node, action)
-        self.close_step(action, irreversible=after.place.observation.irreversible)
+        self.close_step(action, irreversible=after.scene.observation.irreversible)
         self.nodes.append(self.node)
         self.node = after
         self.spent += 1
 
     def close_step(self, executed: Action | None, *, irreversible: bool = False) -> None:
         """Logs the open step; what was executed becomes part of what the agent sees."""
-        index, text, messages = len(self.closed), self.node.place.observation.text, self.node.messages
+        index, seen, messages = len(self.closed), self.node.scene.observation, self.node.messages
         self.log.append(
             Step(
                 index=index,
-                observation=text,
+                observation=seen.text,
+                payload=seen.payload,
                 messages=messages,
                 proposals=tuple(self.proposals),
                 executed=executed,
@@ -254,7 +264,14 @@ class _Run:
         self.proposals = []
         if executed is not None:
             self.closed.append(
-                Step(index=index, observation=text, messages=messages, executed=executed, irreversible=irreversible)
+                Step(
+                    index=index,
+                    observation=seen.text,
+                    payload=seen.payload,
+                    messages=messages,
+                    executed=executed,
+                    irreversible=irreversible,
+                )
             )
 
     def go_back(self, effect: Retry, dropped: Action) -> None:
@@ -268,7 +285,7 @@ class _Run:
             del self.closed[target:], self.nodes[target:]
             self.excluded = {at: actions for at, actions in self.excluded.items() if at <= target}
             self.world.rewind(target)
-        self.mind.go_back(target)
+        self.agent.go_back(target)
         if effect.exclude and again is not None and again not in self.excluded.get(target, ()):
             self.excluded[target] = (*self.excluded.get(target, ()), again)
         if effect.message is not None:
@@ -277,30 +294,63 @@ class _Run:
 
     def visible(self) -> Trajectory:
         """Returns the trajectory as agent and critics see it now."""
-        node, seen = self.node, self.node.place.observation
+        node, seen = self.node, self.node.scene.observation
         if self.shown is None or self.shown[0] is not node or self.shown[1] is not seen:
             opened = Step(
                 index=len(self.closed),
                 observation=seen.text,
+                payload=seen.payload,
                 messages=node.messages,
                 legal_actions=seen.legal_actions,
             )
             self.shown = (node, seen, Trajectory(task=self.cell.task, steps=(*self.closed, opened)))
         return self.shown[2]
 
-    def usage(self, *, seconds: float) -> Usage:
-        return Usage(
-            agent_calls=self.agent_calls,
-            new_agent_calls=self.new_agent_calls,
-            critic_calls=self.critic_calls,
-            new_critic_calls=self.new_critic_calls,
-            tokens=self.tokens,
-            seconds=seconds,
+    def usage(self, *, seconds: float) -> EpisodeUsage:
+        return EpisodeUsage(
+            agent=self.agent_usage.total(),
+            critic=self.critic_usage.total(),
+            feedback=self.feedback.total(),
+            seconds=round(seconds, 6),
         )
 
 
-def _is_probability(score: object) -> bool:
-    # numbers.Real also takes the floats of numpy; True and False are answers to another question.
-    if isinstance(score, bool) or not isinstance(score, float | numbers.Real):
-        return False
-    return 0 <= float(score) <= 1
+_NO_USAGE = Usage()
+
+
+class _Tally:
+    """What a role took so far: counted here, because most report nothing and sums of structs cost."""
+
+    __slots__ = ("calls", "reported", "reused", "reused_reported", "seconds")
+
+    def __init__(self) -> None:
+        self.calls = self.reused = 0
+        self.seconds = 0.0
+        self.reported = self.reused_reported = _NO_USAGE
+
+    def add(self, usage: Usage | None, *, paid: bool, seconds: float | None) -> None:
+        """Adds one answer; `seconds` is how long it was waited for, None where it was known already."""
+        calls = 1
+        if usage is not None and usage is not _NO_USAGE and usage != _NO_USAGE:
+            calls = usage.calls or 1
+            known = Usage(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_tokens=usage.cached_tokens,
+                cost=usage.cost,
+            )
+            if paid:
+                self.reported += known
+            else:
+                self.reused_reported += known
+            seconds = seconds if usage.seconds is None else usage.seconds
+        if paid:
+            self.calls += calls
+            self.seconds += seconds or 0.0
+        else:
+            self.reused += calls
+
+    def total(self) -> RoleUsage:
+        """The sums."""
+        paid = self.reported + Usage(calls=self.calls, seconds=round(self.seconds, 6) if self.calls else None)
+        return RoleUsage(paid=paid, reused=self.reused_reported + Usage(calls=self.reused))

@@ -6,21 +6,23 @@ their node and draw say, so nothing taken differs from what would have been paid
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
+from forbear.contracts.critic import Score
 from forbear.contracts.environment import Observation, Snapshot
-from forbear.records.model import FAILED, Action, Episode, Origin, Proposal, Termination
+from forbear.policy.judge import Review
+from forbear.records.model import FAILED, Action, Episode, Origin, Proposal, Termination, Usage
 
 
 @dataclass(slots=True)
-class Review:
-    """What a critic said of a proposal."""
+class Paid:
+    """A review, and who paid for it."""
 
-    p_fail: float | None
-    fault: str | None
-    """`error`, `timeout` or `invalid` where it could not answer."""
+    review: Review
     payer: str
-    """The arm for which it was asked."""
+    """The arm for which the critic was asked."""
 
 
 @dataclass(slots=True)
@@ -33,11 +35,11 @@ class Recorded:
     """What broke the agent, where it broke instead of proposing."""
     after: Snapshot | None = None
     """State of an agent with memory after it proposed this."""
-    reviews: dict[str, Review] = field(default_factory=dict)
+    reviews: dict[str, Paid] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Place:
+class Scene:
     """Where the world stands, whatever the agent has been told there."""
 
     observation: Observation
@@ -50,7 +52,7 @@ class Place:
 class Node:
     """A history: where the world stands, how it came there, and what the agent was told."""
 
-    place: Place
+    scene: Scene
     messages: tuple[str, ...] = ()
     """Shown in the open step."""
     proposals: dict[tuple[int, tuple[Action, ...]], Recorded] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Node:
         """Returns the history that is this one and a message more."""
         node = self._told.get(message)
         if node is None:
-            node = self._told[message] = Node(self.place, (*self.messages, message))
+            node = self._told[message] = Node(self.scene, (*self.messages, message))
         return node
 
 
@@ -79,7 +81,9 @@ class Memo:
         stepped: dict[int, int] = {}
         for number, step in enumerate(episode.steps):
             if number == 0:
-                node = self.root = self.root or Node(Place(Observation(text=step.observation), is_partial=True))
+                node = self.root = self.root or Node(
+                    Scene(Observation(text=step.observation, payload=step.payload), is_partial=True)
+                )
             elif step.index < len(nodes):
                 node = nodes[step.index]  # a rollback came back here
                 del nodes[step.index :]
@@ -92,7 +96,7 @@ class Memo:
                 times = stepped.get(step.index, 0)
                 stepped[step.index] = times + 1
                 known = node.executed.get((step.executed, times))
-                node = known or Node(Place(_answer(episode, number), is_partial=True))
+                node = known or Node(Scene(_answer(episode, number), is_partial=True))
                 nodes[-1].executed[step.executed, times] = node
 
 
@@ -102,16 +106,19 @@ def _fill_proposal(node: Node, proposal: Proposal, episode: Episode) -> None:
         (proposal.attempt, proposal.excluded), Recorded(proposal.action, payer=episode.arm, error=error)
     )
     for critic, p_fail in proposal.p_fail.items():
-        recorded.reviews.setdefault(critic, Review(p_fail, proposal.faults.get(critic), payer=episode.arm))
+        score = Score(p_fail, proposal.why.get(critic), proposal.critic_usage.get(critic, Usage()))
+        recorded.reviews.setdefault(critic, Paid(Review(score, proposal.faults.get(critic)), payer=episode.arm))
 
 
 def _answer(episode: Episode, number: int) -> Observation:
     """What the world answered to the step executed as the log's `number`."""
     irreversible = episode.steps[number].irreversible
     if number + 1 < len(episode.steps):
-        return Observation(text=episode.steps[number + 1].observation, irreversible=irreversible)
+        after = episode.steps[number + 1]
+        return Observation(text=after.observation, payload=after.payload, irreversible=irreversible)
     return Observation(
         text=episode.final_observation or "",
+        payload=episode.final_payload,
         done=episode.termination is Termination.FINISHED,
         success=episode.success,
         irreversible=irreversible,
@@ -151,4 +158,5 @@ def _ends_alike(episode: Episode, other: Episode) -> bool:
         episode.termination is other.termination
         and episode.success is other.success
         and episode.final_observation == other.final_observation
+        and episode.final_payload == other.final_payload
     )

@@ -2,30 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from forbear.analysis.plan_record import ArmRecord, Design, PlanRecord
 from forbear.contracts.agent import Agent
+from forbear.contracts.border import checked_config
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import derived_seed
 from forbear.contracts.environment import Environment, Restorable
-from forbear.contracts.intervention import is_control as is_control_intervention
 from forbear.contracts.intervention import undoes_steps
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import MIN_CLUSTERS
 from forbear.policy.arm import Arm
-from forbear.policy.policy import critic_name
-from forbear.records.codec import canonical_json, config_digest
+from forbear.policy.policy import InterventionPolicy
+from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
 from forbear.wording import described
-
-PLAN_FORMAT = "forbear-plan-1"
-
-Design: TypeAlias = Literal["coupled", "independent"]
-"""`coupled`: arms share the baseline's episode up to where they first act, and its draws after that. `independent`:
-every arm runs every episode from its start, with draws of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +51,6 @@ class PilotPlan:
     """Steps that an episode may execute, undone ones and charged rollbacks included."""
     design: Design | Literal["auto"] = "auto"
     """`auto` couples where the world can be replayed or restored."""
-    critic_deadline_s: float = 30.0
-    """After it the agent goes on without the critic."""
     call_deadline_s: float = 600.0
     """After it an agent or a world that does not answer has broken the episode."""
 
@@ -89,9 +82,10 @@ class PilotPlan:
         if not isinstance(self.order_seed, int) or isinstance(self.order_seed, bool):
             raise InvalidInput(f"order_seed must be a whole number, got {self.order_seed!r:.60}.")
         _looks_of(self)
-        for name in ("critic_deadline_s", "call_deadline_s"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InvalidInput(f"{name} must be a number of seconds above 0, got {getattr(self, name)!r:.60}.")
+        if not 0 < self.call_deadline_s < float("inf"):
+            raise InvalidInput(
+                f"call_deadline_s must be a number of seconds above 0, got {self.call_deadline_s!r:.60}."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,18 +100,20 @@ class FrozenPlan:
     """The baseline first; with a rerun where the design is independent."""
     critics: Mapping[str, Critic]
     """Every critic, by name; they all watch the baseline."""
+    deadlines: Mapping[str, float]
+    """By critic, seconds after which it is not waited for any longer."""
     conditions: Conditions
     can_go_back: bool
     """The world can be brought back to where an episode was."""
     needs_snapshots: bool
     """Arms can only be forked while the baseline's snapshots are in memory, which no journal keeps."""
-    record: Mapping[str, JSON]
+    record: PlanRecord
     """What `plan.json` says; digests of the baseline's part and of each arm are in it."""
 
     @property
     def digest(self) -> str:
         """The sha256 of the record."""
-        return str(self.record["digest"])
+        return self.record.digest
 
     def draw_seed(self, seed: int, arm: Arm) -> int:
         """Returns the seed that keys an arm's draws; arms that have it in common are coupled."""
@@ -135,6 +131,7 @@ class FrozenPlan:
             seed=seed,
             draw_seed=self.draw_seed(seed, arm),
             critics=critics,
+            deadlines=self.deadlines,
             conditions=self.conditions,
         )
 
@@ -167,14 +164,13 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
                 f"arm {arm.name!r} undoes executed steps, but the environment can neither be replayed nor restored."
             )
     policies = [arm.policy for arm in arms if arm.policy is not None]
-    critics = {critic_name(policy.critic): policy.critic for policy in policies}
+    critics = {policy.critic_name: policy.critic for policy in policies}
     conditions = Conditions(
         agent=plan.agent,
         environment=plan.environment,
         agent_remembers=isinstance(agent, Restorable),
         world_restorable=restorable,
         max_steps=plan.max_steps,
-        critic_deadline_s=plan.critic_deadline_s,
         call_deadline_s=plan.call_deadline_s,
     )
     return FrozenPlan(
@@ -183,6 +179,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
         design=design,
         arms=tuple(arms),
         critics=critics,
+        deadlines=_deadlines(policies),
         conditions=conditions,
         can_go_back=can_go_back,
         needs_snapshots=design == "coupled" and (conditions.agent_remembers or not environment.replay_safe),
@@ -190,9 +187,17 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     )
 
 
-def is_control(arm: Arm) -> bool:
-    """Whether an arm is there to measure churn, not to be deployed."""
-    return arm.is_rerun or (arm.policy is not None and is_control_intervention(arm.policy.intervention))
+def _deadlines(policies: Sequence[InterventionPolicy]) -> dict[str, float]:
+    """By critic; arms share a critic's scores, so that it can have only one."""
+    deadlines: dict[str, float] = {}
+    for policy in policies:
+        before = deadlines.setdefault(policy.critic_name, policy.critic_deadline_s)
+        if before != policy.critic_deadline_s:
+            raise InvalidInput(
+                f"critic {policy.critic_name!r:.60} has a deadline of {before:g} s in one arm and of "
+                f"{policy.critic_deadline_s:g} s in another; arms share its scores, so give it one deadline."
+            )
+    return deadlines
 
 
 def _ordered(plan: PilotPlan) -> tuple[Task, ...]:
@@ -238,32 +243,40 @@ def _record(
     critics: Mapping[str, Critic],
     agent: Agent,
     environment: Environment,
-) -> dict[str, JSON]:
+) -> PlanRecord:
     baseline: dict[str, JSON] = {
         "tasks": [
-            [task.id, config_digest([task.payload, task.stratum, task.cluster]), *filter(None, [task.cluster])]
-            for task in plan.tasks
+            [task.id, config_digest([task.payload, task.stratum, task.cluster]), task.cluster] for task in plan.tasks
         ],
         "seeds": list(plan.seeds),
         "max_steps": plan.max_steps,
         "design": design,
-        "agent": _config(agent, "agent"),
-        "environment": _config(environment, "environment"),
-        "critic_deadline_s": float(plan.critic_deadline_s),
+        "agent": checked_config(agent.config(), what="agent"),
+        "environment": checked_config(environment.config(), what="environment"),
         "call_deadline_s": float(plan.call_deadline_s),
     }
-    record: dict[str, JSON] = {
-        "format": PLAN_FORMAT,
-        "baseline": {"digest": config_digest(baseline), **baseline},
-        "arms": {
-            arm.name: {"digest": config_digest(arm.config()), **arm.config(), "control": is_control(arm)}
-            for arm in arms
-        },
-        "critics": {name: critic.config() for name, critic in sorted(critics.items())},
-        "rule": dict(plan.rule.to_dict()),
-        "looks": looks.to_dict(),
-    }
-    return {**record, "digest": config_digest(record)}
+    return PlanRecord.make(
+        baseline=baseline,
+        arms={arm.name: _arm_record(arm) for arm in arms},
+        critics={name: critic.config() for name, critic in critics.items()},
+        rule=plan.rule,
+        looks=looks,
+    )
+
+
+def _arm_record(arm: Arm) -> ArmRecord:
+    policy = arm.policy
+    if policy is None:
+        kind: Literal["rerun", "baseline"] = "rerun" if arm.is_rerun else "baseline"
+        return ArmRecord(digest=config_digest(arm.config()), kind=kind, is_control=arm.is_control)
+    return ArmRecord(
+        digest=config_digest(arm.config()),
+        kind="policy",
+        is_control=arm.is_control,
+        critic=policy.critic_name,
+        intervention=policy.intervention.name,
+        policy=dict(policy.config()),
+    )
 
 
 def _require_methods(part: object, what: str, methods: Sequence[str]) -> None:
@@ -273,14 +286,6 @@ def _require_methods(part: object, what: str, methods: Sequence[str]) -> None:
             f"the {what}'s factory gave {described(part)}, which has no {' and no '.join(missing)}: it must return an "
             f"object with {', '.join(methods)}."
         )
-
-
-def _config(part: Agent | Environment, what: str) -> Mapping[str, JSON]:
-    config = part.config()
-    if not isinstance(config, Mapping):
-        raise InvalidInput(f"the {what}'s config() must return a mapping, got {type(config).__name__}.")
-    canonical_json(config)
-    return config
 
 
 def _require_unique(values: Sequence[str | int], *, what: str) -> None:

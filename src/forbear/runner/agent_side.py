@@ -1,17 +1,18 @@
-"""The agent of one episode, made and asked only where the memo does not know what it would propose."""
+"""The agent's side of one episode: made and asked only where the memo does not know what it would propose."""
 
 from collections.abc import Sequence
 
 from forbear.contracts.agent import Agent
+from forbear.contracts.border import checked_action
 from forbear.contracts.environment import Restorable, Snapshot
-from forbear.errors import AgentError, InvalidInput, ProviderError
+from forbear.errors import AgentError, InvalidInput, ProviderError, brief_error
+from forbear.policy.deadline import within
 from forbear.records.model import Action, Termination, Trajectory
-from forbear.runner.cell import Cell, Fault, describe
-from forbear.runner.deadline import within
+from forbear.runner.cell import Cell, Fault
 from forbear.runner.memo import Recorded
 
 
-class Mind:
+class AgentSide:
     """Asks an agent; one with a memory of its own is first brought to the state in which it would be here."""
 
     def __init__(self, cell: Cell) -> None:
@@ -39,11 +40,13 @@ class Mind:
         except TimeoutError:
             raise Fault(Termination.PROVIDER_ERROR, f"the agent did not answer within {deadline_s:g} s") from None
         except ProviderError as error:
-            raise Fault(Termination.PROVIDER_ERROR, describe(error)) from error
+            raise Fault(Termination.PROVIDER_ERROR, brief_error(error)) from error
         except AgentError as error:
-            return Recorded(Action(""), payer=self._cell.arm, error=describe(error))
-        if not isinstance(action, Action):
-            raise InvalidInput(f"the agent must return an Action, got {type(action).__name__}: Action(text).")
+            return Recorded(Action(""), payer=self._cell.arm, error=brief_error(error))
+        try:
+            action = checked_action(action)
+        except InvalidInput as error:
+            raise InvalidInput(f"{self._cell.name}: {error}") from None
         if self._cell.conditions.agent_remembers and isinstance(agent, Restorable):
             self._held = agent.snapshot()
         return Recorded(action, payer=self._cell.arm, after=self._held)

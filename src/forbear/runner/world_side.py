@@ -1,17 +1,18 @@
-"""The environment of one episode, set up and stepped only where the memo does not know what it would answer."""
+"""The world's side of one episode: set up and stepped only where the memo does not know what it would answer."""
 
 from collections.abc import Coroutine
 from typing import Any
 
+from forbear.contracts.border import checked_observation
 from forbear.contracts.environment import Environment, Observation, Restorable
-from forbear.errors import InvalidInput, NotReproducible, ProviderError
+from forbear.errors import InvalidInput, NotReproducible, ProviderError, brief_error
+from forbear.policy.deadline import within
 from forbear.records.model import Action, Termination
-from forbear.runner.cell import Cell, Fault, describe
-from forbear.runner.deadline import within
-from forbear.runner.memo import Memo, Node, Place
+from forbear.runner.cell import Cell, Fault
+from forbear.runner.memo import Memo, Node, Scene
 
 
-class World:
+class WorldSide:
     """Answers from the memo; brings an environment to the present state when it has to be asked."""
 
     def __init__(self, cell: Cell, memo: Memo) -> None:
@@ -20,7 +21,7 @@ class World:
         self._environment: Environment | None = None
         self._is_present = False
         """Whether the environment stands where the episode does."""
-        self._path: list[tuple[Action, int, Place]] = []
+        self._path: list[tuple[Action, int, Scene]] = []
         """What was executed on the way here and stands: action, attempt, and where it led."""
         self._stepped: dict[int, int] = {}
         """How often this episode has stepped the world at each index."""
@@ -28,7 +29,7 @@ class World:
     async def open(self) -> Node:
         """Returns the history of an episode in which nothing has happened yet."""
         if self._memo.root is None:
-            self._memo.root = Node(self._place(await self._reset()))
+            self._memo.root = Node(self._scene(await self._reset()))
             self._is_present = True
         return self._memo.root
 
@@ -40,16 +41,16 @@ class World:
         if after is None:
             environment = await self._bring_here()
             draw = self._cell.draw("environment", step_index=index, attempt=attempt)
-            after = Node(self._place(await self._answer(environment.step(action, draw=draw))))
+            after = Node(self._scene(await self._answer(environment.step(action, draw=draw))))
             node.executed[action, attempt] = after
         else:
             self._is_present = False
         self._stepped[index] = attempt + 1
-        self._path.append((action, attempt, after.place))
+        self._path.append((action, attempt, after.scene))
         return after
 
     async def see(self) -> None:
-        """Completes places that were read from a journal, which keeps no legal actions, on the way here."""
+        """Completes scenes that were read from a journal, which keeps no legal actions, on the way here."""
         await self._bring_here()
 
     def rewind(self, index: int) -> None:
@@ -62,14 +63,14 @@ class World:
             return self._environment
         root = self._memo.root
         assert root is not None
-        place = self._path[-1][2] if self._path else root.place
+        scene = self._path[-1][2] if self._path else root.scene
         environment = self._environment
-        if environment is None or place.snapshot is None:
-            _check(root.place, await self._reset(), index=None, cell=self._cell)
+        if environment is None or scene.snapshot is None:
+            _check(root.scene, await self._reset(), index=None, cell=self._cell)
             environment = self._environment
             assert environment is not None
-        if place.snapshot is not None and isinstance(environment, Restorable):
-            environment.restore(place.snapshot)
+        if scene.snapshot is not None and isinstance(environment, Restorable):
+            environment.restore(scene.snapshot)
         elif self._path:
             await self._replay(environment)
         self._is_present = True
@@ -81,9 +82,9 @@ class World:
                 f"{self._cell.name}: it has to go back to step {len(self._path)}, but the environment can neither be "
                 "replayed nor restored. Run the pilot with design='independent'."
             )
-        for index, (action, attempt, place) in enumerate(self._path):
+        for index, (action, attempt, scene) in enumerate(self._path):
             draw = self._cell.draw("environment", step_index=index, attempt=attempt)
-            _check(place, await self._answer(environment.step(action, draw=draw)), index=index, cell=self._cell)
+            _check(scene, await self._answer(environment.step(action, draw=draw)), index=index, cell=self._cell)
 
     async def _reset(self) -> Observation:
         self._environment = self._cell.conditions.environment()
@@ -97,28 +98,27 @@ class World:
             cause = f"the environment did not answer within {self._cell.conditions.call_deadline_s:g} s"
             raise Fault(Termination.ENVIRONMENT_ERROR, cause) from None
         except ProviderError as error:
-            raise Fault(Termination.ENVIRONMENT_ERROR, describe(error)) from error
-        if seen.done and not isinstance(seen.success, bool):
-            raise InvalidInput(
-                f"{self._cell.name}: the environment said done with success={seen.success!r:.40}, "
-                "expected True or False."
-            )
-        return seen
+            raise Fault(Termination.ENVIRONMENT_ERROR, brief_error(error)) from error
+        try:
+            return checked_observation(seen)
+        except InvalidInput as error:
+            raise InvalidInput(f"{self._cell.name}: {error}") from None
 
-    def _place(self, seen: Observation) -> Place:
+    def _scene(self, seen: Observation) -> Scene:
         environment = self._environment
         if self._cell.conditions.world_restorable and isinstance(environment, Restorable):
-            return Place(seen, snapshot=environment.snapshot())
-        return Place(seen)
+            return Scene(seen, snapshot=environment.snapshot())
+        return Scene(seen)
 
 
-def _check(place: Place, seen: Observation, *, index: int | None, cell: Cell) -> None:
+def _check(scene: Scene, seen: Observation, *, index: int | None, cell: Cell) -> None:
     """Compares what a replay shows with what was recorded, and completes what a journal left out."""
-    known = place.observation
+    known = scene.observation
     alike = (
-        (known.text, known.done, known.irreversible) == (seen.text, seen.done, seen.irreversible)
+        (known.text, known.payload, known.done, known.irreversible)
+        == (seen.text, seen.payload, seen.done, seen.irreversible)
         and (not seen.done or known.success is seen.success)
-        and (place.is_partial or known.legal_actions == seen.legal_actions)
+        and (scene.is_partial or known.legal_actions == seen.legal_actions)
     )
     if not alike:
         where = "after reset" if index is None else f"after step {index}"
@@ -126,4 +126,4 @@ def _check(place: Place, seen: Observation, *, index: int | None, cell: Cell) ->
             f"{cell.name}: the world is not deterministic: replayed, it shows {seen.text!r:.120} {where}, where it had "
             f"shown {known.text!r:.120}. Make it a function of its actions and draws, or set replay_safe = False."
         )
-    place.observation, place.is_partial = seen, False
+    scene.observation, scene.is_partial = seen, False
