@@ -10,7 +10,7 @@ import itertools
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.decision import decide, holm
 from forbear.stats.intervals import Rate, break_even_interval, paired_gain_interval, tango_limits
-from forbear.stats.power import Effect, power
+from forbear.stats.power import AssumedEffect, power
 from forbear.stats.study import SEED_42, TABLE_21, study_detectable
 
 ARMS = ("baseline", "U+Roll", "C+Roll", "U+App", "C+App")
@@ -100,7 +100,7 @@ def alfworld_pilot():
     pairs = PILOT
     alone, tasks = paired_gain_interval(pairs), tango_limits(recovered=16 / 3, disrupted=3, n=50, quantile=1.959964)
     bounds = break_even_interval(pairs)
-    at_50 = power(Effect(gain=pairs.success_gain, discordance=pairs.discordant / pairs.pairs), tasks=50)
+    at_50 = power(AssumedEffect(gain=pairs.success_gain, discordance=pairs.discordant / pairs.pairs), tasks=50)
     return [
         '## The ALFWorld pilot: 50 tasks, three seeds, p ≈ .89, r ≈ .12, d ≈ .56, p* ≈ .82, "help"',
         "",

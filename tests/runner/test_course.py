@@ -104,7 +104,7 @@ def test_an_arm_that_is_over_runs_no_more_and_stays_in_the_family(tmp_path):
     found = evidence_of(result).verdicts
     assert "Holm over 2 arms" in found["other"].method
     assert found["append"].tasks == stops["append"][0]
-    assert found["append"].excluded == {"baseline": 0, "append": 0}  # compared on its own tasks
+    assert found["append"].unpaired == {"baseline": 0, "append": 0}  # compared on its own tasks
 
 
 # What decides nothing -----------------------------------------------------------------------------------------------

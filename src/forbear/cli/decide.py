@@ -181,7 +181,7 @@ def decide(
         brought.arms,
         rule,
         missing=brought.missing,
-        excluded={one.treated: one.excluded for one in pairings},
+        unpaired={one.treated: one.unpaired for one in pairings},
         cautions={one.treated: one.cautions for one in pairings},
     )
     if as_json:
@@ -305,7 +305,7 @@ def _from_counts(text: str) -> tuple[Pairing, ...]:
             f"got '{shown(text)}'. Example: --counts 35,7,11,47."
         ) from None
     pairs = PairedOutcomes(both_fail=both_fail, recovered=recovered, disrupted=disrupted, both_succeed=both_succeed)
-    return (Pairing(baseline="baseline", treated="treated", pairs=pairs, excluded={}),)
+    return (Pairing(baseline="baseline", treated="treated", pairs=pairs, unpaired={}),)
 
 
 def color() -> bool:

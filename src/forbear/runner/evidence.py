@@ -131,7 +131,7 @@ def _verdicts(
             {name: outcomes for name, (outcomes, _) in known.items() if outcomes is not None},
             result.frozen.plan.rule,
             missing={name: missing for name, (_, missing) in known.items()},
-            excluded={name: pairings[name].excluded for name in family},
+            unpaired={name: pairings[name].unpaired for name in family},
             cautions={name: cautions[name] for name in family},
         )
     for name in controls & verdicts.keys():

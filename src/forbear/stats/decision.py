@@ -31,7 +31,7 @@ def decide(
     rule: DecisionRule = DecisionRule(),
     *,
     missing: MissingOutcomes[AnyOutcomes] | None = None,
-    excluded: Mapping[str, int] | None = None,
+    unpaired: Mapping[str, int] | None = None,
     cautions: Sequence[Remark] = (),
 ) -> Verdict:
     """Decides whether to intervene: the same data and rule always give the same verdict.
@@ -49,13 +49,13 @@ def decide(
             stream of either; at least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
         missing: Runs without an outcome (`planned_outcomes` makes both); bounded, and the verdict re-tested there.
-        excluded: Tasks left out of the table, by arm; echoed.
+        unpaired: Tasks left out of the table, by arm; echoed.
         cautions: What the caller knows and the table does not; listed first.
 
     Raises:
         InvalidInput: No pairs, or an argument of another type.
     """
-    for name, value, kind in (("missing", missing, MissingOutcomes), ("excluded", excluded, Mapping)):
+    for name, value, kind in (("missing", missing, MissingOutcomes), ("unpaired", unpaired, Mapping)):
         if value is not None and not isinstance(value, kind):
             raise InvalidInput(f"{name} must be a {kind.__name__} or None, got {described(value)}.")
     remarks = cautions if isinstance(cautions, Sequence) and not isinstance(cautions, str | bytes) else [None]
@@ -64,7 +64,7 @@ def decide(
 
     def verdict_on(data: Inference, remarks: Sequence[Remark]) -> Verdict:
         p_gain = data.pvalue(rule.margin, "greater")
-        return _verdict(data, rule, p_gain=p_gain, arms=1, excluded=excluded, cautions=remarks)
+        return _verdict(data, rule, p_gain=p_gain, arms=1, unpaired=unpaired, cautions=remarks)
 
     verdict = verdict_on(_inference(outcomes, rule), cautions)
     if missing is None:
@@ -78,7 +78,7 @@ def decide_arms(
     rule: DecisionRule = DecisionRule(),
     *,
     missing: Mapping[str, MissingOutcomes[AnyOutcomes] | None] | None = None,
-    excluded: Mapping[str, Mapping[str, int]] | None = None,
+    unpaired: Mapping[str, Mapping[str, int]] | None = None,
     cautions: Mapping[str, Sequence[Remark]] | None = None,
 ) -> dict[str, Verdict]:
     """Decides on several treated arms that share a baseline: INTERVENE with family-wise error at most `alpha` (Holm).
@@ -89,7 +89,7 @@ def decide_arms(
         arms: The outcomes of each treated arm, as for `decide`. An arm that was dropped on the way stays in the family.
         rule: Margin, worthwhile gain and error rates, the same for all.
         missing: By treated arm, its runs without an outcome; each arm is re-tested with the others as observed.
-        excluded: By treated arm, tasks left out by arm; echoed.
+        unpaired: By treated arm, tasks left out by arm; echoed.
         cautions: By treated arm; listed first.
 
     Raises:
@@ -101,8 +101,8 @@ def decide_arms(
     pvalues = {name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()}
 
     def verdict_on(name: str, arm: Inference, p_gain: float, remarks: Sequence[Remark]) -> Verdict:
-        left_out = (excluded or {}).get(name)
-        return _verdict(arm, rule, p_gain=p_gain, arms=len(arms), excluded=left_out, cautions=remarks)
+        left_out = (unpaired or {}).get(name)
+        return _verdict(arm, rule, p_gain=p_gain, arms=len(arms), unpaired=left_out, cautions=remarks)
 
     verdicts, adjusted = {}, holm(pvalues)
     for name, arm in data.items():
@@ -158,7 +158,7 @@ def _verdict(
     *,
     p_gain: float,
     arms: int,
-    excluded: Mapping[str, int] | None,
+    unpaired: Mapping[str, int] | None,
     cautions: Sequence[Remark],
 ) -> Verdict:
     confidence = 1 - 2 * rule.alpha
@@ -208,7 +208,7 @@ def _verdict(
         cautions=(*cautions, *_cautions(data, gain, arms)),
         tasks_needed=needed,
         look=None if data.look is None else {**data.look, "stopped": _stopped(data.look, recommendation, data.futile)},
-        excluded=dict(excluded or {}),
+        unpaired=dict(unpaired or {}),
     )
 
 

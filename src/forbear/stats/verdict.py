@@ -75,8 +75,8 @@ class Verdict:
     (normal approximation); None for other verdicts and beyond a million."""
     look: Mapping[str, object] | None = None
     """Where a pilot that is looked at more than once stands (docs/formats.md); None for a single look."""
-    excluded: Mapping[str, int] = field(default_factory=dict)
-    """Tasks left out, by arm."""
+    unpaired: Mapping[str, int] = field(default_factory=dict)
+    """Tasks left out for want of a partner with an outcome, by arm."""
 
     def __str__(self) -> str:
         gain, noun = self.success_gain, "pair" if self.pairs == 1 else "pairs"
@@ -119,7 +119,7 @@ class Verdict:
             "cautions": [remark.to_dict() for remark in self.cautions],
             "tasks_needed": self.tasks_needed,
             "look": self.look,
-            "excluded": dict(self.excluded),
+            "unpaired": dict(self.unpaired),
         }
 
     @classmethod

@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain_interval
 from forbear.stats.intervals import Estimate, Interval, Rate, check_confidence, paired_gain_interval
@@ -23,7 +24,6 @@ from forbear.stats.verdict import Remark
 from forbear.wording import listed, shown
 
 Floats = NDArray[np.float64]
-Outcomes = PairedOutcomes | ClusteredOutcomes
 
 LEAST_CORRELATION = 0.15
 """Below this intra-task correlation of the baseline the slope is a ratio with next to nothing below the line."""
