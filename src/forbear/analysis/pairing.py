@@ -68,6 +68,7 @@ def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | 
         code="arm_picked",
         text=f"'{shown(chosen[0])}' was picked among {passed_over + 1} treated arms: the verdict holds if it was "
         "picked before any outcome was seen. Otherwise decide on all of them together.",
+        values={"arm": chosen[0], "of": passed_over + 1},
     )
     return tuple(replace(one, cautions=(picked, *one.cautions)) for one in pairings)
 
@@ -383,7 +384,7 @@ def _run_cautions(dropped: int, *, unequal: bool) -> tuple[Remark, ...]:
     remarks = []
     if dropped:
         text = f"{dropped:,} runs have no partner with their seed in the other arm and were left out."
-        remarks.append(Remark(code="unpaired_runs", text=text))
+        remarks.append(Remark(code="unpaired_runs", text=text, values={"runs": dropped}))
     if unequal:
         text = (
             "The arms ran different numbers of seeds: success rates are compared task by task, without pairs of runs."
@@ -419,7 +420,7 @@ def _unpaired_cautions(unpaired: Mapping[str, int]) -> tuple[Remark, ...]:
         f"Tasks without a partner in the other arm were left out: {counts}. "
         "If they are missing because of how the runs went, the gain is biased."
     )
-    return (Remark(code="unpaired_tasks", text=text),)
+    return (Remark(code="unpaired_tasks", text=text, values={"by_arm": dict(unpaired)}),)
 
 
 def _seed_cautions(differs: NDArray[np.bool_]) -> tuple[Remark, ...]:
@@ -430,7 +431,7 @@ def _seed_cautions(differs: NDArray[np.bool_]) -> tuple[Remark, ...]:
         f"In {count:,} of {differs.size:,} pairs the two arms ran under different seeds: "
         "part of what recovered and disrupted count is the agent's own run-to-run variation."
     )
-    return (Remark(code="seeds_differ", text=text),)
+    return (Remark(code="seeds_differ", text=text, values={"pairs": count, "of": differs.size}),)
 
 
 def _examples(table: OutcomeTable, arm: _Arm) -> str:

@@ -202,8 +202,8 @@ class Course:
             verdicts = self.verdicts()
             for arm in asked:
                 stopped = verdicts[arm].look if arm in verdicts else None
-                if stopped is not None and stopped["stopped"] is not None:
-                    stops.append(Stop(arm=arm, tasks=self.tasks, reason=str(stopped["stopped"])))
+                if stopped is not None and stopped.stopped is not None:
+                    stops.append(Stop(arm=arm, tasks=self.tasks, reason=stopped.stopped))
         return stops
 
     def _alarmed(self, arm: str) -> bool:

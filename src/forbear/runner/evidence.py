@@ -137,7 +137,7 @@ def _verdicts(
     for name in controls & verdicts.keys():
         # A control decides nothing: it ends with the others.
         verdict, stop = verdicts[name], result.course.stops.get(name)
-        look = None if verdict.look is None else {**verdict.look, "stopped": None if stop is None else stop.reason}
+        look = None if verdict.look is None else replace(verdict.look, stopped=None if stop is None else stop.reason)
         verdicts[name] = replace(verdict, futile=False, look=look)
     return verdicts
 
