@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from forbear import DecisionRule, Effect, EProcess, Looks, boundary_constant
+from forbear import AssumedEffect, DecisionRule, EProcess, Looks, boundary_constant
 from forbear.stats.looks.betting import alarm_probability, alarm_threshold
 from forbear.stats.looks.lattice import Tables, walk
 from forbear.stats.looks.looks import crossing_probability, look_region
@@ -69,7 +69,7 @@ def power():
             ("everything", {}, DecisionRule()),
         ):
             looks = Looks(tasks=tasks, **keywords)
-            found = looked_power(Effect(gain=gain, discordance=discordance), looks=looks, rule=rule)
+            found = looked_power(AssumedEffect(gain=gain, discordance=discordance), looks=looks, rule=rule)
             print(
                 f"| {', '.join(map(str, tasks))} | {name} | {gain} | {discordance} | {found.intervene:.3f} "
                 f"| {found.forbear:.3f} | {found.futile:.3f} | {found.expected_tasks:.0f} |"

@@ -55,7 +55,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.stats.looks.sequential import SequentialOutcomes as SequentialOutcomes
     from forbear.stats.looks.sequential import sequential_outcomes as sequential_outcomes
     from forbear.stats.looks.stopping import looked_power as looked_power
-    from forbear.stats.power import Effect as Effect
+    from forbear.stats.power import AssumedEffect as AssumedEffect
     from forbear.stats.power import minimum_detectable_gain as minimum_detectable_gain
     from forbear.stats.power import power as power
     from forbear.stats.power import tasks_needed as tasks_needed
@@ -74,12 +74,12 @@ _HOME = {
     "AnytimeOutcomes": "stats.looks.anytime",
     "Append": "interventions.append",
     "Arm": "policy.arm",
+    "AssumedEffect": "stats.power",
     "ClusteredOutcomes": "outcomes.clustered",
     "Columns": "adapters.formats.tabular",
     "DecisionRule": "stats.rule",
     "Draw": "contracts.draw",
     "EProcess": "stats.looks.betting",
-    "Effect": "stats.power",
     "Episode": "records.model",
     "Evidence": "runner.evidence",
     "ForbearError": "errors",

@@ -62,7 +62,7 @@ def test_harm_ends_an_arm_between_looks_and_what_lies_beyond_is_listed_not_used(
     verdict = evidence_of(result).verdicts["append"]
     assert verdict.recommendation is Recommendation.FORBEAR
     assert verdict.tasks == tasks_used
-    assert verdict.look["stopped"] == "watch"
+    assert verdict.look.stopped == "watch"
     assert verdict.success_gain.high < 0.02
 
 
@@ -74,7 +74,7 @@ def test_a_gain_ends_the_pilot_at_the_first_look_that_shows_it(tmp_path):
     assert len(result.episodes) == 40
     verdict = evidence_of(result).verdicts["append"]
     assert verdict.recommendation is Recommendation.INTERVENE
-    assert verdict.look["number"] == 1
+    assert verdict.look.number == 1
     assert verdict.success_gain.low > 0
 
 
@@ -104,7 +104,7 @@ def test_an_arm_that_is_over_runs_no_more_and_stays_in_the_family(tmp_path):
     found = evidence_of(result).verdicts
     assert "Holm over 2 arms" in found["other"].method
     assert found["append"].tasks == stops["append"][0]
-    assert found["append"].excluded == {"baseline": 0, "append": 0}  # compared on its own tasks
+    assert found["append"].unpaired == {"baseline": 0, "append": 0}  # compared on its own tasks
 
 
 # What decides nothing -----------------------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ def test_looks_without_a_single_pair_are_no_looks():
         baseline=[[None]] * 5 + known, treated=[[None]] * 5 + [[False]] * 12, looks=Looks(tasks=(5, 50))
     )
     verdict = decide(observed, missing=missing)
-    assert (verdict.recommendation, verdict.look["stopped"]) == (Recommendation.FORBEAR, "watch")
+    assert (verdict.recommendation, verdict.look.stopped) == (Recommendation.FORBEAR, "watch")
 
 
 # Looks taken one by one ---------------------------------------------------------------------------------------------
@@ -292,8 +292,8 @@ def test_a_pilot_can_be_paid_for_look_by_look(tmp_path):
     made = pilot(DEAF, looks=replace(LOOKS, futility=0.0))
     first = run(made, tmp_path / "j", until_look=1)
     assert (first.course.tasks, first.course.over, first.course.looks_taken) == (20, False, 1)
-    assert evidence_of(first).verdicts["append"].look["next"] == 40
-    assert evidence_of(first).verdicts["append"].look["stopped"] is None
+    assert evidence_of(first).verdicts["append"].look.next == 40
+    assert evidence_of(first).verdicts["append"].look.stopped is None
     course = course_in(freeze(made), Journal(tmp_path / "j").read())
     assert (course.tasks, course.looks_taken) == (20, 1)
     second = run(made, tmp_path / "j", until_look=2)

@@ -28,7 +28,7 @@ PILOT = [row for task, b, t in FOUR for row in ((task, "baseline", b), (task, "c
 def test_pairs_are_counted_by_their_two_outcomes():
     pairing = pair_arms(table(*PILOT), baseline="baseline", treated="critic")
     assert pairing.pairs == PairedOutcomes(both_fail=1, recovered=3, disrupted=1, both_succeed=2)
-    assert pairing.excluded == {"baseline": 0, "critic": 0}
+    assert pairing.unpaired == {"baseline": 0, "critic": 0}
     assert pairing.cautions == ()
 
 
@@ -36,7 +36,7 @@ def test_tasks_of_one_arm_only_are_counted_and_said():
     rows = [*PILOT, ("only1", "baseline", 1), ("only2", "critic", 1), ("only3", "critic", 0)]
     pairing = pair_arms(table(*rows), baseline="baseline", treated="critic")
     assert pairing.pairs.pairs == 7
-    assert pairing.excluded == {"baseline": 1, "critic": 2}
+    assert pairing.unpaired == {"baseline": 1, "critic": 2}
     assert [c.code for c in pairing.cautions] == ["unpaired_tasks"]
     assert "1 of 'baseline' and 2 of 'critic'" in pairing.cautions[0].text
 
@@ -84,7 +84,7 @@ def test_several_runs_per_task_are_paired_by_seed():
     assert pairing.pairs.table == PairedOutcomes(both_fail=0, recovered=1, disrupted=1, both_succeed=1)
     assert pairing.pairs.tasks == 2
     assert [c.code for c in pairing.cautions] == ["unpaired_runs"]
-    assert pairing.excluded == {"baseline": 0, "critic": 0}
+    assert pairing.unpaired == {"baseline": 0, "critic": 0}
 
 
 def test_different_numbers_of_seeds_compare_task_by_task():
@@ -104,7 +104,7 @@ def test_a_run_without_outcome_leaves_its_pair_out_and_is_bounded():
     rows[5] = ("t2", "critic", "0", None)
     (pairing,) = compare(seeded(*rows))
     assert pairing.pairs == PairedOutcomes(both_fail=0, recovered=0, disrupted=0, both_succeed=3)
-    assert pairing.excluded == {"baseline": 3, "critic": 3}
+    assert pairing.unpaired == {"baseline": 3, "critic": 3}
     assert pairing.missing.by_arm == {"baseline": 2, "critic": 2}
     # t0 known to succeed: [−1, 0]; t1's treated run succeeds: [0, 1]; t2: [−1, 1].
     assert pairing.missing.worst.success_gain == pytest.approx(-2 / 6)
@@ -220,7 +220,7 @@ def test_pairing_equals_a_dictionary_join_in_any_order_of_rows(before, after, ra
         disrupted=cells[True, False],
         both_succeed=cells[True, True],
     )
-    assert pairing.excluded == {"baseline": len(before) - len(common), "critic": len(after) - len(common)}
+    assert pairing.unpaired == {"baseline": len(before) - len(common), "critic": len(after) - len(common)}
 
 
 def test_codes_need_not_be_in_order_of_appearance():

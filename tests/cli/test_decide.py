@@ -55,8 +55,8 @@ def test_the_gate_tells_the_verdict(decide, file, counts, code):
 def test_a_file_and_its_counts_give_the_same_verdict(decide, file):
     from_counts = json.loads(decide("--counts", STUDY, "--json")[1])
     from_file = json.loads(decide(file(critic=STUDY), "--json")[1])
-    assert from_file.pop("excluded") == {"baseline": 0, "critic": 0}
-    assert from_counts.pop("excluded") == {}
+    assert from_file.pop("unpaired") == {"baseline": 0, "critic": 0}
+    assert from_counts.pop("unpaired") == {}
     assert from_file == from_counts
 
 
@@ -72,7 +72,7 @@ def test_several_arms_share_the_error_rate(decide, file):
     path = file(a="40,9,1,14", b="42,7,1,14")
     alone = {arm: json.loads(decide(path, "--json", "--treated", arm)[1]) for arm in ("a", "b")}
     together = json.loads(decide(path, "--json")[1])
-    assert (together["format"], list(together["verdicts"])) == ("forbear-verdicts-1", ["a", "b"])
+    assert (together["format"], list(together["verdicts"])) == ("forbear-verdicts-2", ["a", "b"])
     # Holm over two: the smaller p-value doubles, the larger stays unless it falls below the doubled one.
     smaller = 2 * alone["a"]["p_value_gain"]
     assert together["verdicts"]["a"]["p_value_gain"] == pytest.approx(smaller)
@@ -110,7 +110,7 @@ def test_two_files_are_baseline_and_treated(decide, tmp_path):
     second.write_text("task_id,success\n" + "".join(f"t{i},1\n" for i in range(1, 33)))
     code, out, _ = decide(first, second, "--json")
     verdict = json.loads(out)
-    assert (code, verdict["recovered"], verdict["excluded"]) == (0, 29, {"baseline": 1, "treated": 3})
+    assert (code, verdict["recovered"], verdict["unpaired"]) == (0, 29, {"baseline": 1, "treated": 3})
     assert [caution["code"] for caution in verdict["cautions"]] == ["unpaired_tasks"]
     assert "drop --baseline" in one_error_line(decide(first, second, "--treated", "x"))
 

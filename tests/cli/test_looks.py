@@ -103,8 +103,8 @@ def test_a_file_and_its_counts_are_the_same_look(found, file):
     rows = rows_of([1] * 20 + [-1] * 8 + [0] * 22)
     counts = found("--counts", "22,20,8,0", *LOOKS, "--look", 1)
     from_file = found(file(rows), *LOOKS, "--look", 1)
-    assert from_file.pop("excluded") == {"baseline": 0, "critic": 0}
-    assert counts.pop("excluded") == {}
+    assert from_file.pop("unpaired") == {"baseline": 0, "critic": 0}
+    assert counts.pop("unpaired") == {}
     assert from_file == counts
 
 

@@ -150,7 +150,7 @@ def test_a_stop_is_final_also_where_the_journal_is_decided_on_later(tmp_path, mo
     path.write_bytes(b"".join(lines[: stop + 4]))
     assert run(["decide", "runs/pilot", "--json"]) == 0
     verdicts = json.loads(capsys.readouterr().out)["verdicts"]
-    beside = {"cautions", "excluded"}  # what only a pilot knows
+    beside = {"cautions", "unpaired"}  # what only a pilot knows
     assert {key: verdicts["append"][key] for key in whole.keys() - beside} == {
         key: whole[key] for key in whole.keys() - beside
     }

@@ -97,7 +97,7 @@ def test_json_has_the_documented_keys(pilot):
     assert set(data["baseline"]) == {"success", "agent_calls", "critic_calls", "steps"}
     assert set(data["arms"]) == {arm.name for arm in ALL_ARMS[1:]}
     for arm in data["arms"].values():
-        assert arm["verdict"]["format"] == "forbear-verdict-1"
+        assert arm["verdict"]["format"] == "forbear-verdict-2"
         assert arm["new_calls"] <= arm["agent_calls"]
     assert data["critic"]["auroc"]["confidence"] == 0.95
 

@@ -62,7 +62,7 @@ def test_json_is_the_verdict_or_all_verdicts():
     assert Verdict.from_dict(json.loads(decision_json({"critic": one}))) == one
     several = decide_arms({"a": pairs(35, 7, 11, 47), "b\x1b": pairs(27, 17, 0, 20)})
     assert json.loads(decision_json(several)) == {
-        "format": "forbear-verdicts-1",
+        "format": "forbear-verdicts-2",
         "verdicts": {name: verdict.to_dict() for name, verdict in several.items()},
     }
     assert "\x1b" not in decision_json(several)

@@ -42,7 +42,7 @@ def run_by_hand(effects, looks, rule):
         )
         for arm in range(arms):
             verdict = verdicts[str(arm)]
-            if arm not in stops and verdict.look["stopped"]:
+            if arm not in stops and verdict.look.stopped:
                 what = "futile" if verdict.futile else NAMES[verdict.recommendation]
                 stops[arm] = (after, what, verdict.harmful)
         if len(stops) == arms:

@@ -68,8 +68,8 @@ def test_few_discordant_pairs_carry_a_caution():
 
 def test_what_the_caller_knows_is_echoed():
     remark = Remark(code="pilot_old", text="The pilot is a year old.")
-    verdict = decide(table(5, 0, 60), excluded={"baseline": 3}, cautions=[remark])
-    assert verdict.excluded == {"baseline": 3}
+    verdict = decide(table(5, 0, 60), unpaired={"baseline": 3}, cautions=[remark])
+    assert verdict.unpaired == {"baseline": 3}
     assert verdict.cautions[0] == remark
 
 
@@ -146,7 +146,7 @@ def test_decide_raises_nothing_but_invalid_input(outcomes, rule):
         assert isinstance(decide(outcomes, rule), Verdict)
 
 
-@pytest.mark.parametrize("name", ["missing", "excluded", "cautions"])
+@pytest.mark.parametrize("name", ["missing", "unpaired", "cautions"])
 @given(value=ANYTHING.filter(lambda value: value not in (None, [])))
 def test_unusable_context_is_named(name, value):
     with pytest.raises(InvalidInput, match=f"{name} must be"):

@@ -6,7 +6,7 @@ from scipy import stats
 
 import reference
 from forbear import InvalidInput, PairedOutcomes
-from forbear.stats.exact import exact_unconditional, mcnemar_exact, mcnemar_midp, score_test
+from forbear.stats.exact import exact_unconditional, score_test
 from forbear.stats.intervals import paired_gain_interval
 from forbear.testing.strategies import paired_outcomes
 
@@ -28,52 +28,6 @@ def critical_counts(n, margin, alpha):
             count -= 1
         critical[total] = count
     return critical
-
-
-# --- Conditional tests --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("recovered", "disrupted", "exact", "midp"),
-    [
-        (0, 0, 1.0, 1.0),  # no discordant pair: no evidence, not p = 0 (statsmodels with exact=False)
-        (7, 11, 0.480682373046875, None),  # scipy 1.17.1: binomtest(7, 18).pvalue
-        # Fagerland, Lydersen & Laake (2013), BMC Med. Res. Methodol. 13:91: airway data and complete response.
-        (1, 7, 0.0703, 0.0391),
-        (6, 16, 0.0525, 0.0347),
-    ],
-)
-def test_mcnemar_matches_published_values(recovered, disrupted, exact, midp):
-    assert mcnemar_exact(recovered=recovered, disrupted=disrupted).pvalue == pytest.approx(exact, abs=5e-5)
-    if midp is not None:
-        assert mcnemar_midp(recovered=recovered, disrupted=disrupted).pvalue == pytest.approx(midp, abs=5e-5)
-
-
-@given(st.integers(0, 300), st.integers(0, 300), st.sampled_from(["two-sided", "greater", "less"]))
-def test_mcnemar_exact_is_the_sign_test(recovered, disrupted, alternative):
-    expected = 1.0
-    if recovered + disrupted:
-        expected = stats.binomtest(recovered, recovered + disrupted, alternative=alternative).pvalue
-    result = mcnemar_exact(recovered=recovered, disrupted=disrupted, alternative=alternative)
-    assert result.pvalue == pytest.approx(expected, rel=1e-9)
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_midp_is_half_the_observed_split_less(recovered, disrupted):
-    greater = mcnemar_midp(recovered=recovered, disrupted=disrupted, alternative="greater").pvalue
-    less = mcnemar_midp(recovered=recovered, disrupted=disrupted, alternative="less").pvalue
-    if recovered + disrupted:
-        assert greater == pytest.approx(float(reference.midp(recovered, disrupted)), rel=1e-9)
-        assert greater + less == pytest.approx(1.0)
-        two_sided = mcnemar_midp(recovered=recovered, disrupted=disrupted).pvalue
-        assert two_sided == pytest.approx(min(1.0, 2 * min(greater, less)), rel=1e-9)
-
-
-def test_conditional_tests_refuse_what_they_cannot_count():
-    with pytest.raises(InvalidInput, match="recovered"):
-        mcnemar_exact(recovered=-1, disrupted=2)
-    with pytest.raises(InvalidInput, match="alternative"):
-        mcnemar_midp(recovered=1, disrupted=2, alternative="bigger")
 
 
 # --- Unconditional tests: against the definition on the full lattice ----------------------------------------

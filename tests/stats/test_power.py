@@ -9,7 +9,7 @@ from forbear.stats.exact import exact_unconditional, score_test
 from forbear.stats.intervals import tango_statistic
 from forbear.stats.power import (
     MOST_EXACT,
-    Effect,
+    AssumedEffect,
     approximate_tasks_needed,
     effective_pairs,
     minimum_detectable_gain,
@@ -118,7 +118,7 @@ def test_power_sums_the_verdicts_of_all_tables(rule, gain, discordance):
     verdicts = [
         decide(table(int(c), int(b), n), rule).recommendation for c, b in zip(recovered, disrupted, strict=True)
     ]
-    ours = power(Effect(gain=gain, discordance=discordance), tasks=n, rule=rule)
+    ours = power(AssumedEffect(gain=gain, discordance=discordance), tasks=n, rule=rule)
     for recommendation, probability in (
         (Recommendation.INTERVENE, ours.intervene),
         (Recommendation.FORBEAR, ours.forbear),
@@ -131,19 +131,19 @@ def test_power_sums_the_verdicts_of_all_tables(rule, gain, discordance):
 
 @pytest.mark.parametrize(("tasks", "expected"), [(50, 0.575), (100, 0.887), (200, 0.992)])
 def test_power_at_pilot_sizes_is_that_found_before_this_code_was_written(tasks, expected):
-    assert power(Effect(gain=0.10, discordance=0.14), tasks=tasks).intervene == pytest.approx(expected, abs=6e-4)
+    assert power(AssumedEffect(gain=0.10, discordance=0.14), tasks=tasks).intervene == pytest.approx(expected, abs=6e-4)
 
 
 def test_what_the_point_rule_would_have_risked():
     # 50 tasks, 18 % discordant: it deploys a useless intervention 43.3 % of the time, one that costs 2.3 points 29.0 %.
     for gain, risk in ((0.0, 0.433), (-0.023, 0.290)):
-        ours = power(Effect(gain=gain, discordance=0.18), tasks=50)
+        ours = power(AssumedEffect(gain=gain, discordance=0.18), tasks=50)
         assert ours.point_rule == pytest.approx(risk, abs=6e-4)
         assert ours.intervene <= 0.05
 
 
 def test_from_that_many_tasks_on_the_power_holds():
-    effect = Effect(gain=0.2, discordance=0.3)
+    effect = AssumedEffect(gain=0.2, discordance=0.3)
     n = tasks_needed(effect)
     powers = [power(effect, tasks=m).intervene for m in range(n - 1, n + 11)]
     assert powers[0] < 0.8 <= min(powers[1:])
@@ -151,16 +151,16 @@ def test_from_that_many_tasks_on_the_power_holds():
 
 
 def test_a_harmful_truth_is_planned_for_its_own_verdict():
-    effect = Effect(gain=-0.2, discordance=0.3)
+    effect = AssumedEffect(gain=-0.2, discordance=0.3)
     n = tasks_needed(effect)
     assert power(effect, tasks=n).forbear >= 0.8
-    assert n < tasks_needed(Effect(gain=-0.1, discordance=0.3))
+    assert n < tasks_needed(AssumedEffect(gain=-0.1, discordance=0.3))
 
 
 def test_the_smallest_gain_is_where_the_power_crosses():
     gain = minimum_detectable_gain(tasks=60, discordance=0.3)
-    assert power(Effect(gain=gain, discordance=0.3), tasks=60).intervene >= 0.8
-    assert power(Effect(gain=gain - 2e-4, discordance=0.3), tasks=60).intervene < 0.8
+    assert power(AssumedEffect(gain=gain, discordance=0.3), tasks=60).intervene >= 0.8
+    assert power(AssumedEffect(gain=gain - 2e-4, discordance=0.3), tasks=60).intervene < 0.8
     assert minimum_detectable_gain(tasks=10, discordance=0.05) is None
 
 
@@ -169,11 +169,11 @@ def test_the_smallest_gain_counts_overlapping_verdicts_once(rule):
     # With a high worthwhile gain a table can reject both; then it is FORBEAR, not INTERVENE.
     gain = minimum_detectable_gain(tasks=40, discordance=0.9, rule=rule)
     for near, reached in ((gain, True), (gain - 2e-4, False)):
-        assert (power(Effect(gain=near, discordance=0.9), tasks=40, rule=rule).intervene >= 0.8) == reached
+        assert (power(AssumedEffect(gain=near, discordance=0.9), tasks=40, rule=rule).intervene >= 0.8) == reached
 
 
 def test_exact_and_approximate_power_meet():
-    effect = Effect(gain=0.05, discordance=0.15)
+    effect = AssumedEffect(gain=0.05, discordance=0.15)
     below, above = (power(effect, tasks=n) for n in (MOST_EXACT, MOST_EXACT + 1))
     assert (below.method, above.method) == ("exact", "normal approximation")
     assert below.intervene == pytest.approx(above.intervene, abs=0.02)
@@ -185,23 +185,23 @@ def test_seeds_count_by_how_much_they_agree():
     assert effective_pairs(tasks=100, seeds=3, agreement=0.0) == 300
     assert effective_pairs(tasks=100, seeds=3, agreement=1.0) == 100
     assert effective_pairs(tasks=100, seeds=3, agreement=0.5) == 150
-    one, three = (power(Effect(gain=0.1, discordance=0.2), tasks=40, seeds=k, agreement=0.3) for k in (1, 3))
+    one, three = (power(AssumedEffect(gain=0.1, discordance=0.2), tasks=40, seeds=k, agreement=0.3) for k in (1, 3))
     assert three.intervene > one.intervene
 
 
 def test_rates_give_the_effect():
-    effect = Effect.from_rates(failure_rate=0.42, recovery_rate=7 / 42, disruption_rate=11 / 58)
+    effect = AssumedEffect.from_rates(failure_rate=0.42, recovery_rate=7 / 42, disruption_rate=11 / 58)
     assert (effect.gain, effect.discordance) == (pytest.approx(-0.04), pytest.approx(0.18))
 
 
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: Effect(gain=0.3, discordance=0.2),
-        lambda: Effect.from_rates(failure_rate=1.2, recovery_rate=0.1, disruption_rate=0.1),
-        lambda: power(Effect(gain=0.1, discordance=0.2), tasks=0),
-        lambda: power(Effect(gain=0.1, discordance=0.2), tasks=10, agreement=1.5),
-        lambda: tasks_needed(Effect(gain=0.1, discordance=0.2), power=1.0),
+        lambda: AssumedEffect(gain=0.3, discordance=0.2),
+        lambda: AssumedEffect.from_rates(failure_rate=1.2, recovery_rate=0.1, disruption_rate=0.1),
+        lambda: power(AssumedEffect(gain=0.1, discordance=0.2), tasks=0),
+        lambda: power(AssumedEffect(gain=0.1, discordance=0.2), tasks=10, agreement=1.5),
+        lambda: tasks_needed(AssumedEffect(gain=0.1, discordance=0.2), power=1.0),
         lambda: minimum_detectable_gain(tasks=10, discordance=2.0),
     ],
 )

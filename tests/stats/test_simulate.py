@@ -3,7 +3,7 @@ import pytest
 
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, PairedOutcomes
 from forbear.stats.context.churn import churn_of
-from forbear.stats.power import Effect, power
+from forbear.stats.power import AssumedEffect, power
 from forbear.stats.simulate import PilotTruth, draw_pilot, point_rule, simulate
 
 TRUTH = PilotTruth(tasks=40, success_rate=0.5, recovery_rate=0.4, disruption_rate=0.1, agreement=0.3)
@@ -40,7 +40,7 @@ def test_pilots_show_the_stated_truth(coupled, trigger_rate):
 def test_simulated_and_exact_power_agree():
     # 4,000 pilots: standard error .008.
     found = simulate(TRUTH, rng=np.random.default_rng(2), pilots=4000)
-    expected = power(Effect.from_rates(failure_rate=0.5, recovery_rate=0.4, disruption_rate=0.1), tasks=40)
+    expected = power(AssumedEffect.from_rates(failure_rate=0.5, recovery_rate=0.4, disruption_rate=0.1), tasks=40)
     assert found.decisions["INTERVENE"] == pytest.approx(expected.intervene, abs=3 * found.standard_error)
     assert found.decisions["UNDECIDED"] == pytest.approx(expected.undecided, abs=3 * found.standard_error)
     assert sum(found.decisions.values()) == pytest.approx(1)

@@ -131,13 +131,13 @@ def _verdicts(
             {name: outcomes for name, (outcomes, _) in known.items() if outcomes is not None},
             result.frozen.plan.rule,
             missing={name: missing for name, (_, missing) in known.items()},
-            excluded={name: pairings[name].excluded for name in family},
+            unpaired={name: pairings[name].unpaired for name in family},
             cautions={name: cautions[name] for name in family},
         )
     for name in controls & verdicts.keys():
         # A control decides nothing: it ends with the others.
         verdict, stop = verdicts[name], result.course.stops.get(name)
-        look = None if verdict.look is None else {**verdict.look, "stopped": None if stop is None else stop.reason}
+        look = None if verdict.look is None else replace(verdict.look, stopped=None if stop is None else stop.reason)
         verdicts[name] = replace(verdict, futile=False, look=look)
     return verdicts
 

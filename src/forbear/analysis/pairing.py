@@ -1,4 +1,4 @@
-"""From outcomes by task, arm and seed to the paired 2×2: every row is used, counted as excluded, or an error.
+"""From outcomes by task, arm and seed to the paired 2×2: every row is used, counted as unpaired, or an error.
 
 The only bridge between what happened (tasks, arms, episodes) and statistics (counts). Columns of arrays rather than
 rows of objects: a million pairs take a fraction of a second.
@@ -33,7 +33,7 @@ class Pairing:
     treated: str
     pairs: PairedOutcomes | ClusteredOutcomes
     """A plain table where every task has one pair, else the runs of each task."""
-    excluded: Mapping[str, int]
+    unpaired: Mapping[str, int]
     """By arm: its tasks that were left out because one of the arms has no outcome for them. Both arms are named."""
     cautions: tuple[Remark, ...] = ()
     missing: MissingOutcomes[Outcomes] | None = None
@@ -68,6 +68,7 @@ def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | 
         code="arm_picked",
         text=f"'{shown(chosen[0])}' was picked among {passed_over + 1} treated arms: the verdict holds if it was "
         "picked before any outcome was seen. Otherwise decide on all of them together.",
+        values={"arm": chosen[0], "of": passed_over + 1},
     )
     return tuple(replace(one, cautions=(picked, *one.cautions)) for one in pairings)
 
@@ -137,7 +138,7 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
             f"{_examples(table, before)} against {_examples(table, after)}. "
             "Pairs need the same task ids in both arms."
         )
-    excluded = {name: arm.tasks - pairs for name, arm in ((baseline, before), (treated, after))}
+    unpaired = {name: arm.tasks - pairs for name, arm in ((baseline, before), (treated, after))}
     first, second = before.row[common], after.row[common]
     cell = np.bincount(2 * table.success[first].astype(np.int8) + table.success[second], minlength=4)
     return Pairing(
@@ -146,9 +147,9 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
         pairs=PairedOutcomes(
             both_fail=int(cell[0]), recovered=int(cell[1]), disrupted=int(cell[2]), both_succeed=int(cell[3])
         ),
-        excluded=excluded,
+        unpaired=unpaired,
         cautions=(
-            *_unpaired_cautions(excluded),
+            *_unpaired_cautions(unpaired),
             *_seed_cautions(table.seeds.codes[first] != table.seeds.codes[second]),
         ),
     )
@@ -335,7 +336,7 @@ def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
         baseline=baseline,
         treated=treated,
         pairs=split.observed,
-        excluded={name: tasks - used for name, tasks in runs.found.items()},
+        unpaired={name: tasks - used for name, tasks in runs.found.items()},
         cautions=(
             *_unpaired_cautions({name: tasks - runs.common for name, tasks in runs.found.items()}),
             *_run_cautions(runs.dropped, unequal=unequal),
@@ -383,7 +384,7 @@ def _run_cautions(dropped: int, *, unequal: bool) -> tuple[Remark, ...]:
     remarks = []
     if dropped:
         text = f"{dropped:,} runs have no partner with their seed in the other arm and were left out."
-        remarks.append(Remark(code="unpaired_runs", text=text))
+        remarks.append(Remark(code="unpaired_runs", text=text, values={"runs": dropped}))
     if unequal:
         text = (
             "The arms ran different numbers of seeds: success rates are compared task by task, without pairs of runs."
@@ -411,15 +412,15 @@ def _refuse_repeats(table: OutcomeTable, arm: str, rows: IntArray) -> None:
         first[key] = row
 
 
-def _unpaired_cautions(excluded: Mapping[str, int]) -> tuple[Remark, ...]:
-    if not any(excluded.values()):
+def _unpaired_cautions(unpaired: Mapping[str, int]) -> tuple[Remark, ...]:
+    if not any(unpaired.values()):
         return ()
-    counts = " and ".join(f"{count:,} of '{shown(arm)}'" for arm, count in excluded.items() if count)
+    counts = " and ".join(f"{count:,} of '{shown(arm)}'" for arm, count in unpaired.items() if count)
     text = (
         f"Tasks without a partner in the other arm were left out: {counts}. "
         "If they are missing because of how the runs went, the gain is biased."
     )
-    return (Remark(code="unpaired_tasks", text=text),)
+    return (Remark(code="unpaired_tasks", text=text, values={"by_arm": dict(unpaired)}),)
 
 
 def _seed_cautions(differs: NDArray[np.bool_]) -> tuple[Remark, ...]:
@@ -430,7 +431,7 @@ def _seed_cautions(differs: NDArray[np.bool_]) -> tuple[Remark, ...]:
         f"In {count:,} of {differs.size:,} pairs the two arms ran under different seeds: "
         "part of what recovered and disrupted count is the agent's own run-to-run variation."
     )
-    return (Remark(code="seeds_differ", text=text),)
+    return (Remark(code="seeds_differ", text=text, values={"pairs": count, "of": differs.size}),)
 
 
 def _examples(table: OutcomeTable, arm: _Arm) -> str:

@@ -181,7 +181,7 @@ def decide(
         brought.arms,
         rule,
         missing=brought.missing,
-        excluded={one.treated: one.excluded for one in pairings},
+        unpaired={one.treated: one.unpaired for one in pairings},
         cautions={one.treated: one.cautions for one in pairings},
     )
     if as_json:
@@ -262,35 +262,16 @@ def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: 
     """What the deployment's mix of tasks changes, as remarks."""
     from forbear.analysis.pairing import stratify
     from forbear.stats.context.transport import post_stratified_gain
-    from forbear.stats.verdict import Remark
-    from forbear.wording import points
 
     strata = stratify(table, baseline=pairing.baseline, treated=pairing.treated)
-    mixed = post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha)
-    gain = mixed.gain
-    above = gain.low > rule.margin
-    text = (
-        f"On the mix given the gain is {points(gain.value)} ({100 * gain.confidence:.4g}% CI {points(gain.low)} to "
-        f"{points(gain.high)}): {'also there above' if above else 'not shown to exceed'} {points(rule.margin)}."
-    )
-    return Remark(code="deployment_mix", text=text), *mixed.cautions
+    return post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha).remarks(margin=rule.margin)
 
 
 def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Remark:
     """The gain at another failure rate, as a remark."""
     from forbear.stats.context.transport import gain_at
-    from forbear.stats.verdict import Remark
-    from forbear.wording import points
 
-    found = gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha)
-    gain, how = found.gain, "cross-seed slope"
-    if found.method == "naive line":
-        how = "naive line: it changes at least as fast as the truth; several seeds would tell"
-    text = (
-        f"Where the baseline fails {100 * failure_rate:.4g} % of the time the gain is {points(gain.value)} "
-        f"({100 * gain.confidence:.4g}% CI {points(gain.low)} to {points(gain.high)}; {how})."
-    )
-    return Remark(code="gain_at", text=text)
+    return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark
 
 
 def _from_counts(text: str) -> tuple[Pairing, ...]:
@@ -305,7 +286,7 @@ def _from_counts(text: str) -> tuple[Pairing, ...]:
             f"got '{shown(text)}'. Example: --counts 35,7,11,47."
         ) from None
     pairs = PairedOutcomes(both_fail=both_fail, recovered=recovered, disrupted=disrupted, both_succeed=both_succeed)
-    return (Pairing(baseline="baseline", treated="treated", pairs=pairs, excluded={}),)
+    return (Pairing(baseline="baseline", treated="treated", pairs=pairs, unpaired={}),)
 
 
 def color() -> bool:

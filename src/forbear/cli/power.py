@@ -14,7 +14,7 @@ from forbear.errors import InvalidInput
 if TYPE_CHECKING:
     from forbear.stats.looks.looks import Looks
     from forbear.stats.looks.stopping import LookedPower
-    from forbear.stats.power import Effect, Power
+    from forbear.stats.power import AssumedEffect, Power
     from forbear.stats.rule import DecisionRule
     from forbear.stats.simulate import OperatingCharacteristics
 
@@ -138,7 +138,7 @@ def _refuse(options: list[str], sentence: str) -> None:
         raise click.UsageError(sentence.format(options[0]))
 
 
-def _print_truth(effect: Effect) -> None:
+def _print_truth(effect: AssumedEffect) -> None:
     click.echo(f"Truth: gain {100 * effect.gain:+.1f} pp, {100 * effect.discordance:.1f} % of pairs discordant.\n")
 
 
@@ -158,14 +158,14 @@ def _print_sizes(rows: list[Power], drawn: list[OperatingCharacteristics]) -> No
         click.echo(f"{outcome.pilots:,} simulated pilots of {outcome.truth.tasks:,} tasks: {said}")
 
 
-def _effect(gain: float | None, discordance: float | None, rates: tuple[float | None, ...]) -> Effect:
-    from forbear.stats.power import Effect
+def _effect(gain: float | None, discordance: float | None, rates: tuple[float | None, ...]) -> AssumedEffect:
+    from forbear.stats.power import AssumedEffect
 
     p, r, d = rates
     if gain is not None and discordance is not None and rates == (None, None, None):
-        return Effect(gain=gain, discordance=discordance)
+        return AssumedEffect(gain=gain, discordance=discordance)
     if gain is None and discordance is None and p is not None and r is not None and d is not None:
-        return Effect.from_rates(failure_rate=p, recovery_rate=r, disruption_rate=d)
+        return AssumedEffect.from_rates(failure_rate=p, recovery_rate=r, disruption_rate=d)
     raise click.UsageError(
         "state the truth as --gain and --discordance, or as --failure-rate, --recovery-rate and --disruption-rate."
     )
@@ -202,7 +202,7 @@ def _sizes(text: str) -> list[int]:
 
 
 def _payload(
-    rows: list[Power], effect: Effect, rule: DecisionRule, needed: int | None, target: float
+    rows: list[Power], effect: AssumedEffect, rule: DecisionRule, needed: int | None, target: float
 ) -> dict[str, object]:
     return {
         "format": "forbear-power-1",
@@ -227,7 +227,7 @@ def _payload(
     }
 
 
-def _print_looked(effect: Effect, rule: DecisionRule, looks: Looks, as_json: bool) -> None:
+def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_json: bool) -> None:
     """One pilot with looks beside a single look at its last task."""
     from forbear.stats.looks.stopping import looked_power, planned_effect
     from forbear.stats.power import power as power_of
@@ -261,7 +261,7 @@ def _print_looked(effect: Effect, rule: DecisionRule, looks: Looks, as_json: boo
 
 
 def _looked_payload(
-    effect: Effect, rule: DecisionRule, looks: Looks, looked: LookedPower, single: Power
+    effect: AssumedEffect, rule: DecisionRule, looks: Looks, looked: LookedPower, single: Power
 ) -> dict[str, object]:
     return {
         "format": "forbear-looked-power-1",

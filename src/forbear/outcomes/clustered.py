@@ -17,7 +17,8 @@ from forbear.outcomes.paired import PairedOutcomes, outcome_vector
 from forbear.wording import described
 
 Floats = NDArray[np.float64]
-Outcomes = tuple[tuple[bool, ...], ...]
+ArmOutcomes = tuple[tuple[bool, ...], ...]
+"""Of one arm: one tuple per task, one outcome per seed."""
 
 MIN_CLUSTERS = 10
 """With fewer units above tasks no variance between them is worth a name."""
@@ -37,9 +38,9 @@ class ClusteredOutcomes:
             10 clusters above tasks.
     """
 
-    baseline: Outcomes
+    baseline: ArmOutcomes
     """One tuple per task, one outcome per seed."""
-    treated: Outcomes
+    treated: ArmOutcomes
     """The same tasks in the same order."""
     clusters: tuple[str, ...] | None = None
     """What each task belongs to (a repository, a scene), where that is the unit; else None."""
@@ -164,7 +165,7 @@ class ClusteredOutcomes:
         return cls(baseline=data["baseline"], treated=data["treated"], clusters=data["clusters"])  # type: ignore[arg-type]
 
 
-def _tasks(values: Sequence[Sequence[bool]], *, name: str) -> Outcomes:
+def _tasks(values: Sequence[Sequence[bool]], *, name: str) -> ArmOutcomes:
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
         raise InvalidInput(
             f"{name} must be a sequence with one sequence of outcomes per task, got {described(values)}."

@@ -17,9 +17,11 @@ from forbear.outcomes.paired import PairedOutcomes
 from forbear.wording import described
 
 Outcomes = PairedOutcomes | ClusteredOutcomes
+"""Both arms' outcomes without holes: one pair per task, or several seeds."""
 MaybeOutcomes = Sequence[Sequence[bool | None]]
+"""Of one arm: tasks × seeds, None where the run has no outcome."""
 Known = TypeVar("Known", covariant=True)
-"""Outcomes without holes, of whatever kind."""
+"""What a reading makes of outcomes without holes."""
 Read = TypeVar("Read")
 Filled = list[list[bool]]
 

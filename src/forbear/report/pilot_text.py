@@ -13,7 +13,7 @@ from forbear.runner.course import course_in
 from forbear.runner.plan import FrozenPlan
 from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.looks.stopping import looked_power, planned_effect
-from forbear.stats.power import Effect
+from forbear.stats.power import AssumedEffect
 from forbear.wording import shown
 
 _SHOWN = ("auroc", "average_precision", "calibration_error")
@@ -167,7 +167,7 @@ def _expected(frozen: FrozenPlan, *, calls: int) -> Table:
     for heading in ("if the gain is", "INTERVENE", "FORBEAR", "futile", "undecided", "tasks", "calls, at most"):
         table.add_column(heading, justify="right")
     for gain in sorted({-0.1, 0.0, planned.gain, 0.1}):
-        effect = Effect(gain=gain, discordance=max(planned.discordance, abs(gain)))
+        effect = AssumedEffect(gain=gain, discordance=max(planned.discordance, abs(gain)))
         found = looked_power(effect, looks=looks, rule=rule)
         table.add_row(
             f"{_points(gain)} pp",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from forbear.stats.intervals import Estimate
-from forbear.stats.verdict import Recommendation, Verdict
+from forbear.stats.verdict import AtAnyTime, Json, Recommendation, Verdict
 from forbear.wording import points
 
 FORMAT = "forbear-view-1"
@@ -89,11 +89,11 @@ def decision_view(
 
 
 def decision_json(verdicts: Mapping[str, Verdict]) -> str:
-    """The verdicts for programs: `forbear-verdict-1` for one arm, `forbear-verdicts-1` for several; strict JSON."""
+    """The verdicts for programs: `forbear-verdict-2` for one arm, `forbear-verdicts-2` for several; strict JSON."""
     if len(verdicts) == 1:
-        payload: dict[str, object] = next(iter(verdicts.values())).to_dict()
+        payload: dict[str, Json] = next(iter(verdicts.values())).to_dict()
     else:
-        payload = {"format": "forbear-verdicts-1", "verdicts": {name: v.to_dict() for name, v in verdicts.items()}}
+        payload = {"format": "forbear-verdicts-2", "verdicts": {name: v.to_dict() for name, v in verdicts.items()}}
     return json.dumps(payload, indent=2, allow_nan=False)
 
 
@@ -187,14 +187,12 @@ def _next(verdict: Verdict) -> list[str]:
         ]
     if verdict.recommendation is Recommendation.FORBEAR:
         return ["A changed intervention is a new question: pilot it afresh, best on new tasks."]
-    look = verdict.look or {}
-    if look.get("anytime"):
+    look = verdict.look
+    if isinstance(look, AtAnyTime):
         return ["Go on: add tasks in the planned order and ask again, as often as you like; the error rates hold."]
-    if _goes_on(verdict):
-        return [
-            f"The next declared look is at {look['next']:,} tasks: decide again then, with exactly those, not before."
-        ]
-    if look and not verdict.futile:
+    if look is not None and look.next is not None and not verdict.futile:
+        return [f"The next declared look is at {look.next:,} tasks: decide again then, with exactly those, not before."]
+    if look is not None and not verdict.futile:
         return [
             "This was the last declared look: more tasks and another decision would raise the false-go rate. To find "
             "out, run a new pilot, or one that may be looked at whenever you like (forbear decide --anytime).",
@@ -209,7 +207,7 @@ def _goes_on(verdict: Verdict) -> bool:
     look = verdict.look
     if verdict.recommendation is not Recommendation.UNDECIDED or look is None or verdict.futile:
         return False
-    return bool(look.get("anytime")) or look.get("next") is not None
+    return isinstance(look, AtAnyTime) or look.next is not None
 
 
 def _design(verdict: Verdict) -> list[str]:
@@ -217,18 +215,17 @@ def _design(verdict: Verdict) -> list[str]:
     look = verdict.look
     if look is None:
         return []
-    if look.get("anytime"):
+    if isinstance(look, AtAnyTime):
         return ["The p-values and intervals hold at any time, however often one looks."]
-    if look["of"] == 1:
-        return [f"The one look that was declared, at {look['tasks']:,} tasks."] if look["number"] else []
-    where = f"Look {look['number']} of {look['of']}, at {look['tasks']:,} tasks"
-    if look["number"] is None:
-        where = f"Between two looks, after {look['tasks']:,} tasks"
-    boundary, statistic = look.get("boundary"), look.get("statistic")
-    if isinstance(boundary, float):
+    if look.of == 1:
+        return [f"The one look that was declared, at {look.tasks:,} tasks."] if look.number else []
+    where = f"Look {look.number} of {look.of}, at {look.tasks:,} tasks"
+    if look.number is None:
+        where = f"Between two looks, after {look.tasks:,} tasks"
+    if look.boundary is not None:
         alone = " for one arm" if any(caution.code == "several_arms" for caution in verdict.cautions) else ""
-        where += f": INTERVENE needs z >= {boundary:.2f} here{alone}"
-        where += f", z = {statistic:.2f}" if isinstance(statistic, float) else ""
+        where += f": INTERVENE needs z >= {look.boundary:.2f} here{alone}"
+        where += f", z = {look.statistic:.2f}" if look.statistic is not None else ""
     lines = [f"{where}.", "The p-values and intervals are sequential: they hold for all looks together."]
     gain, (up, down) = verdict.success_gain.value, (verdict.recovered, verdict.disrupted)
     if gain is not None and up is not None and down is not None:

@@ -19,12 +19,6 @@ from forbear.stats.exact import MAX_EXACT_PAIRS, OneSided, check_test, exact_unc
 from forbear.stats.intervals import Estimate, Interval, check_confidence, tango_limits, tango_statistic, wilson_limits
 
 Floats = NDArray[np.float64]
-Outcomes = tuple[tuple[bool, ...], ...]
-
-MIN_CLUSTERS = 10
-"""With fewer units above tasks no variance between them is worth a name."""
-
-_FORMAT = "forbear-clustered-1"
 
 
 def design_effect(numerator: Floats, denominator: Floats, *, variance: float, informative: int) -> float:

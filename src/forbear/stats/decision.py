@@ -14,7 +14,7 @@ from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
 from forbear.stats.power import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
-from forbear.stats.verdict import Recommendation, Remark, Verdict
+from forbear.stats.verdict import AtAnyTime, AtLook, Json, Look, Recommendation, Remark, Verdict
 from forbear.wording import described, points, shown
 
 AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
@@ -25,13 +25,16 @@ _FEW_DISCORDANT = 10
 
 _MOST_TASKS = 1_000_000
 
+TARGET_POWER = 0.8
+"""How often a new pilot of `tasks_needed` tasks would decide."""
+
 
 def decide(
     outcomes: AnyOutcomes,
     rule: DecisionRule = DecisionRule(),
     *,
     missing: MissingOutcomes[AnyOutcomes] | None = None,
-    excluded: Mapping[str, int] | None = None,
+    unpaired: Mapping[str, int] | None = None,
     cautions: Sequence[Remark] = (),
 ) -> Verdict:
     """Decides whether to intervene: the same data and rule always give the same verdict.
@@ -49,13 +52,13 @@ def decide(
             stream of either; at least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
         missing: Runs without an outcome (`planned_outcomes` makes both); bounded, and the verdict re-tested there.
-        excluded: Tasks left out of the table, by arm; echoed.
+        unpaired: Tasks left out of the table, by arm; echoed.
         cautions: What the caller knows and the table does not; listed first.
 
     Raises:
         InvalidInput: No pairs, or an argument of another type.
     """
-    for name, value, kind in (("missing", missing, MissingOutcomes), ("excluded", excluded, Mapping)):
+    for name, value, kind in (("missing", missing, MissingOutcomes), ("unpaired", unpaired, Mapping)):
         if value is not None and not isinstance(value, kind):
             raise InvalidInput(f"{name} must be a {kind.__name__} or None, got {described(value)}.")
     remarks = cautions if isinstance(cautions, Sequence) and not isinstance(cautions, str | bytes) else [None]
@@ -64,7 +67,7 @@ def decide(
 
     def verdict_on(data: Inference, remarks: Sequence[Remark]) -> Verdict:
         p_gain = data.pvalue(rule.margin, "greater")
-        return _verdict(data, rule, p_gain=p_gain, arms=1, excluded=excluded, cautions=remarks)
+        return _verdict(data, rule, p_gain=p_gain, arms=1, unpaired=unpaired, cautions=remarks)
 
     verdict = verdict_on(_inference(outcomes, rule), cautions)
     if missing is None:
@@ -78,7 +81,7 @@ def decide_arms(
     rule: DecisionRule = DecisionRule(),
     *,
     missing: Mapping[str, MissingOutcomes[AnyOutcomes] | None] | None = None,
-    excluded: Mapping[str, Mapping[str, int]] | None = None,
+    unpaired: Mapping[str, Mapping[str, int]] | None = None,
     cautions: Mapping[str, Sequence[Remark]] | None = None,
 ) -> dict[str, Verdict]:
     """Decides on several treated arms that share a baseline: INTERVENE with family-wise error at most `alpha` (Holm).
@@ -89,7 +92,7 @@ def decide_arms(
         arms: The outcomes of each treated arm, as for `decide`. An arm that was dropped on the way stays in the family.
         rule: Margin, worthwhile gain and error rates, the same for all.
         missing: By treated arm, its runs without an outcome; each arm is re-tested with the others as observed.
-        excluded: By treated arm, tasks left out by arm; echoed.
+        unpaired: By treated arm, tasks left out by arm; echoed.
         cautions: By treated arm; listed first.
 
     Raises:
@@ -101,8 +104,8 @@ def decide_arms(
     pvalues = {name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()}
 
     def verdict_on(name: str, arm: Inference, p_gain: float, remarks: Sequence[Remark]) -> Verdict:
-        left_out = (excluded or {}).get(name)
-        return _verdict(arm, rule, p_gain=p_gain, arms=len(arms), excluded=left_out, cautions=remarks)
+        left_out = (unpaired or {}).get(name)
+        return _verdict(arm, rule, p_gain=p_gain, arms=len(arms), unpaired=left_out, cautions=remarks)
 
     verdicts, adjusted = {}, holm(pvalues)
     for name, arm in data.items():
@@ -158,7 +161,7 @@ def _verdict(
     *,
     p_gain: float,
     arms: int,
-    excluded: Mapping[str, int] | None,
+    unpaired: Mapping[str, int] | None,
     cautions: Sequence[Remark],
 ) -> Verdict:
     confidence = 1 - 2 * rule.alpha
@@ -177,7 +180,9 @@ def _verdict(
         reasons = _reasons_to_forbear(rule, p_worthwhile, p_harm, harmful=harmful, helps=helps)
     elif helps:
         recommendation = Recommendation.INTERVENE
-        reasons = [_remark("gain_above_margin", f"A gain of {points(rule.margin)} or less is rejected ({_p(p_gain)}).")]
+        text = f"A gain of {points(rule.margin)} or less is rejected ({_p(p_gain)})."
+        values = {"margin": rule.margin, "p_value": p_gain}
+        reasons = [Remark(code="gain_above_margin", text=text, values=values)]
     else:
         recommendation = Recommendation.UNDECIDED
         reasons = []
@@ -207,14 +212,18 @@ def _verdict(
         reasons=tuple(reasons),
         cautions=(*cautions, *_cautions(data, gain, arms)),
         tasks_needed=needed,
-        look=None if data.look is None else {**data.look, "stopped": _stopped(data.look, recommendation, data.futile)},
-        excluded=dict(excluded or {}),
+        look=None
+        if data.look is None
+        else replace(data.look, stopped=_stopped(data.look, recommendation, futile=data.futile)),
+        unpaired=dict(unpaired or {}),
     )
 
 
 def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule) -> int | None:
     """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts."""
-    approximate = partial(approximate_tasks_needed, gain=gain, discordance=max(data.discordance, abs(gain)))
+    approximate = partial(
+        approximate_tasks_needed, gain=gain, discordance=max(data.discordance, abs(gain)), power=TARGET_POWER
+    )
     targets = []
     if gain > rule.margin:
         targets.append(approximate(margin=rule.margin, alpha=rule.alpha))
@@ -229,49 +238,51 @@ def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule) -> in
 def _reasons_to_forbear(
     rule: DecisionRule, p_worthwhile: float, p_harm: float, *, harmful: bool, helps: bool
 ) -> list[Remark]:
-    reasons = [
-        _remark(
-            "gain_below_worthwhile",
-            f"A gain of {points(rule.worthwhile)} or more, the least that would pay, is rejected ({_p(p_worthwhile)}).",
-        )
-    ]
+    text = f"A gain of {points(rule.worthwhile)} or more, the least that would pay, is rejected ({_p(p_worthwhile)})."
+    values = {"worthwhile": rule.worthwhile, "p_value": p_worthwhile}
+    reasons = [Remark(code="gain_below_worthwhile", text=text, values=values)]
     if harmful:
-        reasons.append(_remark("harmful", f"It lowers success: no change or better is rejected too ({_p(p_harm)})."))
+        text = f"It lowers success: no change or better is rejected too ({_p(p_harm)})."
+        reasons.append(Remark(code="harmful", text=text, values={"p_value": p_harm}))
     if helps:
-        reasons.append(_remark("helps_too_little", "It helps, but not enough to pay."))
+        reasons.append(Remark(code="helps_too_little", text="It helps, but not enough to pay."))
     return reasons
 
 
-def _stopped(look: Mapping[str, object], recommendation: Recommendation, futile: bool) -> str | None:
+def _stopped(look: Look, recommendation: Recommendation, *, futile: bool) -> str | None:
     """Why a pilot with looks is over: `watch`, `decided`, `futile` or `last look`; None where it is not."""
-    anytime = look.get("anytime", False)
+    if isinstance(look, AtAnyTime):
+        return None if recommendation is Recommendation.UNDECIDED else "decided"
     if recommendation is not Recommendation.UNDECIDED:
         # Between two looks only the watch can end an arm.
-        between = not anytime and look["number"] is None and recommendation is Recommendation.FORBEAR
-        return "watch" if between else "decided"
+        return "watch" if look.number is None and recommendation is Recommendation.FORBEAR else "decided"
     if futile:
         return "futile"
-    return None if anytime or look["next"] is not None else "last look"
+    return None if look.next is not None else "last look"
 
 
 def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
     low, high = (f"a {'loss' if bound < 0 else 'gain'} of {100 * abs(bound):.1f} pp" for bound in (gain.low, gain.high))
     text = f"Compatible with anything from {low} to {high}"
+    values: dict[str, Json] = {"low": gain.low, "high": gain.high, "arms": arms}
     if arms > 1:  # alone it would do, but the error rate is shared
         text += f", which is not enough as one of {arms} arms"
-    reasons = [_remark("inconclusive", f"{text}: leave it off.")]
-    if data.look is not None and data.look.get("next") is not None:
-        text = f"The next declared look is at {data.look['next']} tasks."
+    reasons = [Remark(code="inconclusive", text=f"{text}: leave it off.", values=values)]
+    if isinstance(data.look, AtLook) and data.look.next is not None:
         if data.futile:
             text = "Stopped: under the planned gain a further look would hardly ever say INTERVENE."
-        reasons.append(_remark("futile" if data.futile else "next_look", text))
+            reasons.append(Remark(code="futile", text=text))
+        else:
+            text = f"The next declared look is at {data.look.next} tasks."
+            reasons.append(Remark(code="next_look", text=text, values={"tasks": data.look.next}))
     if needed is None:
         text = "If the truth is as observed, no pilot of a million tasks would decide."
     else:
-        anytime = data.look is not None and data.look.get("anytime", False)
-        pilot = "a pilot of a fixed size" if anytime else "a new pilot"
-        text = f"If the truth is as observed, {pilot} needs about {needed:,} tasks to decide (80% of the time)."
-    return [*reasons, _remark("tasks_needed", text)]
+        pilot = "a pilot of a fixed size" if isinstance(data.look, AtAnyTime) else "a new pilot"
+        text = f"If the truth is as observed, {pilot} needs about {needed:,} tasks to decide "
+        text += f"({TARGET_POWER:.0%} of the time)."
+    values = {"tasks": needed, "power": TARGET_POWER, "most": _MOST_TASKS}
+    return [*reasons, Remark(code="tasks_needed", text=text, values=values)]
 
 
 def _with_missing(verdict: Verdict, missing: MissingOutcomes[object], worst: Verdict, best: Verdict) -> Verdict:
@@ -283,10 +294,12 @@ def _with_missing(verdict: Verdict, missing: MissingOutcomes[object], worst: Ver
     others = dict.fromkeys(
         bound.recommendation.value for bound in (worst, best) if bound.recommendation is not verdict.recommendation
     )
+    values: dict[str, Json] = {"by_arm": dict(missing.by_arm), "low": low, "high": high, "could_be": list(others)}
     if others:
-        remark = _remark("missing_outcomes_decide", f"{text}, and the verdict could be {' or '.join(others)}.")
+        text += f", and the verdict could be {' or '.join(others)}."
+        remark = Remark(code="missing_outcomes_decide", text=text, values=values)
     else:
-        remark = _remark("missing_outcomes", f"{text}; the verdict stays the same.")
+        remark = Remark(code="missing_outcomes", text=f"{text}; the verdict stays the same.", values=values)
     return replace(verdict, cautions=(*verdict.cautions, remark))
 
 
@@ -297,22 +310,14 @@ def _cautions(data: Inference, gain: Estimate, arms: int) -> list[Remark]:
             f"The gain of all pairs ({points(gain.value)}) was rejected on the way. Are the tasks in the order "
             "in which they were planned? Sorted rows, or the order in which runs ended, give false verdicts."
         )
-        cautions.append(_remark("order", text))
-    differing, sentence = data.informative
+        cautions.append(Remark(code="order", text=text, values={"gain": gain.value}))
+    differing, few = data.informative
     if differing < _FEW_DISCORDANT:
-        cautions.append(_remark("few_discordant", sentence))
+        cautions.append(few)
     if arms > 1:
-        cautions.append(
-            _remark(
-                "several_arms",
-                f"{arms} arms were compared: p-values for a gain are Holm's, intervals and rates are each arm's own.",
-            )
-        )
+        text = f"{arms} arms were compared: p-values for a gain are Holm's, intervals and rates are each arm's own."
+        cautions.append(Remark(code="several_arms", text=text, values={"arms": arms}))
     return cautions
-
-
-def _remark(code: str, text: str) -> Remark:
-    return Remark(code=code, text=text)
 
 
 def _p(pvalue: float) -> str:

@@ -1,13 +1,13 @@
-"""Exact tests of the paired gain: conditional (McNemar) and unconditional, at any margin.
+"""Exact unconditional tests of the paired gain, at any margin.
 
-Given n discordant pairs, the recovered ones are Bin(n, π) with π = ½ under Δ = 0, and n itself is Bin(N, ψ). The
+Given n discordant pairs, the recovered ones are Bin(n, π) with π = ½ under Δ = 0, and n itself is Bin(N, ψ). McNemar's
 conditional tests stop at the first sentence; the unconditional one maximises over the unknown discordance ψ and is
 markedly more powerful at pilot sizes. Its regions consist of one critical count per discordant total, so nothing ever
 walks over all tables of a pilot.
 
-Sources: McNemar (1947, Psychometrika 12:153); Fagerland, Lydersen & Laake (2013, BMC Med. Res. Methodol. 13:91) for the
-mid-p; Suissa & Shuster (1991, Biometrics 47:361) for the unconditional test; Lloyd & Moldovan (2008, Statistics in
-Medicine 27:3540) for E+M; Tango (1998) for the statistic. How each was checked: docs/methods.md.
+Sources: Suissa & Shuster (1991, Biometrics 47:361) for the unconditional test; Fagerland, Lydersen & Laake (2013, BMC
+Med. Res. Methodol. 13:91) for the mid-p that orders its tables; Lloyd & Moldovan (2008, Statistics in Medicine 27:3540)
+for E+M; Tango (1998) for the statistic. How each was checked: docs/methods.md.
 """
 
 from dataclasses import dataclass
@@ -19,26 +19,13 @@ from scipy.special import ndtr
 from forbear.errors import InvalidInput
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.regions import at_least, binomial, em_region, midp_region, worst_case
+from forbear.stats.regions import em_region, midp_region, worst_case
 
 OneSided = Literal["greater", "less"]
 Method = Literal["exact unconditional, mid-p ordering", "exact unconditional, E+M", "score (Tango)"]
 
 MAX_EXACT_PAIRS = 2000
 """Above this use `score_test`: the two agree to about three digits there, and the lattice grows as N²."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class McNemarResult:
-    """A conditional test of equal success rates."""
-
-    recovered: int
-    disrupted: int
-    alternative: Literal["two-sided", "greater", "less"]
-    """"greater": the treated arm succeeds more often."""
-    method: Literal["mcnemar exact", "mcnemar mid-p"]
-    pvalue: float
-    """1.0 when no pair is discordant: no evidence, whatever the number of pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,49 +40,6 @@ class GainTest:
     pvalue: float
     discordance: float | None
     """The discordance ψ at which the null makes a table at least this extreme most likely; None for the score test."""
-
-
-def mcnemar_exact(
-    *, recovered: int, disrupted: int, alternative: Literal["two-sided", "greater", "less"] = "two-sided"
-) -> McNemarResult:
-    """Exact conditional test: given their number, discordant pairs fall either way with probability ½.
-
-    Args:
-        recovered: Pairs that only the treated arm solved.
-        disrupted: Pairs that only the baseline solved.
-        alternative: "greater" when the treated arm is claimed to succeed more often.
-
-    Raises:
-        InvalidInput: Counts that are not whole numbers from 0 on, or another alternative.
-
-    Source: McNemar (1947), exact form. Checked: scipy.stats.binomtest.
-    """
-    upper, lower, _ = _binomial_tails(recovered, disrupted, alternative)
-    tail = {"greater": upper, "less": lower, "two-sided": min(1.0, 2 * min(upper, lower))}[alternative]
-    return _mcnemar(recovered, disrupted, alternative, "mcnemar exact", tail)
-
-
-def mcnemar_midp(
-    *, recovered: int, disrupted: int, alternative: Literal["two-sided", "greater", "less"] = "two-sided"
-) -> McNemarResult:
-    """Conditional mid-p test: the exact test with half the probability of the observed split.
-
-    Less conservative than the exact test; its size can exceed the level slightly, so verdicts do not rest on it.
-
-    Args:
-        recovered: Pairs that only the treated arm solved.
-        disrupted: Pairs that only the baseline solved.
-        alternative: "greater" when the treated arm is claimed to succeed more often.
-
-    Raises:
-        InvalidInput: Counts that are not whole numbers from 0 on, or another alternative.
-
-    Source: Fagerland et al. (2013). Checked: their Table 2 and rational arithmetic.
-    """
-    upper, lower, observed = _binomial_tails(recovered, disrupted, alternative)
-    two_sided = 2 * min(upper, lower) - observed
-    tail = {"greater": upper - observed / 2, "less": lower - observed / 2, "two-sided": min(1.0, two_sided)}
-    return _mcnemar(recovered, disrupted, alternative, "mcnemar mid-p", tail[alternative])
 
 
 def exact_unconditional(pairs: PairedOutcomes, *, margin: float = 0.0, alternative: OneSided = "greater") -> GainTest:
@@ -180,27 +124,3 @@ def check_test(margin: float, alternative: str) -> None:
         raise InvalidInput(f"margin must lie between -1 and 1 (exclusive; a fraction), got {margin!r}.")
     if alternative not in {"greater", "less"}:
         raise InvalidInput(f'alternative must be "greater" or "less", got {alternative!r}.')
-
-
-def _mcnemar(
-    recovered: int,
-    disrupted: int,
-    alternative: Literal["two-sided", "greater", "less"],
-    method: Literal["mcnemar exact", "mcnemar mid-p"],
-    tail: float,
-) -> McNemarResult:
-    pvalue = tail if recovered + disrupted else 1.0
-    return McNemarResult(
-        recovered=recovered, disrupted=disrupted, alternative=alternative, method=method, pvalue=pvalue
-    )
-
-
-def _binomial_tails(recovered: int, disrupted: int, alternative: str) -> tuple[float, float, float]:
-    """P(X ≥ recovered), P(X ≤ recovered) and P(X = recovered) for X ~ Bin(discordant, ½)."""
-    if alternative not in {"two-sided", "greater", "less"}:
-        raise InvalidInput(f'alternative must be "two-sided", "greater" or "less", got {alternative!r}.')
-    PairedOutcomes(both_fail=0, recovered=recovered, disrupted=disrupted, both_succeed=0)
-    n = recovered + disrupted
-    upper = float(at_least(np.array(recovered), np.array(n), 0.5))
-    lower = float(at_least(np.array(disrupted), np.array(n), 0.5))
-    return upper, lower, float(binomial(np.array(recovered), np.array(n), 0.5))

@@ -3,7 +3,6 @@
 In each, a hypothesis counts as rejected only where the interval shown beside it excludes it too.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +27,7 @@ from forbear.stats.intervals import (
     paired_gain_interval,
 )
 from forbear.stats.rule import Guarantee
+from forbear.stats.verdict import Look, Remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +64,11 @@ class Inference(Protocol):
         """Tasks that weigh as much as one independent pair."""
 
     @property
-    def informative(self) -> tuple[int, str]:
-        """How many units carry all evidence, and the sentence that says so."""
+    def informative(self) -> tuple[int, Remark]:
+        """How many units carry all evidence, and the caution that says so."""
 
     @property
-    def look(self) -> Mapping[str, object] | None:
+    def look(self) -> Look | None:
         """Where a pilot that is looked at on the way stands; None for a single, fixed look."""
 
     @property
@@ -129,7 +129,12 @@ class OnePairPerTask:
         self.tasks_per_pair = 1.0
         self.informative = (
             pairs.discordant,
-            f"Only {pairs.discordant} of {pairs.pairs} pairs differ between the arms; all evidence lies in those.",
+            Remark(
+                code="few_discordant",
+                text=f"Only {pairs.discordant} of {pairs.pairs} pairs differ between the arms; all evidence lies in "
+                "those.",
+                values={"differing": pairs.discordant, "of": pairs.pairs, "unit": "pairs"},
+            ),
         )
 
     def method(self, margin: float) -> str:
@@ -179,10 +184,15 @@ class SeveralSeeds:
         self.discordance = (self._total.recovered + self._total.disrupted) / self._total.pairs
         self.tasks_per_pair = self._total.design_effect * self.tasks / self._total.pairs
         unit = "tasks" if outcomes.clusters is None else "clusters"
+        differing, units = int(self._total.discordant_units), int(self._total.units)
         self.informative = (
-            self._total.discordant_units,
-            f"Only {self._total.discordant_units} of {self._total.units} {unit} have runs that differ between the "
-            "arms; all evidence lies in those.",
+            differing,
+            Remark(
+                code="few_discordant",
+                text=f"Only {differing} of {units} {unit} have runs that differ between the arms; all evidence lies in "
+                "those.",
+                values={"differing": differing, "of": units, "unit": unit},
+            ),
         )
         self._method = f"score (Tango), {unit} as units, design effect {self._total.design_effect:.2f}"
 

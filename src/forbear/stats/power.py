@@ -26,7 +26,7 @@ _MOST = 1e15  # beyond it whole numbers are no longer exact in double precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class AssumedEffect:
     """A truth about an intervention: its gain and how often it changes an outcome at all.
 
     Raises:
@@ -68,7 +68,7 @@ class Effect:
 class Power:
     """What the rule would do under a truth: probabilities that sum to one."""
 
-    effect: Effect
+    effect: AssumedEffect
     tasks: int
     seeds: int
     effective_pairs: int
@@ -82,7 +82,7 @@ class Power:
 
 
 def power(
-    effect: Effect, *, tasks: int, rule: DecisionRule = DecisionRule(), seeds: int = 1, agreement: float = 0.0
+    effect: AssumedEffect, *, tasks: int, rule: DecisionRule = DecisionRule(), seeds: int = 1, agreement: float = 0.0
 ) -> Power:
     """The probability of each verdict under a truth.
 
@@ -128,7 +128,12 @@ def effective_pairs(*, tasks: int, seeds: int, agreement: float) -> int:
 
 
 def tasks_needed(
-    effect: Effect, *, rule: DecisionRule = DecisionRule(), power: float = 0.8, seeds: int = 1, agreement: float = 0.0
+    effect: AssumedEffect,
+    *,
+    rule: DecisionRule = DecisionRule(),
+    power: float = 0.8,
+    seeds: int = 1,
+    agreement: float = 0.0,
 ) -> int | None:
     """The fewest tasks from which on the right verdict comes with the asked probability.
 
@@ -214,7 +219,7 @@ def minimum_detectable_gain(
     pairs = effective_pairs(tasks=tasks, seeds=seeds, agreement=agreement)
 
     def found(gain: float) -> bool:
-        effect = Effect(gain=gain, discordance=discordance)
+        effect = AssumedEffect(gain=gain, discordance=discordance)
         exact = pairs <= MOST_EXACT
         return (_exact_intervene(effect, pairs, rule) if exact else _approximate(effect, pairs, rule)[0]) >= power
 
@@ -230,7 +235,7 @@ def minimum_detectable_gain(
 # --- Exact --------------------------------------------------------------------------------------------------
 
 
-def _exact(effect: Effect, pairs: int, rule: DecisionRule) -> tuple[float, float]:
+def _exact(effect: AssumedEffect, pairs: int, rule: DecisionRule) -> tuple[float, float]:
     """P(INTERVENE) and P(FORBEAR) over all tables."""
     helps = _region(pairs, rule.margin, rule.alpha)
     # Δ ≥ worthwhile is rejected by few recovered pairs: the mirrored test's region, seen from the disrupted ones.
@@ -246,7 +251,7 @@ def _exact(effect: Effect, pairs: int, rule: DecisionRule) -> tuple[float, float
     return min(intervene, 1.0), min(forbear, 1.0)
 
 
-def _exact_intervene(effect: Effect, pairs: int, rule: DecisionRule) -> float:
+def _exact_intervene(effect: AssumedEffect, pairs: int, rule: DecisionRule) -> float:
     """P(INTERVENE) alone: mostly without the slow region of FORBEAR, which matters only where the two overlap."""
     helps, total = _region(pairs, rule.margin, rule.alpha), np.arange(pairs + 1)
     # The score test rejects wherever a verdict does, so without overlap there the region itself has none.
@@ -263,7 +268,7 @@ def _region(pairs: int, margin: float, alpha: float) -> Counts:
     return rejection_region(n_pairs=pairs, margin=margin, alpha=alpha)
 
 
-def _point_rule(effect: Effect, pairs: int) -> float:
+def _point_rule(effect: AssumedEffect, pairs: int) -> float:
     """P(C > B): what "deploy if p > p*" does, since p > p* in one sample is exactly C > B."""
     up = (1 + effect.gain / effect.discordance) / 2 if effect.discordance else 0.5
     up = min(max(up, 0.0), 1.0)
@@ -278,7 +283,7 @@ def _point_rule(effect: Effect, pairs: int) -> float:
 # --- Approximate --------------------------------------------------------------------------------------------
 
 
-def _approximate(effect: Effect, pairs: int, rule: DecisionRule) -> tuple[float, float]:
+def _approximate(effect: AssumedEffect, pairs: int, rule: DecisionRule) -> tuple[float, float]:
     """The same by the normal approximation of C − B: one threshold for each rejection."""
 
     def null_sd(margin: float) -> float:
@@ -293,7 +298,7 @@ def _approximate(effect: Effect, pairs: int, rule: DecisionRule) -> tuple[float,
     return intervene, float(ndtr((too_little - effect.gain) / spread))
 
 
-def _approximate_right(effect: Effect, pairs: int, rule: DecisionRule) -> float:
+def _approximate_right(effect: AssumedEffect, pairs: int, rule: DecisionRule) -> float:
     intervene, forbear = _approximate(effect, pairs, rule)
     return intervene if effect.gain > rule.margin else forbear
 
@@ -322,7 +327,7 @@ def approximate_tasks_needed(
             "approximate_tasks_needed expects -1 < margin < 1 and 0 < alpha < power < 1, "
             f"got margin = {margin!r}, alpha = {alpha!r}, power = {power!r}."
         )
-    Effect(gain=gain, discordance=discordance)
+    AssumedEffect(gain=gain, discordance=discordance)
     if gain == margin:
         return None
     expected = (discordance + gain) / 2, (discordance - gain) / 2

@@ -1,28 +1,15 @@
-"""The published study (Vasudev et al. 2026, arXiv 2602.03338) in the numbers that can be recomputed, beside ours."""
+"""The effects that the published study (Vasudev et al. 2026, arXiv 2602.03338) says are found, beside ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.power import minimum_detectable_gain
 
 DETECTABLE: Mapping[str, tuple[int, int, float]] = MappingProxyType(
     {"HotPotQA": (100, 3, 0.05), "GAIA": (30, 3, 0.12), "ALFWorld": (202, 3, 0.04)}
 )
 """Benchmark → tasks, seeds, and the effect it says is found with power .8."""
-
-SEED_42 = PairedOutcomes(both_fail=35, recovered=7, disrupted=11, both_succeed=47)
-"""Qwen on HotPotQA, seed 42: 58 successes alone, 11 disruptions, 7 recoveries. The only 2×2 it prints in full."""
-
-TABLE_21: Mapping[str, tuple[int, int, float, int, int, float]] = MappingProxyType(
-    {
-        "GLM-4.7": (234, 58, 0.25, 89, 13, 0.15),
-        "Qwen-3-8B": (387, 66, 0.17, 142, 31, 0.22),
-        "MiniMax-M2.1": (512, 61, 0.12, 178, 62, 0.35),
-    }
-)
-"""Backbone → failures, recovered, r, successes, disrupted, d, as printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,21 @@
 """What a decision says: the recommendation and the verdict, as data."""
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self, TypeAlias
 
 from forbear.errors import InvalidInput
 from forbear.stats.intervals import Estimate
 from forbear.stats.rule import DecisionRule
 from forbear.wording import described, points
 
-_FORMAT = "forbear-verdict-1"
+_FORMAT = "forbear-verdict-2"
+_FIRST_FORMAT = "forbear-verdict-1"
+"""Called `unpaired` `excluded`, and had remarks without values; still read."""
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+"""What JSON can hold. Sequences are lists, so that what is read back is equal."""
 
 
 class Recommendation(enum.Enum):
@@ -26,14 +31,66 @@ class Recommendation(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """A reason or a caution: a stable code for programs, a sentence for people."""
+    """A reason or a caution: a stable code and values for programs, a sentence for people."""
 
     code: str
     text: str
+    values: Mapping[str, Json] = field(default_factory=dict, hash=False)
+    """Every number and name of the sentence, unrounded; rates and gains are fractions."""
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Json]:
         """The remark as a JSON object."""
-        return {"code": self.code, "text": self.text}
+        return {"code": self.code, "text": self.text, "values": dict(self.values)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtLook:
+    """Where a pilot with declared looks stands."""
+
+    number: int | None
+    """Which look this is, from 1 on; None between two looks."""
+    of: int
+    """How many looks were declared."""
+    tasks: int
+    """So far, those without an outcome included."""
+    looks: tuple[int, ...]
+    """The declared numbers of tasks."""
+    shape: str
+    """`obrien-fleming` or `pocock`."""
+    watched: bool
+    """Whether harm was watched after every task."""
+    next: int | None
+    """Tasks at the next look; None after the last."""
+    boundary: float | None
+    """z from which on this look says INTERVENE for one arm; None between looks and where there is only one."""
+    statistic: float | None
+    """z now; None where the boundary is, with too few differing pairs, and where seeds are taken apart."""
+    stopped: str | None = None
+    """Why it is over: `decided`, `watch`, `futile`, `last look`, or of a control `with the others`; None where it goes
+    on."""
+
+    def to_dict(self) -> dict[str, Json]:
+        """A JSON object with the fields as keys."""
+        return {**asdict(self), "looks": list(self.looks)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtAnyTime:
+    """Where a stream without a planned size stands."""
+
+    tasks: int
+    """So far, those without an outcome included."""
+    ordered: bool
+    """Whether the order of the tasks is known."""
+    stopped: str | None = None
+    """`decided`, or None."""
+
+    def to_dict(self) -> dict[str, Json]:
+        """A JSON object with the fields as keys, and `anytime`: true."""
+        return {"anytime": True, **asdict(self)}
+
+
+Look: TypeAlias = AtLook | AtAnyTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +130,10 @@ class Verdict:
     tasks_needed: int | None
     """UNDECIDED: tasks of a new pilot that would decide with probability .8 if gain and discordance were as observed
     (normal approximation); None for other verdicts and beyond a million."""
-    look: Mapping[str, object] | None = None
-    """Where a pilot that is looked at more than once stands (docs/formats.md); None for a single look."""
-    excluded: Mapping[str, int] = field(default_factory=dict)
-    """Tasks left out, by arm."""
+    look: Look | None = None
+    """Where a pilot that is looked at more than once stands; None for a single look."""
+    unpaired: Mapping[str, int] = field(default_factory=dict)
+    """Tasks left out for want of a partner with an outcome, by arm."""
 
     def __str__(self) -> str:
         gain, noun = self.success_gain, "pair" if self.pairs == 1 else "pairs"
@@ -88,10 +145,10 @@ class Verdict:
         )
         return f"{self.recommendation.value}: {numbers}. {' '.join(reason.text for reason in self.reasons)}"
 
-    def to_dict(self) -> dict[str, object]:
-        """The verdict as a JSON object, format `forbear-verdict-1`; undefined is null."""
+    def to_dict(self) -> dict[str, Json]:
+        """The verdict as a JSON object, format `forbear-verdict-2`; undefined is null."""
 
-        def estimate(value: Estimate | None) -> dict[str, float | None] | None:
+        def estimate(value: Estimate | None) -> Json:
             return None if value is None else value.to_dict()
 
         return {
@@ -118,19 +175,21 @@ class Verdict:
             "reasons": [remark.to_dict() for remark in self.reasons],
             "cautions": [remark.to_dict() for remark in self.cautions],
             "tasks_needed": self.tasks_needed,
-            "look": self.look,
-            "excluded": dict(self.excluded),
+            "look": None if self.look is None else self.look.to_dict(),
+            "unpaired": dict(self.unpaired),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Reads what `to_dict` wrote.
+        """Reads what `to_dict` wrote, also the one of the first format; keys that it does not know are left alone.
 
         Raises:
             InvalidInput: Another format, or a key that is missing or unusable.
         """
-        if not isinstance(data, Mapping) or data.get("format") != _FORMAT:
+        if not isinstance(data, Mapping) or data.get("format") not in (_FORMAT, _FIRST_FORMAT):
             raise InvalidInput(f'expected a JSON object with "format": "{_FORMAT}", got {described(data)}.')
+        if data["format"] == _FIRST_FORMAT:
+            data = {"unpaired": data.get("excluded"), **data}
 
         try:
             values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
@@ -138,8 +197,16 @@ class Verdict:
             values["rule"] = DecisionRule(**values["rule"])
             for key in ("reasons", "cautions"):
                 values[key] = tuple(Remark(**remark) for remark in values[key])
+            values["look"] = None if values["look"] is None else _look(values["look"])
+            values["unpaired"] = dict(values["unpaired"])
             for key in ("failure_rate", "recovery_rate", "disruption_rate", "break_even_failure_rate", "success_gain"):
                 values[key] = None if values[key] is None else Estimate(**values[key])
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"not a usable {_FORMAT} object: {described(error)}.") from error
         return cls(**values)
+
+
+def _look(data: Mapping[str, Any]) -> Look:
+    if data.get("anytime"):
+        return AtAnyTime(**{f.name: data[f.name] for f in fields(AtAnyTime)})
+    return AtLook(**{f.name: data[f.name] for f in fields(AtLook)} | {"looks": tuple(data["looks"])})

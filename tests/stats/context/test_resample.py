@@ -5,7 +5,7 @@ from scipy import stats
 import simulated
 from forbear import ClusteredOutcomes, InvalidInput
 from forbear.stats.clustered import clustered_gain_interval
-from forbear.stats.context.resample import best_of, bootstrap_interval, resampled_gains
+from forbear.stats.context.resample import best_of
 
 
 def pilot(rng, *, tasks, arms, seeds=1, churn=0.3, lift=0.0):
@@ -20,38 +20,6 @@ def pilot(rng, *, tasks, arms, seeds=1, churn=0.3, lift=0.0):
             treated |= rng.random((tasks, seeds)) < lift
         made[f"arm{k}"] = ClusteredOutcomes(baseline=baseline.tolist(), treated=treated.tolist())
     return made
-
-
-def differences(outcomes):
-    return np.array([np.sum(t) - np.sum(b) for b, t in zip(outcomes.baseline, outcomes.treated, strict=True)])
-
-
-def test_resamples_have_the_mean_and_spread_of_tasks_drawn_with_replacement():
-    arms = pilot(np.random.default_rng(1), tasks=40, arms=3, seeds=2, lift=0.2)
-    gains = resampled_gains(arms, rng=np.random.default_rng(2), resamples=20_000)
-    values = np.stack([differences(outcomes) / 2 for outcomes in arms.values()])
-    expected = np.cov(values, bias=True) / 40
-    assert np.cov(np.stack(list(gains.values())), bias=True) == pytest.approx(expected, abs=4e-4)
-    for name, outcomes in arms.items():
-        assert gains[name].mean() == pytest.approx(outcomes.success_gain, abs=0.003)
-
-
-def test_intervals_match_scipy():
-    (outcomes,) = pilot(np.random.default_rng(5), tasks=60, arms=1, lift=0.15).values()
-    values = differences(outcomes)
-    for ours, theirs in (("percentile", "percentile"), ("bca", "BCa")):
-        bounds = bootstrap_interval(outcomes, rng=np.random.default_rng(3), method=ours, resamples=20_000)
-        expected = stats.bootstrap(
-            (values,), np.mean, method=theirs, n_resamples=20_000, rng=np.random.default_rng(4)
-        ).confidence_interval
-        # Gains step by 1/60: one step either way is the noise of the quantile.
-        assert (bounds.low, bounds.high) == pytest.approx((expected.low, expected.high), abs=1 / 60 + 1e-9)
-
-
-def test_nothing_discordant_has_no_width():
-    outcomes = ClusteredOutcomes(baseline=[[0], [1]] * 5, treated=[[0], [1]] * 5)
-    bounds = bootstrap_interval(outcomes, rng=np.random.default_rng(0), resamples=100)
-    assert (bounds.low, bounds.high) == (0.0, 0.0)
 
 
 def test_the_same_generator_gives_the_same_answer():
@@ -83,11 +51,11 @@ def test_arms_with_different_tasks_are_refused():
         ClusteredOutcomes(baseline=[[0]] * 4, treated=[[1]] * 4),
     )
     with pytest.raises(InvalidInput, match="same tasks"):
-        resampled_gains({"a": one, "b": two}, rng=np.random.default_rng(0))
+        best_of({"a": one, "b": two}, rng=np.random.default_rng(0))
     with pytest.raises(InvalidInput, match="at least one arm"):
         best_of({}, rng=np.random.default_rng(0))
-    with pytest.raises(InvalidInput, match="method"):
-        bootstrap_interval(one, rng=np.random.default_rng(0), method="studentised")
+    with pytest.raises(InvalidInput, match="1 or more"):
+        best_of({"a": one}, rng=np.random.default_rng(0), resamples=0)
 
 
 @pytest.mark.statistical

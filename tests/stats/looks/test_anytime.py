@@ -114,7 +114,7 @@ def test_counts_are_worth_what_the_process_is_worth_now(differences):
     assert verdict.p_value_gain == pytest.approx(min(1.0, math.exp(-process.log_value)), rel=1e-9)
     assert in_order.p_value_gain <= verdict.p_value_gain * (1 + 1e-9)
     assert verdict.success_gain.low - 1e-9 <= verdict.success_gain.value <= verdict.success_gain.high + 1e-9
-    assert (verdict.look["ordered"], in_order.look["ordered"]) == (False, True)
+    assert (verdict.look.ordered, in_order.look.ordered) == (False, True)
     assert verdict.failure_rate == in_order.failure_rate
 
 
@@ -152,7 +152,7 @@ def test_missing_outcomes_are_bounded():
     treated = [[True]] * 20 + [[True]] * 10
     outcomes, missing = anytime_outcomes(baseline=baseline, treated=treated, names=("a", "b"))
     verdict = decide(outcomes, missing=missing)
-    assert (verdict.tasks, verdict.look["tasks"], missing.by_arm) == (20, 30, {"a": 10, "b": 0})
+    assert (verdict.tasks, verdict.look.tasks, missing.by_arm) == (20, 30, {"a": 10, "b": 0})
     assert [c.code for c in verdict.cautions] == ["missing_outcomes"]
     assert (missing.worst.now.recovered, missing.best.now.recovered) == (20, 30)
     assert anytime_outcomes(baseline=[[None]], treated=[[True]])[0] is None

@@ -111,8 +111,8 @@ def test_a_pilot_stops_where_the_design_says(looks):
                 assert (verdict.recommendation is INTERVENE) == (stops is not None and within(stops.intervene))
                 assert (verdict.recommendation is FORBEAR) == (stops is not None and within(stops.forbear))
                 assert verdict.futile == (stops is not None and within(stops.futile))
-                if verdict.look["stopped"]:
-                    stopped.add(verdict.look["stopped"])
+                if verdict.look.stopped:
+                    stopped.add(verdict.look.stopped)
                     break
     assert {"decided", "last look"} <= stopped
     assert ("watch" in stopped) == looks.watch
@@ -130,7 +130,7 @@ def test_one_look_without_a_watch_is_the_fixed_design(differences, alpha):
         assert (ours is None) == (theirs is None)
         if ours is not None:
             assert (ours.value, ours.low, ours.high) == pytest.approx((theirs.value, theirs.low, theirs.high), abs=1e-9)
-    assert looked.look["stopped"] in ("decided", "last look")
+    assert looked.look.stopped in ("decided", "last look")
     assert fixed.look is None
 
 
@@ -150,9 +150,10 @@ def test_swapping_the_arms_exchanges_gain_and_harm(differences):
 def test_a_clear_gain_stops_at_the_first_look():
     verdict = decide(outcomes_of([1] * 12 + [0] * 7 + [-1], Looks(tasks=(20, 40))))
     assert verdict.recommendation is INTERVENE
-    assert verdict.look.pop("statistic") == pytest.approx(11 / 13**0.5)
-    assert verdict.look.pop("boundary") == pytest.approx(1.6978 * 2**0.5)
-    assert verdict.look == {
+    look = verdict.look.to_dict()
+    assert look.pop("statistic") == pytest.approx(11 / 13**0.5)
+    assert look.pop("boundary") == pytest.approx(1.6978 * 2**0.5)
+    assert look == {
         "number": 1,
         "of": 2,
         "tasks": 20,
@@ -168,7 +169,7 @@ def test_a_clear_gain_stops_at_the_first_look():
 def test_the_watch_stops_between_looks():
     verdict = decide(outcomes_of([-1] * 12 + [0] * 3, Looks(tasks=(20, 40))))
     assert (verdict.recommendation, verdict.harmful) == (FORBEAR, True)
-    assert (verdict.look["number"], verdict.look["stopped"]) == (None, "watch")
+    assert (verdict.look.number, verdict.look.stopped) == (None, "watch")
     unwatched = decide(outcomes_of([-1] * 12 + [0] * 3, Looks(tasks=(20, 40), watch=False)))
     assert unwatched.recommendation is UNDECIDED
     assert unwatched.p_value_worthwhile == 1.0, "no look was taken yet"
@@ -177,7 +178,7 @@ def test_the_watch_stops_between_looks():
 def test_a_futile_pilot_says_so():
     verdict = decide(outcomes_of([1, -1] * 3 + [-1] * 2 + [0] * 12, SMALL))
     assert verdict.futile
-    assert verdict.look["stopped"] == "futile"
+    assert verdict.look.stopped == "futile"
     assert [remark.code for remark in verdict.reasons] == ["inconclusive", "futile", "tasks_needed"]
     going_on = decide(outcomes_of([1, -1] * 3 + [-1] * 2 + [0] * 12, Looks(tasks=(20, 40), futility=0.0)))
     assert not going_on.futile
@@ -211,7 +212,7 @@ def test_outcomes_at_a_look():
     verdict = decide(data)
     assert (data.look, data.next_look, data.tasks) == (2, None, 100)
     assert verdict.p_value_gain == sequential_pvalue(looks, [None, 15 / 5])
-    assert not verdict.look["watched"], "the order is not known"
+    assert not verdict.look.watched, "the order is not known"
     assert verdict.p_value_worthwhile == 1.0 or verdict.p_value_worthwhile > 0.05
     assert decide(SequentialOutcomes.at_look(table(12, 1, 49), looks, look=1)).pairs == 49, "one task without outcome"
 

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 import reference_looks as slow
-from forbear import ClusteredOutcomes, DecisionRule, Effect, InvalidInput, Looks, PairedOutcomes, boundary_constant
+from forbear import (
+    AssumedEffect,
+    ClusteredOutcomes,
+    DecisionRule,
+    InvalidInput,
+    Looks,
+    PairedOutcomes,
+    boundary_constant,
+)
 from forbear.stats.looks.betting import alarm_threshold
 from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power
 
@@ -115,7 +123,7 @@ def test_futility_of_larger_and_clustered_pilots_is_the_normal_probability():
 def test_power_and_mean_tasks_of_the_looks_alone(tasks, power, mean_tasks):
     # METHODS 5: Δ = .10, ψ = .14, stops for a gain only.
     looks = Looks(tasks=tasks, watch=False, futility=0.0)
-    found = looked_power(Effect(gain=0.10, discordance=0.14), looks=looks, rule=EFFICACY_ONLY)
+    found = looked_power(AssumedEffect(gain=0.10, discordance=0.14), looks=looks, rule=EFFICACY_ONLY)
     assert found.intervene == pytest.approx(power, abs=1e-3)
     assert found.expected_tasks == pytest.approx(mean_tasks, abs=0.5)
     # The same from probabilities pushed forward under an independently found constant.
@@ -130,7 +138,7 @@ def test_power_and_mean_tasks_of_the_looks_alone(tasks, power, mean_tasks):
 @pytest.mark.parametrize("looks", [*DESIGNS, pytest.param(Looks(), marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("gain", "psi"), [(0.0, 0.2), (0.15, 0.3), (-0.25, 0.35), (0.02, 0.02), (1.0, 1.0)])
 def test_power_is_that_of_the_forward_programme(looks, gain, psi):
-    found = looked_power(Effect(gain=gain, discordance=psi), looks=looks)
+    found = looked_power(AssumedEffect(gain=gain, discordance=psi), looks=looks)
     forward = slow.forward(looks.planned, *slow.shares(gain, psi), reference_design(looks))
     forbear = slow.chance(forward, "forbear") + slow.chance(forward, "alarm")
     assert found.intervene == pytest.approx(slow.chance(forward, "intervene"), abs=1e-11)
@@ -147,7 +155,7 @@ def test_power_is_that_of_the_forward_programme(looks, gain, psi):
 
 def test_power_with_looks_is_for_at_most_400_tasks():
     with pytest.raises(InvalidInput, match="at most 400 tasks"):
-        looked_power(Effect(gain=0.1, discordance=0.2), looks=Looks(tasks=(200, 500)))
+        looked_power(AssumedEffect(gain=0.1, discordance=0.2), looks=Looks(tasks=(200, 500)))
 
 
 # --- False verdicts -----------------------------------------------------------------------------------------
@@ -157,8 +165,8 @@ def test_power_with_looks_is_for_at_most_400_tasks():
 def test_false_verdicts_of_a_whole_design(looks):
     # Watch, looks and futility together, stopped for good: every discordance on a grid.
     for psi in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0):
-        assert looked_power(Effect(gain=0.0, discordance=psi), looks=looks).intervene <= 0.05
-        assert looked_power(Effect(gain=0.02, discordance=psi), looks=looks).forbear <= 0.05
+        assert looked_power(AssumedEffect(gain=0.0, discordance=psi), looks=looks).intervene <= 0.05
+        assert looked_power(AssumedEffect(gain=0.02, discordance=psi), looks=looks).forbear <= 0.05
 
 
 # --- The corrected estimate ---------------------------------------------------------------------------------

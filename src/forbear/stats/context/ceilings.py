@@ -1,14 +1,12 @@
 """What the best imaginable use of the same runs would have given, beside what intervening gave."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
-from forbear.outcomes.paired import PairedOutcomes, outcome_vector
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_rate
 from forbear.stats.context.churn import Churn
 from forbear.stats.intervals import Estimate, Rate
@@ -65,31 +63,3 @@ def _share(outcomes: PairedOutcomes | ClusteredOutcomes, cell: str, confidence: 
     table = outcomes if isinstance(outcomes, PairedOutcomes) else outcomes.table
     assert table is not None, "checked by the caller"
     return Rate(k=getattr(table, cell), n=table.pairs).estimate(confidence=confidence)
-
-
-def best_of_k(runs: Sequence[Sequence[bool]], *, k: int, confidence: float = 0.95) -> Estimate:
-    """Success of an oracle that keeps a success if any of k independent runs of a task is one; unbiased.
-
-    1 − C(f, k)/C(n, k), averaged over the tasks with n ≥ k runs, f of them failed: the share of all k-subsets of the
-    runs that hold a success.
-
-    Args:
-        runs: One inner sequence per task, True for success.
-        k: Runs the oracle may look at, 1 or more.
-        confidence: Of the interval, tasks as the unit.
-
-    Raises:
-        InvalidInput: k below 1, or fewer than two tasks with k runs.
-
-    Source: Chen et al. (2021, arXiv 2107.03374), pass@k. Checked: enumeration of all subsets, and simulation.
-    """
-    if k < 1:
-        raise InvalidInput(f"k must be 1 or more, got {k!r}.")
-    vectors = [outcome_vector(task, name=f"runs[{i}]") for i, task in enumerate(runs)]
-    used = [task for task in vectors if len(task) >= k]
-    if len(used) < 2:
-        raise InvalidInput(f"best of {k} needs at least two tasks with {k} runs or more, got {len(used)}.")
-    shares = [1 - comb(int(np.count_nonzero(~task)), k) / comb(len(task), k) for task in used]
-    estimate, _ = clustered_rate(np.array(shares), np.ones(len(used)), confidence=confidence)
-    assert estimate is not None, "there is at least one task"
-    return estimate

@@ -136,10 +136,12 @@ def _cautions(churn: Churn, recovery: float | None, disruption: float | None) ->
             f"Two runs of the agent alone differ on {100 * flips:.1f} % of tasks: recovery and disruption include "
             "that. Net rates hold at this failure rate only; the gain is free of churn."
         )
-        remarks.append(Remark(code="churn", text=text))
+        remarks.append(Remark(code="churn", text=text, values={"flip_rate": flips}))
     if recovery is not None and disruption is not None and disruption > recovery:
         text = (
             "Net of churn it disrupts a larger share than it recovers: choosing among finished runs may serve better."
         )
-        remarks.append(Remark(code="prefer_selection", text=text))
+        remarks.append(
+            Remark(code="prefer_selection", text=text, values={"net_recovery": recovery, "net_disruption": disruption})
+        )
     return tuple(remarks)

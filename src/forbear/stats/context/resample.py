@@ -1,50 +1,24 @@
 """Bootstrap over tasks: all arms jointly, so that what they share (tasks, baseline) stays shared.
 
 A resample is a row of counts, how often each task was drawn; every statistic that is a ratio of sums over tasks is then
-one matrix product. Sources: Efron (1987, JASA 82:171) for BCa.
+one matrix product.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes, unit_counts
 from forbear.stats.clustered import clustered_gain_interval
-from forbear.stats.intervals import Estimate, Interval, check_confidence
+from forbear.stats.intervals import Estimate, check_confidence
 
 Floats = NDArray[np.float64]
 
 _BLOCK = 4_000_000
 """Drawn tasks held in memory at a time."""
-
-
-def resampled_gains(
-    arms: Mapping[str, ClusteredOutcomes], *, rng: np.random.Generator, resamples: int = 10_000
-) -> dict[str, Floats]:
-    """Gains of all arms in the same resamples of their common tasks.
-
-    Args:
-        arms: The same tasks in the same order in each; clusters above tasks, where given, are resampled instead.
-        rng: Source of the draws.
-        resamples: How many.
-
-    Returns:
-        By arm, one gain a resample; the k-th of each arm is from the same draw of tasks.
-
-    Raises:
-        InvalidInput: No arms, fewer than two tasks, arms with different tasks, or no resamples.
-    """
-    excess, pairs = _sums(arms)
-    if resamples < 1:
-        raise InvalidInput(f"resamples must be 1 or more, got {resamples!r}.")
-    blocks = [(counts @ excess) / (counts @ pairs) for counts in _draws(len(excess), resamples=resamples, rng=rng)]
-    gains = np.concatenate(blocks)
-    return {name: gains[:, i] for i, name in enumerate(arms)}
 
 
 def _draws(units: int, *, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
@@ -55,50 +29,6 @@ def _draws(units: int, *, resamples: int, rng: np.random.Generator) -> Iterator[
         drawn = rng.integers(0, units, size=(size, units), dtype=np.int32)
         drawn += np.arange(size, dtype=np.int32)[:, None] * np.int32(units)
         yield np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(float)
-
-
-def bootstrap_interval(
-    outcomes: ClusteredOutcomes,
-    *,
-    rng: np.random.Generator,
-    confidence: float = 0.95,
-    method: Literal["bca", "percentile"] = "bca",
-    resamples: int = 10_000,
-) -> Interval:
-    """Bootstrap interval for the gain, tasks (or the clusters above them) as the unit.
-
-    For comparison with others' reports. `clustered_gain_interval` is the default: the bootstrap has no width where no
-    pair is discordant, and undercovers where few are.
-
-    Args:
-        outcomes: At least two tasks.
-        rng: Source of the draws.
-        confidence: Two-sided coverage, 0 < confidence < 1.
-        method: "percentile", or "bca" (bias-corrected and accelerated).
-        resamples: How many.
-
-    Raises:
-        InvalidInput: As `resampled_gains`, confidence out of range, or another method.
-    """
-    check_confidence(confidence)
-    if method not in {"bca", "percentile"}:
-        raise InvalidInput(f'method must be "bca" or "percentile", got {method!r}.')
-    gains = resampled_gains({"": outcomes}, rng=rng, resamples=resamples)[""]
-    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    if method == "bca" and gains.min() < gains.max():
-        excess, pairs = _sums({"": outcomes})
-        value = excess.sum() / pairs.sum()
-        # Ties at the estimate count half: gains of a pilot are discrete.
-        below = float(np.mean(gains < value) + np.mean(gains == value) / 2)
-        bias = float(ndtri(min(max(below, 0.5 / resamples), 1 - 0.5 / resamples)))
-        left_out = (excess.sum() - excess[:, 0]) / (pairs.sum() - pairs[:, 0])
-        away = left_out.mean() - left_out
-        spread = float((away**2).sum())
-        acceleration = float((away**3).sum()) / (6 * spread**1.5) if spread else 0.0
-        shifted = bias + ndtri(tails)
-        tails = ndtr(bias + shifted / (1 - acceleration * shifted))
-    low, high = np.quantile(gains, tails)
-    return Interval(float(low), float(high))
 
 
 def _sums(arms: Mapping[str, ClusteredOutcomes]) -> tuple[Floats, Floats]:
@@ -155,7 +85,8 @@ def best_of(
         resamples: How many.
 
     Raises:
-        InvalidInput: As `resampled_gains`, or confidence out of range.
+        InvalidInput: No arms, fewer than two tasks, arms with different tasks, no resamples, or confidence out of
+            range.
 
     Source: out-of-bag estimates as in Efron (1983, JASA 78:316) and Breiman (1996). The gain of a resample's winner in
     the whole pilot, the usual optimism correction, leaves a quarter of the optimism on all-null pilots. Checked: bias

@@ -16,14 +16,14 @@ from scipy.special import stdtrit
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain_interval
 from forbear.stats.intervals import Estimate, Interval, Rate, check_confidence, paired_gain_interval
-from forbear.stats.verdict import Remark
-from forbear.wording import listed, shown
+from forbear.stats.verdict import Json, Remark
+from forbear.wording import listed, points, shown
 
 Floats = NDArray[np.float64]
-Outcomes = PairedOutcomes | ClusteredOutcomes
 
 LEAST_CORRELATION = 0.15
 """Below this intra-task correlation of the baseline the slope is a ratio with next to nothing below the line."""
@@ -49,6 +49,23 @@ class GainAt:
     gain: Estimate
     method: Literal["cross-seed slope", "naive line"]
     """"naive line" changes at least as fast with the failure rate as the truth."""
+
+    @property
+    def remark(self) -> Remark:
+        """The gain there as a caution for a verdict (`gain_at`)."""
+        how = "cross-seed slope"
+        if self.method == "naive line":
+            how = "naive line: it changes at least as fast as the truth; several seeds would tell"
+        text = (
+            f"Where the baseline fails {100 * self.failure_rate:.4g} % of the time the gain is "
+            f"{points(self.gain.value)} ({_with_confidence(self.gain)}; {how})."
+        )
+        values: dict[str, Json] = {
+            "failure_rate": self.failure_rate,
+            "gain": self.gain.to_dict(),
+            "method": self.method,
+        }
+        return Remark(code="gain_at", text=text, values=values)
 
 
 def cross_seed_slope(outcomes: ClusteredOutcomes) -> Slope | None:
@@ -184,6 +201,24 @@ class MixedGain:
     """Weight of the strata without pilot tasks."""
     cautions: tuple[Remark, ...]
 
+    def remarks(self, *, margin: float) -> tuple[Remark, ...]:
+        """The gain on that mix as cautions for a verdict (`deployment_mix`), with what is to be said of the strata.
+
+        Args:
+            margin: Whether the gain is shown to exceed it, −1 < margin < 1.
+        """
+        above = self.gain.low > margin
+        text = (
+            f"On the mix given the gain is {points(self.gain.value)} ({_with_confidence(self.gain)}): "
+            f"{'also there above' if above else 'not shown to exceed'} {points(margin)}."
+        )
+        values: dict[str, Json] = {"gain": self.gain.to_dict(), "margin": margin, "above": above}
+        return Remark(code="deployment_mix", text=text, values=values), *self.cautions
+
+
+def _with_confidence(gain: Estimate) -> str:
+    return f"{100 * gain.confidence:.4g}% CI {points(gain.low)} to {points(gain.high)}"
+
 
 def post_stratified_gain(
     strata: Mapping[str, Outcomes], *, mix: Mapping[str, float], confidence: float = 0.95
@@ -224,11 +259,11 @@ def post_stratified_gain(
             f"{100 * uncovered:.0f} % of the mix ({listed(unknown)}) has no pilot tasks: the interval allows for any "
             "gain there, and no single gain is stated."
         )
-        cautions.append(Remark(code="uncovered_strata", text=text))
+        cautions.append(Remark(code="uncovered_strata", text=text, values={"weight": uncovered, "strata": unknown}))
     thin = [name for name in known if _tasks(strata[name]) < _FEW]
     if thin:
         text = f"Fewer than {_FEW} pilot tasks stand for {listed(shown(name) for name in thin)}."
-        cautions.append(Remark(code="thin_strata", text=text))
+        cautions.append(Remark(code="thin_strata", text=text, values={"fewer_than": _FEW, "strata": thin}))
     gain = Estimate(
         value=combined.value if not unknown else None,
         low=max(-1.0, combined.low - uncovered),

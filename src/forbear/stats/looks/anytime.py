@@ -15,7 +15,7 @@ mixture. How each was checked: docs/methods.md.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -32,6 +32,7 @@ from forbear.stats.intervals import Estimate, Interval, check_confidence
 from forbear.stats.looks.betting import BETS, BETS_ON_MEANS, log_evidence, log_growth
 from forbear.stats.looks.sequential import unit_differences
 from forbear.stats.regions import Floats
+from forbear.stats.verdict import AtAnyTime
 from forbear.wording import shown
 
 _HALVINGS = 40
@@ -310,7 +311,7 @@ class Anytime:
     # --- Where it stands ------------------------------------------------------------------------------------
 
     @property
-    def look(self) -> Mapping[str, object]:
+    def look(self) -> AtAnyTime:
         """For the verdict: no look was planned."""
         course = self.outcomes.differences
-        return {"anytime": True, "tasks": self.tasks if course is None else len(course), "ordered": self._ordered}
+        return AtAnyTime(tasks=self.tasks if course is None else len(course), ordered=self._ordered)

@@ -9,7 +9,7 @@ for stopping early (`stopping.corrected_gain`).
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -44,6 +44,7 @@ from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant
 from forbear.stats.looks.stopping import corrected_gain, is_futile, looks_share
 from forbear.stats.regions import Floats
 from forbear.stats.rule import DecisionRule
+from forbear.stats.verdict import AtLook
 
 _ORDERS = 2000
 """Random orders over which the estimate is averaged where they cannot all be counted."""
@@ -376,20 +377,20 @@ class Sequential:
         return is_futile(data.looks, self.rule, data.now, tasks=data.tasks)
 
     @property
-    def look(self) -> Mapping[str, object]:
+    def look(self) -> AtLook:
         """Where the pilot stands, for the verdict."""
         data = self.outcomes
-        return {
-            "number": data.look,
-            "of": len(data.looks.tasks),
-            "tasks": data.tasks,
-            "looks": list(data.looks.tasks),
-            "shape": data.looks.shape,
-            "watched": self._watches,
-            "next": data.next_look,
-            "boundary": self._boundary,
-            "statistic": self._now,
-        }
+        return AtLook(
+            number=data.look,
+            of=len(data.looks.tasks),
+            tasks=data.tasks,
+            looks=data.looks.tasks,
+            shape=data.looks.shape,
+            watched=self._watches,
+            next=data.next_look,
+            boundary=self._boundary,
+            statistic=self._now,
+        )
 
     @property
     def _boundary(self) -> float | None:

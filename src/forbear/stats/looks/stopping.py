@@ -15,7 +15,7 @@ from forbear.stats.clustered import clustered_gain
 from forbear.stats.looks.betting import alarm_region, alarm_threshold
 from forbear.stats.looks.lattice import Bools, Reached, Tables, walk
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, look_region
-from forbear.stats.power import Effect
+from forbear.stats.power import AssumedEffect
 from forbear.stats.regions import Floats
 from forbear.stats.rule import DecisionRule
 
@@ -100,10 +100,10 @@ def looks_share(looks: Looks, rule: DecisionRule) -> float:
     return rule.harm_alpha / 2 if looks.watch else rule.harm_alpha
 
 
-def planned_effect(looks: Looks, rule: DecisionRule) -> Effect:
+def planned_effect(looks: Looks, rule: DecisionRule) -> AssumedEffect:
     """The alternative that futility is judged by."""
     gain = rule.worthwhile if looks.gain is None else looks.gain
-    return Effect(gain=gain, discordance=max(looks.discordance, abs(gain)))
+    return AssumedEffect(gain=gain, discordance=max(looks.discordance, abs(gain)))
 
 
 @lru_cache(maxsize=64)
@@ -222,7 +222,7 @@ def _stop_tables(looks: Looks, rule: DecisionRule) -> dict[str, Tables]:
     return {what: Tables.joined(found) for what, found in parts.items()}
 
 
-def looked_power(effect: Effect, *, looks: Looks, rule: DecisionRule = DecisionRule()) -> LookedPower:
+def looked_power(effect: AssumedEffect, *, looks: Looks, rule: DecisionRule = DecisionRule()) -> LookedPower:
     """The probability of each verdict, and the mean number of tasks, of one arm with one pair per task: exact.
 
     Args:
