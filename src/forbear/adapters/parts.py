@@ -1,0 +1,141 @@
+"""Parts that a pilot file names: imported, made, and checked before anything relies on them."""
+
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forbear.adapters.toml_section import Part, nearest
+from forbear.contracts.intervention import is_control, undoes_steps
+from forbear.errors import ForbearError, InvalidInput
+from forbear.wording import described, shown
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "tasks": {"household:generated": "forbear.worlds.household.pilot:generated_tasks"},
+    "agent": {"household": "forbear.worlds.household.pilot:agent"},
+    "environment": {"household": "forbear.worlds.household.pilot:environment"},
+    "critic": {"household": "forbear.worlds.household.pilot:critic"},
+    "intervention": {
+        "append": "forbear.interventions.append:Append",
+        "placebo": "forbear.interventions.placebo:Placebo",
+        "restart": "forbear.interventions.restart:Restart",
+        "rollback": "forbear.interventions.rollback:Rollback",
+        "stop": "forbear.interventions.stop:Stop",
+    },
+}
+"""Names that stand for parts that come with forbear; imported when named."""
+
+RERUN = "rerun"
+"""Stands where an intervention is named: the baseline once more, at a derived seed."""
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "agent": ("act", "config"),
+    "environment": ("reset", "step", "config", "replay_safe"),
+    "critic": ("score", "config"),
+    "intervention": ("name", "apply", "config"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factory:
+    """Makes a part as often as asked. Can be pickled where the factory that it calls can."""
+
+    target: Callable[..., Any]
+    options: Mapping[str, Any]
+    part: Part
+
+    def __call__(self) -> Any:
+        """Makes one.
+
+        Raises:
+            InvalidInput: The factory raised, or gave what is no such part; the message begins with the place in the
+                file. Other errors of forbear's own (an agent's, a provider's) come as they are.
+        """
+        made = guarded(lambda: self.target(**self.options), part=self.part)
+        missing = [name for name in _NEEDED[self.part.kind] if not hasattr(made, name)]
+        if missing:
+            kind, needed = self.part.kind, ", ".join(_NEEDED[self.part.kind])
+            raise InvalidInput(
+                f"{self.part.place}: the {kind}'s factory gave {described(made)}, which has no "
+                f"{' and no '.join(missing)}: it must return an object with {needed}."
+            )
+        return made
+
+    def once(self) -> Any:
+        """Makes one that is used as it is from now on: what it says of itself is checked as well.
+
+        Raises:
+            InvalidInput: As calling does, or its config is no mapping.
+        """
+        made = self()
+        config = guarded(made.config, part=self.part)
+        if not isinstance(config, Mapping):
+            raise InvalidInput(f"{self.part.place}: config() must return a mapping, got {described(config)}.")
+        if self.part.kind == "intervention":
+            guarded(lambda: (undoes_steps(made), is_control(made)), part=self.part)
+            if not isinstance(made.name, str):
+                raise InvalidInput(f"{self.part.place}: its name must be a text, got {described(made.name)}.")
+        return made
+
+
+def factory(part: Part, folder: Path) -> Factory:
+    """Imports what makes a part.
+
+    Args:
+        part: As the file names it.
+        folder: Where the file lies; modules may lie beside it.
+
+    Raises:
+        InvalidInput: Neither built in nor importable; the message begins with the place in the file.
+    """
+    return Factory(target=imported(part, folder), options=json.loads(part.options), part=part)
+
+
+def imported(part: Part, folder: Path) -> Callable[..., Any]:
+    """Finds what a part's name stands for.
+
+    Raises:
+        InvalidInput: As `factory`.
+    """
+    built_in = BUILT_IN[part.kind]
+    module_name, _, attribute = built_in.get(part.use, part.use).partition(":")
+    if not attribute or not all(name.isidentifier() for name in (*module_name.split("."), attribute)):
+        known = sorted([*built_in, *([RERUN] if part.kind == "intervention" else [])])
+        meant = nearest(part.use, known) or "."
+        raise InvalidInput(
+            f"{part.place}: '{shown(part.use)}' is neither built in nor of the form 'package.module:factory'; built in "
+            f"{'is' if len(known) == 1 else 'are'} {', '.join(known)}{meant}"
+        )
+    if str(folder.resolve()) not in sys.path:
+        sys.path.insert(0, str(folder.resolve()))
+    try:
+        target = getattr(importlib.import_module(module_name), attribute)
+    except ForbearError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's module raises while it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise InvalidInput(
+            f"{part.place}: '{shown(part.use)}' cannot be imported ({shown(reason, limit=150)})."
+        ) from error
+    if not callable(target):
+        raise InvalidInput(f"{part.place}: '{shown(part.use)}' is a {type(target).__name__}, not something to call.")
+    return target  # type: ignore[no-any-return]
+
+
+def guarded(make: Callable[[], Any], *, part: Part) -> Any:
+    """Calls somebody else's code; what it raises is said with the place that named it."""
+    try:
+        return make()
+    except InvalidInput as error:
+        raise InvalidInput(f"{part.place}: {shown(str(error).rstrip('.'), limit=600)}.") from error
+    except ForbearError:
+        raise  # an outage or a failure of the agent: the runner knows what to do
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        reason = shown(f"{type(error).__name__}: {error}".rstrip(": "), limit=200)
+        where = f"{shown(Path(last.filename).name)}, line {last.lineno}"
+        raise InvalidInput(f"{part.place}: '{shown(part.use)}' raised {reason} ({where}).") from error
