@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.adapters.formats.tabular import Columns as Columns
     from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
+    from forbear.analysis.evidence import Evidence as Evidence
+    from forbear.analysis.evidence import evidence_of as evidence_of
     from forbear.analysis.pairing import Pairing as Pairing
     from forbear.analysis.pairing import compare as compare
+    from forbear.analysis.result import PilotResult as PilotResult
     from forbear.contracts.draw import Draw as Draw
     from forbear.contracts.environment import Observation as Observation
     from forbear.errors import AgentError as AgentError
@@ -33,11 +36,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.records.model import Episode as Episode
     from forbear.records.model import Task as Task
     from forbear.records.model import Trajectory as Trajectory
-    from forbear.runner.evidence import Evidence as Evidence
-    from forbear.runner.evidence import evidence_of as evidence_of
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import PilotPlan as PilotPlan
-    from forbear.runner.result import PilotResult as PilotResult
     from forbear.stats.context.ceilings import ceilings as ceilings
     from forbear.stats.context.churn import churn_of as churn_of
     from forbear.stats.context.resample import best_of as best_of
@@ -81,7 +81,7 @@ _HOME = {
     "Draw": "contracts.draw",
     "EProcess": "stats.looks.betting",
     "Episode": "records.model",
-    "Evidence": "runner.evidence",
+    "Evidence": "analysis.evidence",
     "ForbearError": "errors",
     "InterventionPolicy": "policy.policy",
     "InvalidInput": "errors",
@@ -92,7 +92,7 @@ _HOME = {
     "PairedOutcomes": "outcomes.paired",
     "Pairing": "analysis.pairing",
     "PilotPlan": "runner.plan",
-    "PilotResult": "runner.result",
+    "PilotResult": "analysis.result",
     "PilotTruth": "stats.simulate",
     "Placebo": "interventions.placebo",
     "ProviderError": "errors",
@@ -113,7 +113,7 @@ _HOME = {
     "confidence_sequence": "stats.looks.betting",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
-    "evidence_of": "runner.evidence",
+    "evidence_of": "analysis.evidence",
     "gain_at": "stats.context.transport",
     "looked_power": "stats.looks.stopping",
     "minimum_detectable_gain": "stats.power",

@@ -144,8 +144,8 @@ class Monitor:
             verdicts = self._verdicts()
             for arm in asked:
                 stopped = verdicts[arm].look if arm in verdicts else None
-                if stopped is not None and stopped["stopped"] is not None:
-                    ends.append(ArmEnd(arm=arm, tasks=self.tasks, reason=str(stopped["stopped"])))
+                if stopped is not None and stopped.stopped is not None:
+                    ends.append(ArmEnd(arm=arm, tasks=self.tasks, reason=stopped.stopped))
         return ends
 
     def _alarmed(self, arm: str) -> bool:

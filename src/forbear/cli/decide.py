@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from forbear.cli.design import ShapeName, design_of, once, shape_option
-from forbear.errors import InvalidInput
+from forbear.errors import ForbearError, InvalidInput
 from forbear.wording import listed, shown
 
 if TYPE_CHECKING:
@@ -200,9 +200,10 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
     """Decides on a pilot's journal as its plan says; returns the exit code."""
     from click.core import ParameterSource
 
+    from forbear.analysis.evidence import verdicts_of
+    from forbear.analysis.result import analyse_journal
     from forbear.records.journal import Journal
     from forbear.report.view import decision_json, decision_view
-    from forbear.runner.course import journal_verdicts
 
     context = click.get_current_context()
     for name in context.params:
@@ -212,7 +213,15 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
                 "the first run."
             )
     where = shown(directory, limit=200)
-    baseline, verdicts = journal_verdicts(Journal(directory).read(), where=where)
+    result = analyse_journal(Journal(directory))
+    plan = result.plan
+    if not plan.candidates:
+        raise InvalidInput(f"{where}: the plan has no arm that may be deployed, only controls.")
+    try:
+        found = verdicts_of(result)
+    except ForbearError as error:
+        raise type(error)(f"{where}: {error}") from None
+    baseline, verdicts = plan.baseline_arm, {arm: found[arm] for arm in plan.candidates}
     if treated is not None:
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")

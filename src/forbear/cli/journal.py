@@ -23,6 +23,9 @@ def journal() -> None:
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 def digest(directory: Path) -> None:
     """Print the sha256 of what was found: the same for any order, concurrency or interruption."""
+    from forbear.analysis.plan_record import PlanRecord
+    from forbear.analysis.result import findings_digest
     from forbear.records.journal import Journal
 
-    click.echo(Journal(directory).read().digest())
+    content = Journal(directory).read()
+    click.echo(findings_digest(PlanRecord.of(content.plan, where=str(directory)), content))

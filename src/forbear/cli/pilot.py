@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from forbear.errors import InvalidInput
 from forbear.wording import shown
 
 if TYPE_CHECKING:
+    from forbear.adapters.pilot_file import PilotFile
+    from forbear.records.journal import JournalContent
     from forbear.records.model import Episode
     from forbear.runner.plan import FrozenPlan
 
@@ -24,6 +27,7 @@ _JOURNAL = click.option(
 
 
 _CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="Tasks under way at a time.")
+_WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes that run tasks, for agents that compute.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 _HELP = """Run the same tasks with and without an intervention, and decide.
@@ -103,75 +107,105 @@ def plan(file: Path) -> None:
 @_FILE
 @_JOURNAL
 @_CONCURRENCY
+@_WORKERS
 @click.option("--look", type=click.IntRange(1), metavar="K", help="Go no further than the K-th declared look.")
 @_JSON
-def run(file: Path, journal: Path | None, concurrency: int | None, look: int | None, as_json: bool) -> None:
+def run(
+    file: Path, journal: Path | None, concurrency: int | None, workers: int | None, look: int | None, as_json: bool
+) -> None:
     """Run the pilot, or go on where it was stopped, until it is decided; then say so."""
-    _run(file, journal, concurrency=concurrency, until_look=look, as_json=as_json)
+    opened = _opened(file, journal)
+    declared = opened.frozen.looks.tasks
+    if look is not None and look > len(declared):
+        raise InvalidInput(
+            f"--look {look}: {shown(file.name)} declares {len(declared)} looks, at "
+            f"{', '.join(map(str, declared))} tasks. Name one of them by its number."
+        )
+    _run(opened, concurrency=concurrency, workers=workers, until_look=look, as_json=as_json)
 
 
 @pilot.command()
 @_FILE
 @_JOURNAL
 @_CONCURRENCY
+@_WORKERS
 @_JSON
-def extend(file: Path, journal: Path | None, concurrency: int | None, as_json: bool) -> None:
+def extend(file: Path, journal: Path | None, concurrency: int | None, workers: int | None, as_json: bool) -> None:
     """Run as far as the next declared look, which is the only honest way to add tasks."""
-    from forbear.adapters.pilot_file import read_pilot_file
-    from forbear.records.journal import Journal
-    from forbear.runner.course import course_in
-    from forbear.runner.plan import freeze
+    from forbear.analysis.monitor import monitor_of
 
-    directory = _directory(file, journal)
     _require_started(file, journal)
-    frozen = freeze(read_pilot_file(file).plan)
-    course = course_in(frozen, Journal(directory).read())
-    if course.over:
-        stops = sorted({stop.reason for stop in course.stops.values() if stop.arm in course.schedule.candidates})
-        why = f"after {course.tasks} tasks ({', '.join(stops) or 'run to the end'})"
+    opened = _opened(file, journal)
+    where, plan = shown(str(opened.directory), limit=200), opened.frozen.record
+    monitor = monitor_of(plan, opened.content(where=where))
+    if monitor.over:
+        ends = sorted({end.reason for end in monitor.ends.values() if end.arm in plan.candidates})
+        why = f"after {monitor.tasks} tasks ({', '.join(ends) or 'run to the end'})"
         raise InvalidInput(
-            f"{shown(str(directory), limit=200)}: the pilot is over {why}, and no declared look is left to take. More "
+            f"{where}: the pilot is over {why}, and no declared look is left to take. More "
             "tasks would be another chance to be fooled: each further test at .05 adds false verdicts. Start a fresh "
             "pilot (another journal, new tasks), or plan one for `forbear decide --anytime`, which may be asked after "
             "every task."
         )
-    _run(file, journal, concurrency=concurrency, until_look=course.looks_taken + 1, as_json=as_json)
+    _run(opened, concurrency=concurrency, workers=workers, until_look=monitor.looks_taken + 1, as_json=as_json)
 
 
-def _run(file: Path, journal: Path | None, *, concurrency: int | None, until_look: int | None, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A pilot's file, read once and its parts made once, and where its journal lies."""
+
+    described: PilotFile
+    frozen: FrozenPlan
+    directory: Path
+    again: str
+    """The arguments that name the same pilot."""
+
+    def content(self, *, where: str) -> JournalContent:
+        """What its journal holds, if it is this plan's."""
+        from forbear.analysis.plan_record import PlanRecord
+        from forbear.records.journal import Journal
+
+        content = Journal(self.directory).read()
+        self.frozen.record.require(PlanRecord.of(content.plan, where=where), where=where)
+        return content
+
+
+def _opened(file: Path, journal: Path | None) -> _Opened:
+    from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.runner.plan import freeze
+
+    described = read_pilot_file(file)
+    return _Opened(described, freeze(described.plan), _directory(file, journal), _again(file, journal))
+
+
+def _run(
+    opened: _Opened, *, concurrency: int | None, workers: int | None, until_look: int | None, as_json: bool
+) -> None:
     import asyncio
 
-    from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.analysis.evidence import evidence_of
     from forbear.cli.decide import color
     from forbear.records.journal import Journal
     from forbear.report.html import pilot_html
     from forbear.report.pilot_text import pilot_text
     from forbear.report.pilot_view import pilot_json, pilot_view
-    from forbear.runner.evidence import evidence_of
     from forbear.runner.pilot import run_pilot
-    from forbear.runner.plan import freeze
 
-    described, directory = read_pilot_file(file), _directory(file, journal)
-    frozen = freeze(described.plan)
-    declared = frozen.looks.tasks
-    if until_look is not None and until_look > len(declared):
-        raise InvalidInput(
-            f"--look {until_look}: {shown(file.name)} declares {len(declared)} looks, at "
-            f"{', '.join(map(str, declared))} tasks. Name one of them by its number."
-        )
-    with _progress(frozen, directory, until_look=until_look) as on_episode:
+    described, directory = opened.described, opened.directory
+    with _progress(opened.frozen, directory, until_look=until_look) as on_episode:
         result = asyncio.run(
             run_pilot(
-                described.plan,
+                opened.frozen,
                 Journal(directory),
                 concurrency=concurrency or described.concurrency,
+                workers=workers or described.workers,
                 retries=described.retries,
                 until_look=until_look,
                 on_episode=on_episode,
             )
         )
     evidence = evidence_of(result)
-    view = pilot_view(result, evidence, title=f"Pilot {file.stem}", journal=str(directory))
+    view = pilot_view(result, evidence, title=f"Pilot {described.path.stem}", journal=str(directory))
     report = directory / "report.html"
     try:
         report.write_text(pilot_html(view), encoding="utf-8")
@@ -182,7 +216,7 @@ def _run(file: Path, journal: Path | None, *, concurrency: int | None, until_loo
         return
     click.echo(pilot_text(view, color=color()), nl=False, color=True)
     if not view["over"]:
-        click.echo(f"\nNext:    forbear pilot extend {_again(file, journal)}")
+        click.echo(f"\nNext:    forbear pilot extend {opened.again}")
     click.echo(f"\nJournal: {directory}\nReport:  {report}  (open it in a browser)")
 
 
@@ -191,15 +225,13 @@ def _run(file: Path, journal: Path | None, *, concurrency: int | None, until_loo
 @_JOURNAL
 def status(file: Path, journal: Path | None) -> None:
     """Say how far the pilot is."""
-    from forbear.adapters.pilot_file import read_pilot_file
-    from forbear.records.journal import Journal
     from forbear.report.pilot_text import status_text
-    from forbear.runner.plan import freeze
 
-    directory = _directory(file, journal)
     _require_started(file, journal)
-    content = Journal(directory).read()
-    click.echo(status_text(freeze(read_pilot_file(file).plan), content, journal=str(directory)), nl=False)
+    opened = _opened(file, journal)
+    where = shown(str(opened.directory), limit=200)
+    text = status_text(opened.frozen.record, opened.content(where=where), journal=str(opened.directory))
+    click.echo(text, nl=False)
 
 
 def _require_started(file: Path, journal: Path | None) -> None:

@@ -38,7 +38,7 @@ class _Nothing(dict[str, Any]):
         return _nothing, ()
 
 
-def _nothing() -> "_Nothing":
+def _nothing() -> dict[str, Any]:
     return NOTHING
 
 
@@ -94,6 +94,8 @@ class RoleUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     """Taken from an arm that had paid before."""
 
     def __add__(self, other: "RoleUsage") -> "RoleUsage":
+        if other is _NO_ROLE_USAGE:  # nearly always, for a role that does nothing
+            return self
         return RoleUsage(paid=self.paid + other.paid, reused=self.reused + other.reused)
 
     @property
@@ -107,12 +109,15 @@ class RoleUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
         return self.paid + self.reused
 
 
+_NO_ROLE_USAGE: Final = RoleUsage()
+
+
 class EpisodeUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What an episode, or several, took, by role."""
 
-    agent: RoleUsage = RoleUsage()
-    critic: RoleUsage = RoleUsage()
-    feedback: RoleUsage = RoleUsage()
+    agent: RoleUsage = _NO_ROLE_USAGE
+    critic: RoleUsage = _NO_ROLE_USAGE
+    feedback: RoleUsage = _NO_ROLE_USAGE
     """What interventions took to write their messages."""
     seconds: Amount = 0.0
     """Wall time; no part of any digest."""

@@ -1,15 +1,14 @@
 """A pilot's view as text for a terminal, at most 80 columns wide; what agents and files said is made inert."""
 
-import json
-
 from rich.table import Table
 from rich.text import Text
 
+from forbear.analysis.monitor import monitor_of
+from forbear.analysis.plan_record import PlanRecord
 from forbear.records.journal import JournalContent
 from forbear.report.pilot_view import PathView, PilotView, describe_arm
 from forbear.report.text import decision_text, plain_console, printed
 from forbear.report.view import FORMAT, ArmView, DecisionView
-from forbear.runner.course import course_in
 from forbear.runner.plan import FrozenPlan
 from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.looks.stopping import looked_power, planned_effect
@@ -137,7 +136,10 @@ def plan_text(frozen: FrozenPlan) -> str:
     lines = [
         f"{len(plan.tasks)} tasks x {len(plan.seeds)} seed(s) x {len(frozen.arms)} arms: {cells * len(frozen.arms):,} "
         f"episodes of at most {steps} steps; design: {frozen.design}",
-        *(f"  {shown(arm.name, limit=30)}: {shown(describe_arm(arm), limit=400)}" for arm in frozen.arms),
+        *(
+            f"  {shown(arm.name, limit=30)}: {shown(describe_arm(frozen.record.arms[arm.name]), limit=400)}"
+            for arm in frozen.arms
+        ),
         f"agent calls: at most {cells * steps:,} for the baseline, and {more:,} for all arms together, each of which "
         "pays only from where it first acts",
         f"looks at {', '.join(map(str, looks.tasks))} tasks"
@@ -178,23 +180,19 @@ def _expected(frozen: FrozenPlan, *, calls: int) -> Table:
     return table
 
 
-def status_text(frozen: FrozenPlan, content: JournalContent, *, journal: str) -> str:
+def status_text(plan: PlanRecord, content: JournalContent, *, journal: str) -> str:
     """How far a pilot is."""
-    plan, rows = frozen.plan, []
-    planned = len(plan.tasks) * len(plan.seeds)
-    if content.plan != json.loads(json.dumps(frozen.record)):
-        rows.append("the journal was started under another plan than this file's")
-    else:
-        course = course_in(frozen, content)
-        following = next((n for n in frozen.looks.tasks if n > course.tasks), None)
-        then = "over" if course.over else f"next look at {following}"
-        rows.append(f"evidence: the first {course.tasks} of {len(plan.tasks)} tasks; {then}")
-    for arm in frozen.arms:
-        done = sum(key[2] == arm.name for key in content.episodes)
-        excluded = sum(key[2] == arm.name for key in content.exclusions)
-        rest = f", {excluded} without outcome" if excluded else ""
-        stop = content.stops.get(arm.name)
-        rest += f"; ended after {stop.tasks} tasks ({shown(stop.reason)})" if stop is not None else ""
-        rows.append(f"{shown(arm.name, limit=30)}: {done} of {planned} episodes{rest}")
+    rows, planned = [], len(plan.tasks) * len(plan.seeds)
+    monitor = monitor_of(plan, content)
+    following = next((n for n in plan.looks.tasks if n > monitor.tasks), None)
+    then = "over" if monitor.over else f"next look at {following}"
+    rows.append(f"evidence: the first {monitor.tasks} of {len(plan.tasks)} tasks; {then}")
+    for arm in plan.arms:
+        done = sum(key[2] == arm for key in content.episodes)
+        missing = sum(key[2] == arm for key in content.missing)
+        rest = f", {missing} without outcome" if missing else ""
+        end = monitor.ends.get(arm)
+        rest += f"; ended after {end.tasks} tasks ({shown(end.reason)})" if end is not None else ""
+        rows.append(f"{shown(arm, limit=30)}: {done} of {planned} episodes{rest}")
     rows.append(f"journal: {shown(journal, limit=200)}")
     return "".join(f"{row}\n" for row in rows)

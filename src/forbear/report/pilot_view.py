@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable
 from typing import TypedDict
 
-from forbear.policy.arm import Arm
-from forbear.records.journal import Stop
+from forbear.analysis.evidence import Evidence
+from forbear.analysis.monitor import WITH_THE_OTHERS
+from forbear.analysis.plan_record import ArmRecord
+from forbear.analysis.result import ArmResult, PilotResult
+from forbear.records.codec import ArmEnd
 from forbear.records.model import Episode, Step
 from forbear.report.view import ArmView, arm_view
-from forbear.runner.course import WITH_THE_OTHERS
-from forbear.runner.evidence import Evidence
-from forbear.runner.result import ArmResult, PilotResult
 from forbear.stats.looks.stopping import planned_effect
 from forbear.wording import points
 
@@ -178,22 +178,21 @@ def pilot_view(result: PilotResult, evidence: Evidence, *, title: str, journal: 
         title: Of the report, e.g. the name of the pilot's file.
         journal: Where the journal lies.
     """
-    frozen = result.frozen
-    baseline = frozen.arms[0].name
+    plan, baseline = result.plan, result.plan.baseline_arm
     return PilotView(
         format=FORMAT,
         title=title,
         plan_digest=result.plan_digest,
         journal=journal,
-        tasks=result.course.tasks_of(baseline),
-        planned=len(frozen.plan.tasks),
-        seeds=len(frozen.plan.seeds),
+        tasks=result.tasks,
+        planned=len(plan.tasks),
+        seeds=len(plan.seeds),
         design=result.design,
-        over=result.course.over,
+        over=result.monitor.over,
         unused=list(result.unused),
         estimand=ESTIMAND,
         baseline_success=_share(result.arms[baseline].successes, result.arms[baseline].episodes),
-        arms=[_treated(arm, baseline, result, evidence) for arm in frozen.arms[1:]],
+        arms=[_treated(arm, result, evidence) for arm in plan.treated],
         critics=[
             CriticRow(critic=critic, measure=measure, value=e.value, low=e.low, high=e.high)
             for critic, report in evidence.critics.items()
@@ -206,30 +205,29 @@ def pilot_view(result: PilotResult, evidence: Evidence, *, title: str, journal: 
     )
 
 
-def describe_arm(arm: Arm) -> str:
+def describe_arm(arm: ArmRecord) -> str:
     """One line on what an arm does."""
     policy = arm.policy
     if policy is None:
-        return "the agent alone, at another seed" if arm.is_rerun else "the agent alone"
-    options = ", ".join(
-        f"{key} {value!r}" for key, value in policy.intervention.config().items() if key != "kind" and value
-    )
-    text = f"{policy.intervention.name}{f' ({options})' if options else ''} when p_fail > {policy.threshold:g}"
-    return f"{text}, from step {policy.min_step} on, at most {policy.budget} times, by {policy.critic_name}"
+        return "the agent alone, at another seed" if arm.kind == "rerun" else "the agent alone"
+    options = ", ".join(f"{key} {value!r}" for key, value in policy["intervention"].items() if key != "kind" and value)
+    text = f"{arm.intervention}{f' ({options})' if options else ''} when p_fail > {policy['threshold']:g}"
+    return f"{text}, from step {policy['min_step']} on, at most {policy['budget']} times, by {arm.critic}"
 
 
-def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -> TreatedView:
-    changed = list(_changed(result.episodes.values(), baseline=baseline, treated=arm.name))
-    is_control, ceiling = arm.name in evidence.controls, evidence.ceilings.get(arm.name)
-    decision = arm_view(arm.name, evidence.verdicts[arm.name])
+def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
+    baseline = result.plan.baseline_arm
+    changed = list(_changed(result.episodes.values(), baseline=baseline, treated=arm))
+    is_control, ceiling = arm in evidence.controls, evidence.ceilings.get(arm)
+    decision = arm_view(arm, evidence.verdicts[arm])
     if is_control:
         decision["recommendation"] = "CONTROL"
         decision["headline"] = "CONTROL: what changes without help or harm from anybody; never deployed."
         decision["next"] = []
     return TreatedView(
         decision=decision,
-        path=_path(arm.name, result, evidence),
-        description=describe_arm(arm),
+        path=_path(arm, result, evidence),
+        description=describe_arm(result.plan.arms[arm]),
         is_control=is_control,
         oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
         disruption_tax=None if ceiling is None else ceiling.disruption_tax.value,
@@ -243,7 +241,7 @@ def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -
 
 
 def _path(arm: str, result: PilotResult, evidence: Evidence) -> PathView:
-    path, looks, stop = evidence.paths.get(arm), result.frozen.looks, result.course.stops.get(arm)
+    path, looks, end = evidence.paths.get(arm), result.plan.looks, result.monitor.ends.get(arm)
     way: list[PointView] = []
     taken: list[LookView] = []
     if path is not None:
@@ -275,30 +273,30 @@ def _path(arm: str, result: PilotResult, evidence: Evidence) -> PathView:
     return PathView(
         planned=looks.planned,
         looks_planned=list(looks.tasks),
-        confidence=round(1 - 2 * result.frozen.plan.rule.alpha, 12),
+        confidence=round(1 - 2 * result.plan.rule.alpha, 12),
         points=way,
         looks=taken,
-        ended=_ended(stop, result),
-        reason=None if stop is None else stop.reason,
+        ended=_ended(end, result),
+        reason=None if end is None else end.reason,
     )
 
 
-def _ended(stop: Stop | None, result: PilotResult) -> str:
-    looks, rule, course = result.frozen.looks, result.frozen.plan.rule, result.course
-    if stop is None:
-        following = next((n for n in looks.tasks if n > course.tasks), None)
+def _ended(end: ArmEnd | None, result: PilotResult) -> str:
+    looks, rule, monitor = result.plan.looks, result.plan.rule, result.monitor
+    if end is None:
+        following = next((n for n in looks.tasks if n > monitor.tasks), None)
         return "Run to the end." if following is None else f"Not over: the next look is at {following} tasks."
-    number = looks.tasks.index(stop.tasks) + 1 if stop.tasks in looks.tasks else None
-    at = f"at look {number} of {len(looks.tasks)}, after {stop.tasks} tasks" if number else f"after {stop.tasks} tasks"
+    number = looks.tasks.index(end.tasks) + 1 if end.tasks in looks.tasks else None
+    at = f"at look {number} of {len(looks.tasks)}, after {end.tasks} tasks" if number else f"after {end.tasks} tasks"
     effect = planned_effect(looks, rule)
     return {
         "watch": f"The watch ended it {at}: by then a gain of {points(rule.worthwhile)} or more was rejected.",
         "decided": f"Decided {at}.",
         "futile": f"Ended as futile {at}: even with a gain of {points(effect.gain)} (and {effect.discordance:.0%} of "
         f"pairs differing) a later look would say INTERVENE in less than {looks.futility:.0%} of pilots.",
-        "last look": f"Still undecided at the last look, {number} of {len(looks.tasks)}, after {stop.tasks} tasks.",
+        "last look": f"Still undecided at the last look, {number} of {len(looks.tasks)}, after {end.tasks} tasks.",
         WITH_THE_OTHERS: f"Ended with the other arms {at}.",
-    }.get(stop.reason, f"Ended {at}.")
+    }.get(end.reason, f"Ended {at}.")
 
 
 def _changed(episodes: Iterable[Episode], *, baseline: str, treated: str) -> Iterable[tuple[Episode, Episode]]:
@@ -397,7 +395,7 @@ def pilot_json(view: PilotView, result: PilotResult, evidence: Evidence, *, repo
         "tasks": view["tasks"],
         "planned_tasks": view["planned"],
         "over": view["over"],
-        "looks": result.frozen.looks.to_dict(),
+        "looks": result.plan.looks.to_dict(),
         "unused": [{"task": task, "seed": seed, "arm": arm} for task, seed, arm in view["unused"]],
         "seeds": view["seeds"],
         "design": view["design"],

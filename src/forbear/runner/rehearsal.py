@@ -3,11 +3,11 @@
 import tempfile
 from dataclasses import replace
 
+from forbear.analysis.result import PilotResult, findings_digest
 from forbear.errors import InvalidInput
 from forbear.records.journal import Journal
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
-from forbear.runner.result import PilotResult
 
 MOST_TASKS = 5
 """Tasks tried at most, until an arm has intervened."""
@@ -60,4 +60,4 @@ async def _run(plan: PilotPlan) -> tuple[PilotResult, str]:
     with tempfile.TemporaryDirectory(prefix="forbear-check-") as directory:
         journal = Journal(directory)
         result = await run_pilot(plan, journal, concurrency=1)
-        return result, journal.read().digest()
+        return result, findings_digest(result.plan, journal.read())

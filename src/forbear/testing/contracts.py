@@ -104,9 +104,10 @@ class CriticContract(_ConfigContract[Critic]):
         """Returns at least two (trajectory whose last step is open, proposed action)."""
         raise NotImplementedError("return (trajectory, proposed action) pairs for the critic to score")
 
-    def _score(self, critic: Critic, seen: Trajectory, proposed: Action) -> float | None:
+    def _score(self, critic: Critic, seen: Trajectory, proposed: Action) -> object:
         draw = _draw(seen.task, "critic", len(seen.steps) - 1, 0)
-        return asyncio.run(critic.score(seen, proposed, draw=draw))
+        said = asyncio.run(critic.score(seen, proposed, draw=draw))
+        return said.p_fail if isinstance(said, Score) else said
 
     def test_scores_are_probabilities_or_abstentions(self) -> None:
         """NaN, 2.0 and True are neither."""

@@ -1,0 +1,173 @@
+"""What only a pilot can know and a verdict should not be read without: controls, faults of the critic, cascades, churn.
+
+Every number of a sentence stands in its values too, unrounded.
+"""
+
+from collections.abc import Mapping
+
+from forbear.analysis.pairing import Pairing
+from forbear.analysis.plan_record import PlanRecord
+from forbear.analysis.result import CASCADE, ArmResult, PilotResult
+from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.stats.context.churn import Churn, net_of_churn
+from forbear.stats.context.resample import Best
+from forbear.stats.verdict import Remark
+from forbear.wording import points, shown
+
+EARLY_STEPS = 2
+"""Steps 0 and 1, where the study found every one of its regressions."""
+
+_OFTEN = 0.5
+_MORE_WITHOUT_ANSWER = 0.1
+
+
+def context_of(
+    plan: PlanRecord, pairings: Mapping[str, Pairing], arm: str, churn: Churn | None, best: Best | None
+) -> tuple[Remark, ...]:
+    """What stands beside an arm's gain: what a fresh draw alone does, what is left without churn and choice.
+
+    Args:
+        plan: Of the pilot.
+        pairings: By treated arm.
+        arm: A treated arm.
+        churn: Of the agent, where it was rerun.
+        best: Of several arms, where one was chosen.
+    """
+    remarks: list[Remark] = []
+    if arm in plan.candidates:
+        remarks += [_placebo_gain(name, pairings[name]) for name in plan.controls if plan.arms[name].kind != "rerun"]
+        remarks += _net_of(churn, pairings[arm])
+    if best is not None and best.arm == arm:
+        remarks.append(_chosen(best))
+    return tuple(remarks)
+
+
+def _placebo_gain(control: str, pairing: Pairing) -> Remark:
+    gain = pairing.pairs.success_gain
+    return Remark(
+        code="placebo_gain",
+        text=f"A fresh draw alone ('{shown(control)}') changed success by {points(gain)}.",
+        values={"arm": control, "gain": gain},
+    )
+
+
+def _net_of(churn: Churn | None, pairing: Pairing) -> tuple[Remark, ...]:
+    pairs = pairing.pairs
+    if churn is None or (isinstance(pairs, ClusteredOutcomes) and pairs.table is None):
+        return ()
+    net = net_of_churn(pairs, churn)
+    if net.recovery is None or net.disruption is None:
+        return net.cautions
+    text = f"Net of churn: recovery {points(net.recovery)}, disruption {points(net.disruption)}."
+    values = {"recovery": net.recovery, "disruption": net.disruption}
+    return (*net.cautions, Remark(code="net_rates", text=text, values=values))
+
+
+def _chosen(best: Best) -> Remark:
+    # Its simultaneous bound is left to those who ask for it: the exact test behind the verdict is the stricter one, and
+    # two bounds that disagree by a hair help nobody.
+    return Remark(
+        code="best_of",
+        text=f"The best of {len(best.chosen)} arms: corrected for having been chosen, its gain is "
+        f"{points(best.gain.value)}.",
+        values={"arms": len(best.chosen), "gain": best.gain.value},
+    )
+
+
+def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
+    """What an arm's verdict should not be read without, from what its episodes did."""
+    plan, record = result.plan, result.plan.arms[arm]
+    cautions = []
+    if record.is_control:
+        what = "the agent alone at another seed" if record.kind == "rerun" else "a fresh draw and nothing else"
+        cautions.append(Remark(code="control", text=f"A control, {what}: it measures churn and is never deployed."))
+    if plan.design == "independent" and record.kind != "rerun":
+        cautions.append(
+            Remark(
+                code="independent_design",
+                text="Arms were run apart with draws of their own: recovery and disruption include the agent's own "
+                "run-to-run variation; compare them with the rerun arm's.",
+            )
+        )
+    if record.kind == "policy":
+        cautions += _of_the_critic(result, arm)
+        cautions += _of_the_interventions(result, result.arms[arm], result.arms[plan.baseline_arm])
+    return cautions
+
+
+def _of_the_critic(result: PilotResult, name: str) -> list[Remark]:
+    arm, policy = result.arms[name], result.plan.arms[name].policy or {}
+    owed, asked = arm.critic_faults, arm.critic_calls
+    if not owed:
+        return []
+    then = "there the agent went on" if policy.get("fail_open", True) else "each counted as a failure foreseen"
+    text = f"The critic owed {owed} of {asked} scores; {then}."
+    if owed >= asked:
+        text = f"The critic never answered ({owed} scores owed): this says nothing about it. Mend it."
+    return [Remark(code="critic_faults", text=text, values={"owed": owed, "asked": asked})]
+
+
+def _of_the_interventions(result: PilotResult, arm: ArmResult, baseline: ArmResult) -> list[Remark]:
+    if not arm.interventions:
+        text = "It never intervened: the arm is the baseline. Look at threshold and min_step."
+        return [Remark(code="never_intervened", text=text)]
+    cautions = []
+
+    def caution(code: str, text: str, **values: int) -> None:
+        cautions.append(Remark(code=code, text=text, values=values))
+
+    disrupted = _first_interventions_of_disrupted(result, arm.name)
+    early = sum(step < EARLY_STEPS for step in disrupted)
+    if disrupted and early >= _OFTEN * len(disrupted):
+        caution(
+            "early_disruption",
+            f"{early} of {len(disrupted)} disrupted episodes were first touched at step 0 or 1: "
+            "try a min_step of 2, in a new pilot.",
+            early=early,
+            disrupted=len(disrupted),
+        )
+    if arm.cascades >= _OFTEN * arm.episodes:
+        caution(
+            "cascades",
+            f"{arm.cascades} of {arm.episodes} episodes saw {CASCADE} or more interventions: a cascade.",
+            cascades=arm.cascades,
+            episodes=arm.episodes,
+        )
+    usual = baseline.no_answers + _MORE_WITHOUT_ANSWER * baseline.episodes
+    if arm.no_answers * baseline.episodes > usual * arm.episodes:
+        caution(
+            "no_answer",
+            f"{arm.no_answers} of {arm.episodes} episodes ended without an answer, "
+            f"{baseline.no_answers} of {baseline.episodes} of '{shown(baseline.name)}'.",
+            no_answers=arm.no_answers,
+            episodes=arm.episodes,
+            baseline_no_answers=baseline.no_answers,
+            baseline_episodes=baseline.episodes,
+        )
+    if arm.rollback_noops >= _OFTEN * arm.interventions:
+        caution(
+            "rollback_noops",
+            f"{arm.rollback_noops} of {arm.interventions} interventions got the dropped action proposed again: "
+            "the agent hardly varies, so recovery is biased towards zero.",
+            rollback_noops=arm.rollback_noops,
+            interventions=arm.interventions,
+        )
+    if arm.refusals:
+        caution(
+            "refused_rollbacks",
+            f"{arm.refusals} interventions could not be applied: they would have crossed an irreversible action, or "
+            "came too late.",
+            refusals=arm.refusals,
+        )
+    return cautions
+
+
+def _first_interventions_of_disrupted(result: PilotResult, arm: str) -> list[int]:
+    found = []
+    for (task, seed, name), episode in result.episodes.items():
+        before = result.episodes.get((task, seed, result.plan.baseline_arm))
+        if name == arm and before is not None and before.success and not episode.success:
+            step = episode.first_intervention
+            if step is not None:
+                found.append(step)
+    return found

@@ -1,0 +1,255 @@
+"""Where rows are run: in this loop, or in worker processes. Only the caller writes."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import AsyncGenerator, Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Protocol, Self
+
+import msgspec
+
+from forbear import errors
+from forbear.errors import ForbearError, InvalidInput
+from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
+from forbear.records.model import Episode
+from forbear.runner.episode import ForkCheck
+from forbear.runner.plan import FrozenPlan
+from forbear.runner.row import Found, RowJob, run_row
+
+_READY, _FOUND, _DONE, _ERROR = b"R", b"F", b"D", b"E"
+_PATIENCE_S = 2.0
+
+
+class Executor(Protocol):
+    """Runs rows; an async context manager around their life."""
+
+    @property
+    def width(self) -> int | None:
+        """How many rows it can run at a time; None: as many as it is asked to."""
+        ...
+
+    def run(self, job: RowJob, *, wanted: Callable[[str], bool]) -> AsyncGenerator[Found, None]:
+        """Runs a row, as `run_row` does.
+
+        Args:
+            job: Which row, which arms.
+            wanted: Whether an arm of it is still wanted; asked before each arm, where that is possible.
+
+        Raises:
+            WorkerLost: What ran it died; the row may be tried again.
+        """
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class WorkerLost(Exception):
+    """A worker died in the middle of a row; caught by the pilot, never seen outside the runner."""
+
+
+class InLoop:
+    """Runs rows in the loop of its caller, as many at a time as there are callers."""
+
+    width = None
+
+    def __init__(self, plan: FrozenPlan) -> None:
+        self._plan = plan
+        self._check = ForkCheck()
+
+    def run(self, job: RowJob, *, wanted: Callable[[str], bool]) -> AsyncGenerator[Found, None]:
+        """Runs a row."""
+        return run_row(self._plan, job, check=self._check, wanted=wanted)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+
+class Workers:
+    """Runs rows in processes of their own, one at a time in each: for agents and worlds that compute.
+
+    Processes are started afresh (`spawn`) and get the plan pickled, so its parts have to be importable: factories are
+    classes, functions or `functools.partial`s of modules.
+
+    Raises:
+        InvalidInput: The plan cannot be sent to another process.
+    """
+
+    def __init__(self, plan: FrozenPlan, *, count: int) -> None:
+        try:
+            self._plan = pickle.dumps(plan)
+        except Exception as error:
+            raise InvalidInput(
+                f"the parts of this pilot cannot be sent to another process ({type(error).__name__}: {error!s:.150}). "
+                "Make agent, environment, critics and interventions of classes and functions of a module, not of "
+                "lambdas or inner functions, or run with workers = 1."
+            ) from None
+        self.width: int | None = count
+        self._count = count
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._all: list[_Worker] = []
+
+    async def __aenter__(self) -> Self:
+        for _ in range(self._count):
+            self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._all:
+            worker.process.terminate()
+        for worker in self._all:
+            worker.process.join(_PATIENCE_S)
+            if worker.process.is_alive():
+                worker.process.kill()
+            worker.connection.close()
+
+    def _start(self) -> None:
+        worker = _Worker(self._plan)
+        self._all.append(worker)
+        self._idle.put_nowait(worker)
+
+    async def run(self, job: RowJob, *, wanted: Callable[[str], bool]) -> AsyncGenerator[Found, None]:
+        """Runs a row in the next worker that is free; one that dies is replaced.
+
+        What is `wanted` is asked for the last time before the row begins: a worker does not hear of it.
+        """
+        worker = await self._idle.get()
+        known = {episode_key(episode): episode for episode in job.written if episode.success is not None}
+        whole = False
+        try:
+            worker.give(job)
+            while (found := await worker.next(known)) is not None:
+                yield found
+            whole = True
+        except (EOFError, OSError):
+            worker.process.join(_PATIENCE_S)
+            how = f"its worker process ended with exit code {worker.process.exitcode}"
+            if not worker.ready:
+                raise InvalidInput(
+                    f"a worker process could not start (exit code {worker.process.exitcode}); what it said stands "
+                    'above. A script that runs a pilot with workers needs `if __name__ == "__main__":` around the call.'
+                ) from None
+            raise WorkerLost(how) from None
+        finally:
+            if whole:
+                self._idle.put_nowait(worker)
+            else:  # dead, or in the middle of something that nobody waits for
+                worker.process.kill()
+                self._all.remove(worker)
+                worker.process.join(_PATIENCE_S)
+                worker.connection.close()
+                self._start()
+
+
+class _Worker:
+    """One process and the line to it."""
+
+    def __init__(self, plan: bytes) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_work, args=(theirs, plan), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.ready = False
+
+    def give(self, job: RowJob) -> None:
+        self.connection.send_bytes(pickle.dumps(job))
+
+    async def next(self, known: dict[EpisodeKey, Episode]) -> Found | None:
+        """What the worker found next; None when its row is done."""
+        while True:
+            message = await self._receive()
+            kind, content = message[:1], message[1:]
+            if kind == _READY:
+                self.ready = True
+            elif kind == _DONE:
+                return None
+            elif kind == _ERROR:
+                raise _error(msgspec.json.decode(content, type=list[str]))
+            else:
+                return _decoded(content, known)
+
+    async def _receive(self) -> bytes:
+        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+        descriptor = self.connection.fileno()
+        loop.add_reader(descriptor, arrived.set)
+        try:
+            await arrived.wait()
+        finally:
+            loop.remove_reader(descriptor)
+        return self.connection.recv_bytes()
+
+
+def _decoded(lines: bytes, known: dict[EpisodeKey, Episode]) -> Found:
+    found: list[Episode | Missing] = []
+    for line in lines.split(b"\n"):
+        record = decode_record(line, where="a worker's answer", parents=known)
+        assert isinstance(record, Episode | Missing), "rows find nothing else"
+        if isinstance(record, Episode) and record.success is not None:
+            known[episode_key(record)] = record
+        found.append(record)
+    return tuple(found)
+
+
+def _error(said: list[str]) -> Exception:
+    """The error that a worker told of: ours as itself, anything else with the worker's traceback."""
+    kind, text, trace, *notes = said
+    known = getattr(errors, kind, None)
+    error: Exception = RuntimeError(f"{kind} in a worker process: {text}")
+    if isinstance(known, type) and issubclass(known, ForbearError):
+        error = known(text)
+    else:
+        error.add_note(trace)
+    for note in notes:
+        error.add_note(note)
+    return error
+
+
+def _work(connection: Connection, plan: bytes) -> None:
+    """The life of a worker: rows come in, what they find goes out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    frozen: FrozenPlan = pickle.loads(plan)
+    connection.send_bytes(_READY)
+    with contextlib.suppress(EOFError):
+        asyncio.run(_serve(connection, frozen))
+
+
+async def _serve(connection: Connection, plan: FrozenPlan) -> None:
+    check = ForkCheck()
+    while True:
+        job: RowJob = pickle.loads(connection.recv_bytes())
+        try:
+            async for found in run_row(plan, job, check=check):
+                connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))
+        except Exception as error:
+            said = [type(error).__name__, str(error), traceback.format_exc(), *getattr(error, "__notes__", [])]
+            connection.send_bytes(_ERROR + msgspec.json.encode(said))
+        else:
+            connection.send_bytes(_DONE)
+
+
+def _end_with_the_parent() -> None:
+    """A parent that was killed leaves no worker behind that goes on paying."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

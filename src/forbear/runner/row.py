@@ -1,0 +1,129 @@
+"""One row of a pilot: a task under one seed, with all its arms. What it needs comes in, what it found goes out.
+
+A row knows neither journal nor other rows, so that it can be run anywhere (`executors`).
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from forbear.policy.arm import Arm
+from forbear.records.codec import Missing
+from forbear.records.model import Episode, Task
+from forbear.runner.cell import Cell
+from forbear.runner.episode import ForkCheck, run_episode
+from forbear.runner.memo import Memo, share
+from forbear.runner.plan import FrozenPlan
+
+Found: TypeAlias = tuple[Episode | Missing, ...]
+"""Records that are to be written together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowJob:
+    """What is to be run of a row, and what is known of it."""
+
+    task: Task
+    seed: int
+    arms: tuple[str, ...]
+    """To be run now, in the order of the plan."""
+    written: tuple[Episode, ...] = ()
+    """What was run of it so far, broken ones included, in that order."""
+    missing: frozenset[str] = frozenset()
+    """Arms that will have no outcome here."""
+    tries: int = 1
+    """How often an arm that breaks is tried where its row has to be run in one go; elsewhere a later job does that."""
+
+
+async def run_row(
+    plan: FrozenPlan, job: RowJob, *, check: ForkCheck, wanted: Callable[[str], bool] = lambda arm: True
+) -> AsyncGenerator[Found, None]:
+    """Runs the arms of a row one after the other, each taking from the others what they have in common.
+
+    Args:
+        plan: Of the pilot.
+        job: Which row, which arms.
+        check: While some are left, an intervention on a proposal that another arm paid for has a fresh agent repeat it.
+        wanted: Whether an arm is still wanted; asked before each.
+
+    Yields:
+        What is to be written, as soon as it is known. Arms that can only be forked while the states of their baseline
+        are in memory come all together at the end: a row cut in two could not be gone on with.
+
+    Raises:
+        NotReproducible: The agent or the world did not repeat what it did under the same draws.
+        InvalidInput: A part broke its contract.
+    """
+    row = _Row(plan, job, check)
+    held: list[Episode | Missing] = []
+    for arm in plan.arms:
+        if arm.name in job.arms and wanted(arm.name):
+            found = await row.run(arm)
+            if not plan.needs_snapshots and found:
+                yield tuple(found)
+            held += found
+    if plan.needs_snapshots and held:
+        yield tuple(held)
+
+
+class _Row:
+    def __init__(self, plan: FrozenPlan, job: RowJob, check: ForkCheck) -> None:
+        self.plan = plan
+        self.job = job
+        self.check = check
+        self.episodes = list(job.written)
+        self.missing = set(job.missing)
+        self.memos: dict[int, Memo] = {}
+        """By seed of draws: arms that draw alike share what they paid for."""
+
+    async def run(self, arm: Arm) -> list[Episode | Missing]:
+        """Runs one arm; nothing where it has to wait for its baseline."""
+        cell = self.plan.cell(self.job.task, self.job.seed, arm)
+        if self.plan.design == "coupled" and not arm.is_baseline and not arm.is_rerun:
+            baseline = self.plan.arms[0].name
+            if baseline in self.missing:
+                return [self._missing(arm, "its baseline has no outcome")]
+            if not any(one.arm == baseline and one.success is not None for one in self.episodes):
+                return []  # broken; it will be tried again, and this arm after it
+            if self.plan.needs_snapshots and cell.draw_seed not in self.memos:
+                return [self._missing(arm, "the pilot was stopped after its baseline, whose state no journal keeps")]
+        found: list[Episode | Missing] = []
+        for _ in range(self.job.tries if self.plan.needs_snapshots else 1):
+            episode = await self._episode(arm, cell)
+            found.append(episode)
+            self.episodes.append(episode)
+            if episode.success is not None:
+                break
+        return found
+
+    async def _episode(self, arm: Arm, cell: Cell) -> Episode:
+        try:
+            episode = await run_episode(cell, arm.policy, self._memo(cell), check=self.check)
+        except Exception as error:
+            error.add_note(
+                f"in {cell.name}; what was found before is in the journal. If the agent itself fails so, have it raise "
+                "forbear.AgentError (a failure); if the world outside broke, forbear.ProviderError (no outcome)."
+            )
+            raise
+        if episode.success is None:
+            return episode
+        return share(episode, [other for other in self._coupled(cell) if other.success is not None])
+
+    def _missing(self, arm: Arm, reason: str) -> Missing:
+        self.missing.add(arm.name)
+        return Missing(task_id=self.job.task.id, seed=self.job.seed, arm=arm.name, reason=reason)
+
+    def _memo(self, cell: Cell) -> Memo:
+        memo = self.memos.get(cell.draw_seed)
+        if memo is None or not self.plan.can_go_back:
+            memo = self.memos[cell.draw_seed] = Memo()
+            if self.plan.can_go_back and not self.plan.needs_snapshots:
+                for episode in self._coupled(cell):
+                    memo.fill(episode)
+        return memo
+
+    def _coupled(self, cell: Cell) -> list[Episode]:
+        """What was run so far under the same draws."""
+        seed = self.job.seed
+        names = {arm.name for arm in self.plan.arms if self.plan.draw_seed(seed, arm) == cell.draw_seed}
+        return [episode for episode in self.episodes if episode.arm in names]
