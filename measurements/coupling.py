@@ -20,7 +20,7 @@ from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
-from forbear.runner.result import PilotResult
+from forbear.analysis.result import PilotResult
 from forbear.stats.intervals import paired_gain_interval
 from forbear.stats.looks.looks import Looks
 from forbear.worlds.household.pilot import agent, critic, environment, generated_tasks

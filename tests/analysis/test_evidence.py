@@ -9,7 +9,7 @@ from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Task
-from forbear.runner.evidence import evidence_of
+from forbear.analysis.evidence import evidence_of
 from forbear.runner.pilot import run_pilot
 from forbear.runner.rehearsal import rehearse
 from forbear.stats.decision import decide_arms

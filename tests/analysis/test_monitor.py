@@ -13,8 +13,8 @@ from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Task
-from forbear.runner.course import Course, Schedule, course_in
-from forbear.runner.evidence import evidence_of
+from forbear.analysis.monitor import Course, Schedule, course_in
+from forbear.analysis.evidence import evidence_of
 from forbear.runner.plan import freeze
 from forbear.stats.decision import decide
 from forbear.stats.looks.looks import Looks
@@ -43,7 +43,7 @@ def pilot(agent, *, n=60, arms=(("append", ALWAYS),), looks=LOOKS, **options):
 
 
 def stops_of(result):
-    return {arm: (stop.tasks, stop.reason) for arm, stop in result.course.stops.items()}
+    return {arm: (stop.tasks, stop.reason) for arm, stop in result.monitor.ends.items()}
 
 
 # Stops --------------------------------------------------------------------------------------------------------------
@@ -171,15 +171,15 @@ def test_a_stop_in_the_journal_is_final(tmp_path):
     made = pilot(HARMED)
     whole = run(made, tmp_path / "j")
     content = Journal(tmp_path / "j").read()
-    assert content.stops["append"] == whole.course.stops["append"]
+    assert content.ends["append"] == whole.monitor.ends["append"]
     # A later version that would be less alarmed still ends the arm where it was ended.
     calm = Course(
         replace(Schedule.of(freeze(made)), looks=replace(LOOKS, watch=False)),
         lambda key: content.episodes[key].success,
-        stops=content.stops,
+        stops=content.ends,
     )
     calm.advance()
-    assert calm.stops["append"] == whole.course.stops["append"]
+    assert calm.stops["append"] == whole.monitor.ends["append"]
 
 
 def test_a_task_that_an_outage_broke_holds_its_place(tmp_path):
@@ -219,7 +219,7 @@ def test_a_pair_without_outcome_holds_its_place_and_is_counted(tmp_path):
 
     looks = Looks(tasks=(10, 20), watch=False, futility=0.0)
     result = run(pilot(HELPED, n=20, looks=looks, environment=Broken), tmp_path / "j", retries=0)
-    assert result.course.tasks == 20
+    assert result.monitor.tasks == 20
     verdict = evidence_of(result).verdicts["append"]
     assert verdict.pairs == 19
     assert [code for code in (r.code for r in verdict.cautions) if code.startswith("missing_outcomes")]
@@ -250,10 +250,10 @@ def test_an_outage_that_outlasts_several_starts_loses_nothing(tmp_path, before):
     for _ in range(5):
         with pytest.raises(ProviderError, match="lost nothing"):
             run(made, tmp_path / "stormy", concurrency=4, outage_after=6)
-    assert not Journal(tmp_path / "stormy").read().exclusions
+    assert not Journal(tmp_path / "stormy").read().missing
     Switched.until = 10**9
     result = run(made, tmp_path / "stormy", concurrency=4)
-    assert not result.exclusions
+    assert not result.missing
     assert digest(tmp_path / "stormy") == digest(tmp_path / "calm")
 
 
@@ -272,7 +272,7 @@ def test_what_breaks_last_of_all_may_be_an_outage_and_is_tried_by_the_next_proce
     made = pilot(DEAF, n=20, looks=Looks(tasks=(20,), watch=False), environment=Broken)
     with pytest.raises(ProviderError, match="run the same again"):
         run(made, tmp_path / "j", concurrency=1)
-    assert {key[0] for key in run(made, tmp_path / "j").exclusions} == {last}
+    assert {key[0] for key in run(made, tmp_path / "j").missing} == {last}
 
 
 def test_looks_without_a_single_pair_are_no_looks():
@@ -291,13 +291,13 @@ def test_looks_without_a_single_pair_are_no_looks():
 def test_a_pilot_can_be_paid_for_look_by_look(tmp_path):
     made = pilot(DEAF, looks=replace(LOOKS, futility=0.0))
     first = run(made, tmp_path / "j", until_look=1)
-    assert (first.course.tasks, first.course.over, first.course.looks_taken) == (20, False, 1)
+    assert (first.monitor.tasks, first.monitor.over, first.monitor.looks_taken) == (20, False, 1)
     assert evidence_of(first).verdicts["append"].look.next == 40
     assert evidence_of(first).verdicts["append"].look.stopped is None
     course = course_in(freeze(made), Journal(tmp_path / "j").read())
     assert (course.tasks, course.looks_taken) == (20, 1)
     second = run(made, tmp_path / "j", until_look=2)
-    assert second.course.tasks == 40
+    assert second.monitor.tasks == 40
     run(made, tmp_path / "j")
     run(made, tmp_path / "whole")
     assert digest(tmp_path / "j") == digest(tmp_path / "whole")
@@ -389,5 +389,5 @@ def test_several_seeds_are_watched_too(tmp_path):
 def test_a_rule_without_arms_to_deploy_runs_to_the_end(tmp_path):
     made = plan([Arm.baseline(), Arm("placebo", with_(Placebo()))], n=12, looks=[4, 12], rule=DecisionRule())
     result = run(made, tmp_path / "j")
-    assert result.course.tasks == 12
+    assert result.monitor.tasks == 12
     assert result.arms["placebo"].episodes == 12

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forbear.errors import InvalidInput
-from forbear.records.codec import canonical_json, decode_episode, encode_episode, episode_key
+from forbear.records.codec import canonical_json, decode_record, encode_record, episode_key
 from forbear.records.model import Action, Episode, Origin, Proposal, Step, Task, Termination, Usage
 
 FROZEN = Path(__file__).parents[1] / "data" / "episodes"
@@ -78,29 +78,29 @@ def tokens(episode):
 
 @given(episodes())
 def test_an_episode_round_trips_in_one_line(episode):
-    line = encode_episode(episode)
+    line = encode_record(episode)
     assert line.isascii()
     assert len(line.splitlines()) == 1
-    back = decode_episode(line, where="here")
+    back = decode_record(line, where="here")
     assert back == episode
     assert tokens(back) == tokens(episode)
-    assert encode_episode(back) == line
+    assert encode_record(back) == line
 
 
 @given(episodes(), st.none() | st.integers(0, 4))
 def test_a_shared_episode_round_trips_through_its_parent(parent, shared):
     shared = shared if shared is None else min(shared, len(parent.steps))
     child = replace(parent, arm=parent.arm + "'", origin=Origin(arm=parent.arm, step=shared))
-    line = encode_episode(child)
+    line = encode_record(child)
     assert len(json.loads(line)["steps"]) == (0 if shared is None else len(parent.steps) - shared)
-    assert decode_episode(line, where="here", parents={episode_key(parent): parent}) == child
+    assert decode_record(line, where="here", parents={episode_key(parent): parent}) == child
 
 
 def test_every_version_ever_released_still_loads():
     (path,) = (FROZEN / "v1").glob("*.jsonl")
     loaded = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        episode = decode_episode(line, where=f"{path.name}, line {number}", parents=loaded)
+        episode = decode_record(line, where=f"{path.name}, line {number}", parents=loaded)
         loaded[episode_key(episode)] = episode
     baseline, rollback, shared, lost = loaded.values()
     assert baseline.task == Task(id="t1", payload={"doors": 2}, stratum="corridor", cluster="house-1")
@@ -130,7 +130,7 @@ def test_every_version_ever_released_still_loads():
 
 
 GOOD = json.loads(
-    encode_episode(
+    encode_record(
         Episode(
             task=Task(id="t"),
             arm="baseline",
@@ -194,7 +194,7 @@ def in_step(**changes):
 )
 def test_a_malformed_line_is_named(line, named):
     with pytest.raises(InvalidInput, match=r"^episodes\.jsonl, line 7") as raised:
-        decode_episode(line, where="episodes.jsonl, line 7")
+        decode_record(line, where="episodes.jsonl, line 7")
     assert named in str(raised.value)
     assert len(str(raised.value)) < 400
 
@@ -203,7 +203,7 @@ def test_a_malformed_line_is_named(line, named):
 def test_any_json_in_place_of_any_key_loads_or_is_refused(value):
     for key in GOOD:
         with contextlib.suppress(InvalidInput):
-            decode_episode(json.dumps({**GOOD, key: value}), where="line 1")
+            decode_record(json.dumps({**GOOD, key: value}), where="line 1")
 
 
 def test_canonical_json_does_not_depend_on_order_and_refuses_what_json_cannot_say():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forbear.errors import InvalidInput, JournalLocked, PlanChanged
-from forbear.records.journal import Exclusion, Journal, Stop
+from forbear.records.codec import Missing, Journal, Stop
 from forbear.records.model import Action, Episode, Origin, Step, Task, Termination, Usage
 
 PLAN = {"format": "forbear-plan-1", "baseline": {"max_steps": 15, "tasks": [["t1", "a"], ["t2", "b"]]}, "arms": {}}
@@ -21,7 +21,7 @@ def episode(task="t1", arm="baseline", *, success=True, termination=Termination.
 
 BROKEN = episode("t2", success=None, termination=Termination.PROVIDER_ERROR, cause="503")
 SHARED = replace(episode(arm="rollback"), origin=Origin(arm="baseline", step=None))
-EXCLUDED = Exclusion(task_id="t2", seed=1, arm="baseline", reason="503")
+EXCLUDED = Missing(task_id="t2", seed=1, arm="baseline", reason="503")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_what_was_written_is_read(journal):
     assert list(content.episodes.values()) == [episode(), SHARED]
     assert content.broken == {("t2", 1, "baseline"): 1}
     assert content.rows == {("t1", 1): [episode(), SHARED], ("t2", 1): [BROKEN]}
-    assert content.exclusions == {EXCLUDED.key: EXCLUDED}
+    assert content.missing == {EXCLUDED.key: EXCLUDED}
     assert sorted(path.name for path in journal.directory.iterdir()) == ["episodes.jsonl", "plan.json"]
     for line in lines_of(journal).read_text().splitlines():
         assert json.loads(line)["format"].startswith("forbear-")
@@ -67,7 +67,7 @@ STOPPABLE = {**PLAN, "arms": {"baseline": {"kind": "baseline"}, "rollback": {"ki
 
 def test_a_stop_is_read_and_what_lies_beyond_it_is_no_part_of_the_digest(tmp_path):
     journal = Journal(tmp_path / "j")
-    stop = Stop(arm="rollback", tasks=1, reason="watch")
+    stop = ArmEnd(arm="rollback", tasks=1, reason="watch")
     with journal.writing(STOPPABLE) as writer:
         writer.append(episode(), SHARED, stop)
     digest = journal.read().digest()
@@ -84,7 +84,7 @@ def test_a_line_of_the_first_version_loads(tmp_path):
         pass
     line = b'{"format":"forbear-stop-1","arm":"rollback","tasks":2,"reason":"watch","check":"d040ad96"}\n'
     (journal.directory / "episodes.jsonl").write_bytes(line)
-    assert journal.read().stops == {"rollback": Stop(arm="rollback", tasks=2, reason="watch")}
+    assert journal.read().stops == {"rollback": ArmEnd(arm="rollback", tasks=2, reason="watch")}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_line_of_the_first_version_loads(tmp_path):
 def test_a_stop_that_cannot_be_is_refused(tmp_path, stops):
     journal = Journal(tmp_path / "j")
     with journal.writing(STOPPABLE) as writer:
-        writer.append(*(Stop(arm=arm, tasks=tasks, reason="watch") for arm, tasks in stops))
+        writer.append(*(ArmEnd(arm=arm, tasks=tasks, reason="watch") for arm, tasks in stops))
     with pytest.raises(InvalidInput, match=f"line {len(stops)}"):
         journal.read()
 
@@ -116,9 +116,9 @@ def test_a_torn_tail_is_dropped_and_written_over(journal):
     whole = lines_of(journal).read_bytes()
     for cut in range(1, 60):
         lines_of(journal).write_bytes(whole[:-cut])
-        assert len(journal.read().exclusions) == 0
+        assert len(journal.read().missing) == 0
     with journal.writing(PLAN) as writer:
-        assert not writer.content.exclusions
+        assert not writer.content.missing
         writer.append(EXCLUDED)
     assert lines_of(journal).read_bytes() == whole
 

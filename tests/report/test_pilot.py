@@ -11,7 +11,7 @@ from forbear.records.model import Task
 from forbear.report.html import pilot_html
 from forbear.report.pilot_text import pilot_text, plan_text
 from forbear.report.pilot_view import MOST_FORKS, pilot_json, pilot_view
-from forbear.runner.evidence import evidence_of
+from forbear.analysis.evidence import evidence_of
 from forbear.runner.plan import freeze
 from forbear.stats.looks.looks import Looks
 from forbear.testing import CoinFlipAgent, WordCritic

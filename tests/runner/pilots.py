@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+from forbear.analysis.plan_record import PlanRecord
+from forbear.analysis.result import findings_digest
 from forbear.interventions import Append, Placebo, Rollback, Stop
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
@@ -66,7 +68,8 @@ def run(plan, directory, **options):
 
 
 def digest(directory):
-    return Journal(directory).read().digest()
+    content = Journal(directory).read()
+    return findings_digest(PlanRecord.of(content.plan, where=str(directory)), content)
 
 
 def arms_of(result, task, seed=42):

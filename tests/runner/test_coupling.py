@@ -45,7 +45,7 @@ def behaviour(episode):
     steps = tuple(
         replace(s, proposals=tuple(replace(p, p_fail={}, faults={}) for p in s.proposals)) for s in episode.steps
     )
-    return (steps, episode.termination, episode.success, episode.final_observation, episode.usage.agent_calls)
+    return (steps, episode.termination, episode.success, episode.final_observation, episode.usage.agent.calls)
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_an_arm_among_others_does_what_it_does_alone(drawn, seed, environment):
         coupled = asyncio.run(run_episode(cell, arm.policy, shared))
         alone = asyncio.run(run_episode(cell, arm.policy, Memo()))
         assert behaviour(coupled) == behaviour(alone)
-        assert coupled.usage.new_agent_calls <= alone.usage.new_agent_calls == alone.usage.agent_calls
+        assert coupled.usage.agent.paid.calls <= alone.usage.agent.paid.calls == alone.usage.agent.calls
         refilled = Memo()  # as in a process that resumes after every episode
         for episode in written:
             refilled.fill(episode)

@@ -80,7 +80,7 @@ def test_the_baseline_runs_to_the_worlds_end_with_every_critic_watching():
     ]
     assert baseline.interventions == 0
     usage = baseline.usage
-    assert (usage.agent_calls, usage.new_agent_calls, usage.critic_calls, usage.new_critic_calls) == (2, 2, 2, 2)
+    assert (usage.agent.calls, usage.agent.paid.calls, usage.critic.calls, usage.critic.paid.calls) == (2, 2, 2, 2)
     # What the agent was shown: steps without scores, the last one open, with what may be done.
     trajectory, draw, excluded = seen[1]
     assert trajectory.steps[0].executed == Action("open")
@@ -102,8 +102,8 @@ def test_a_rollback_drops_the_proposal_and_touches_nothing_else():
     assert rollback.steps[1].messages == ()
     assert rollback.interventions == 1
     assert rollback.first_intervention == 1
-    assert (rollback.usage.agent_calls, rollback.usage.new_agent_calls) == (5, 3)
-    assert (rollback.usage.critic_calls, rollback.usage.new_critic_calls) == (5, 3)
+    assert (rollback.usage.agent.calls, rollback.usage.agent.paid.calls) == (5, 3)
+    assert (rollback.usage.critic.calls, rollback.usage.critic.paid.calls) == (5, 3)
     # The retry was drawn as attempt 1, saw no trace of the dropped proposal, and shares the baseline's first step.
     trajectory, draw, _ = seen[2]
     assert draw.attempt == 1
@@ -160,7 +160,7 @@ def test_an_appended_message_comes_with_the_next_observation():
     assert seen[4][0].steps[-1].messages == ("wait?",)
     # Step 1 was shared but for the decision, so the draw at step 2 is the baseline's: (step, attempt), not transcript.
     assert seen[4][1] == seen[2][1]
-    assert append.usage.new_agent_calls == 2
+    assert append.usage.agent.paid.calls == 2
 
 
 def test_a_placebo_is_a_silent_fresh_draw():
@@ -222,10 +222,10 @@ def test_equal_policies_share_all_and_pay_once():
     arms = [Arm.baseline(), Arm("one", POLICY), Arm("two", POLICY), Arm("never", with_(Rollback(), min_step=99))]
     found = episodes(arms, lambda: TryingAgent([["open"], ["jump", "wait"], ["open"]]))
     assert found["one"].steps == found["two"].steps
-    assert found["two"].usage.new_agent_calls == found["two"].usage.new_critic_calls == 0
+    assert found["two"].usage.agent.paid.calls == found["two"].usage.critic.paid.calls == 0
     assert share(found["two"], [found["baseline"], found["one"]]).origin.arm == "one"
     assert share(found["never"], [found["baseline"]]).origin.step is None
-    assert found["never"].usage.agent_calls == found["baseline"].usage.agent_calls
+    assert found["never"].usage.agent.calls == found["baseline"].usage.agent.calls
 
 
 def test_a_memo_filled_from_records_is_the_memo_that_made_them():
@@ -307,7 +307,7 @@ def test_an_outage_is_no_outcome_and_what_was_paid_stays_paid():
     whole = episodes(arms, lambda: Counting([["open"]]), memo=memo)["baseline"]
     assert whole.success
     assert calls == [2]
-    assert whole.usage.new_agent_calls == 3  # the arm's own, whenever they were paid
+    assert whole.usage.agent.paid.calls == 3  # the arm's own, whenever they were paid
 
 
 @pytest.mark.parametrize("method", ["reset", "step"])
@@ -451,7 +451,7 @@ def test_the_check_is_made_a_few_times_and_charged_to_nobody():
     found = episodes(arms, lambda: TryingAgent([["open"], ["jump", "wait"], ["open"]], seen), check=check)
     made = ForkCheck().left - check.left
     assert made > 0
-    assert len(seen) == sum(e.usage.new_agent_calls for e in found.values()) + made
+    assert len(seen) == sum(e.usage.agent.paid.calls for e in found.values()) + made
 
 
 class Remembering:
@@ -479,7 +479,7 @@ def test_an_agent_with_a_memory_is_put_back_to_before_what_was_dropped():
     assert executed(baseline) == ["open", "jump"]
     # Its count at the retry is 2 again: with a memory of the dropped proposal it would have opened.
     assert executed(rollback) == ["open", "wait", "open", "open"]
-    assert rollback.usage.new_agent_calls == 3
+    assert rollback.usage.agent.paid.calls == 3
 
 
 class Speechless(Corridor):

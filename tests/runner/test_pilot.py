@@ -103,7 +103,7 @@ def test_arms_depart_from_the_baseline_where_they_first_act(tmp_path):
             if episode.interventions == 0:
                 assert episode.steps == found["baseline"].steps
                 assert episode.origin.step is None
-                assert episode.usage.new_agent_calls == 0
+                assert episode.usage.agent.paid.calls == 0
             else:
                 first = episode.first_intervention
                 assert episode.steps[:first] == found["baseline"].steps[:first]
@@ -213,10 +213,10 @@ def test_what_breaks_is_tried_again_after_all_others_and_changes_nothing(tmp_pat
 def test_what_keeps_breaking_is_excluded_counted_and_never_a_failure(tmp_path):
     result = run(plan(environment=flaky({"t01": 99})), tmp_path / "j", retries=1)
     # Whatever reaches a third step breaks; the baseline does, so no coupled arm of that task can have an outcome.
-    excluded = {arm for (task, _, arm) in result.exclusions if task == "t01"}
+    excluded = {arm for (task, _, arm) in result.missing if task == "t01"}
     assert excluded >= {"baseline", "rollback", "append"}
-    assert result.exclusions["t01", 42, "baseline"].reason == "environment_error: ProviderError: connection reset"
-    assert result.exclusions["t01", 42, "append"].reason == "its baseline has no outcome"
+    assert result.missing["t01", 42, "baseline"].reason == "environment_error: ProviderError: connection reset"
+    assert result.missing["t01", 42, "append"].reason == "its baseline has no outcome"
     assert result.arm("baseline").missing == 1
     assert result.arm("baseline").episodes == 7
     assert ("t01", 42, "baseline") not in result.episodes

@@ -137,4 +137,4 @@ def test_a_process_that_resumes_tries_again_whatever_broke_before(tmp_path):
     (broken,) = Journal(tmp_path / "j").read().broken
     result = run(plan(arms, agent=agent), tmp_path / "j", retries=0)
     assert broken in result.episodes
-    assert broken not in result.exclusions
+    assert broken not in result.missing

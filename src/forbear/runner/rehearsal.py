@@ -3,6 +3,8 @@
 import tempfile
 from dataclasses import replace
 
+from msgspec import structs
+
 from forbear.analysis.result import PilotResult, findings_digest
 from forbear.errors import InvalidInput
 from forbear.records.journal import Journal
@@ -23,7 +25,9 @@ async def rehearse(plan: PilotPlan) -> list[str]:
         ForbearError: What `run_pilot` raises; a part that breaks its contract says so here, a critic too.
     """
     for count in range(1, min(MOST_TASKS, len(plan.tasks)) + 1):
-        tasks = [replace(task, cluster=None) for task in plan.tasks[:count]]  # so few have no clusters to speak of
+        tasks = [
+            structs.replace(task, cluster=None) for task in plan.tasks[:count]
+        ]  # so few have no clusters to speak of
         small = replace(plan, tasks=tasks, seeds=plan.seeds[:1], looks=None)
         result, digest = await _run(small)
         if any(arm.interventions for arm in result.arms.values()):

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from forbear.contracts.agent import Agent
 from forbear.contracts.draw import Draw
