@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from forbear.report.pilot_view import PathView, PilotView
 from forbear.report.view import ArmView
-from forbear.wording import points, shown
+from forbear.wording import number, percent, points, shown
 
 
 def pilot_html(view: PilotView) -> str:
@@ -28,23 +28,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": _percent,
+        "percent": percent,
         "points": points,
-        "number": _number,
+        "number": number,
         # Line breaks are fine in a page; `shown` would mark them as what cannot be printed.
         "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
         "gain_chart": _gain_chart,
         "path_chart": _path_chart,
     }
     return environment
-
-
-def _percent(fraction: float | None, digits: int = 1) -> str:
-    return "undefined" if fraction is None else f"{100 * fraction:.{digits}f} %"
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
 
 
 def _gain_chart(arm: ArmView) -> dict[str, float | list[tuple[float, str]]]:

@@ -8,7 +8,18 @@ from rich.table import Table
 from rich.text import Text
 
 from forbear.report.view import ArmView, DecisionView, EstimateView, RateView
-from forbear.wording import listed, shown
+from forbear.wording import (
+    count,
+    counted,
+    listed,
+    percent,
+    percent_interval,
+    points,
+    points_interval,
+    pvalue,
+    share,
+    shown,
+)
 
 _STYLES = {"INTERVENE": "bold green", "FORBEAR": "bold red", "UNDECIDED": "bold yellow", "CONTROL": "bold"}
 _REMARK = 400
@@ -68,9 +79,9 @@ def _print_overview(console: Console, view: DecisionView) -> None:
         table.add_row(
             Text(shown(arm["arm"], limit=30)),
             Text(arm["recommendation"], style=_STYLES[arm["recommendation"]]),
-            _points(gain["value"]),
-            f"{_points(gain['low'], unit='')} to {_points(gain['high'], unit='')}",
-            _pvalue(arm["p_value_gain"]),
+            points(gain["value"]),
+            points_interval(gain["low"], gain["high"], unit=""),
+            pvalue(arm["p_value_gain"]),
         )
     console.print(table)
     console.print()
@@ -96,11 +107,11 @@ def _print_arm(console: Console, arm: ArmView, *, baseline: str, title: bool) ->
 def _counts(arm: ArmView, *, baseline: str) -> Table:
     before, after = shown(baseline, limit=20), shown(arm["arm"], limit=20)
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
-    table.add_column(Text(_pairs(arm["pairs"])))
+    table.add_column(Text(counted(arm["pairs"], "pair")))
     table.add_column(Text(f"{after} fails"), justify="right")
     table.add_column(Text(f"{after} succeeds"), justify="right")
-    table.add_row(Text(f"{before} fails"), _count(arm["both_fail"]), f"{_count(arm['recovered'])} recovered")
-    table.add_row(Text(f"{before} succeeds"), f"{_count(arm['disrupted'])} disrupted", _count(arm["both_succeed"]))
+    table.add_row(Text(f"{before} fails"), count(arm["both_fail"]), f"{count(arm['recovered'])} recovered")
+    table.add_row(Text(f"{before} succeeds"), f"{count(arm['disrupted'])} disrupted", count(arm["both_succeed"]))
     return table
 
 
@@ -109,33 +120,37 @@ def _numbers(arm: ArmView) -> Table:
     table.add_column("")
     table.add_column("")
     table.add_column("", justify="right")
-    table.add_column(f"{100 * arm['gain']['confidence']:.4g} % interval", justify="right")
+    table.add_column(f"{share(arm['gain']['confidence'])} interval", justify="right")
     table.add_column("")
     for rate in arm["rates"]:
         table.add_row(rate["symbol"], rate["name"], *_rate(rate))
     gain = arm["gain"]
-    interval = f"{_points(gain['low'], unit='')} to {_points(gain['high'])}"
-    table.add_row("", "gain in success", _points(gain["value"]), interval, "treated minus baseline")
+    interval = points_interval(gain["low"], gain["high"])
+    table.add_row("", "gain in success", points(gain["value"]), interval, "treated minus baseline")
     return table
 
 
 def _rate(rate: RateView) -> tuple[str, str, str]:
     estimate = rate["estimate"]
-    source = rate["of"] if rate["k"] is None or rate["n"] is None else f"{rate['k']:,} of {rate['n']:,} {rate['of']}"
+    source = (
+        rate["of"]
+        if rate["k"] is None or rate["n"] is None
+        else f"{count(rate['k'])} of {count(rate['n'])} {rate['of']}"
+    )
     if estimate is None or estimate["value"] is None:
         return "undefined", "" if estimate is None else _interval(estimate), source
-    return f"{100 * estimate['value']:.1f} %", _interval(estimate), source
+    return percent(estimate["value"]), _interval(estimate), source
 
 
 def _interval(estimate: EstimateView) -> str:
-    return f"{100 * estimate['low']:.1f} to {100 * estimate['high']:.1f} %"
+    return percent_interval(estimate["low"], estimate["high"])
 
 
 def _how(arm: ArmView) -> list[str]:
-    gain, worthwhile = (_pvalue(arm[key], name="p") for key in ("p_value_gain", "p_value_worthwhile"))
+    gain, worthwhile = (pvalue(arm[key], name="p") for key in ("p_value_gain", "p_value_worthwhile"))
     return [
-        f"INTERVENE rejects a gain of {_points(arm['margin'])} or less at {arm['alpha']:g}: here {gain}.",
-        f"FORBEAR rejects a gain of {_points(arm['worthwhile'])} or more at {arm['harm_alpha']:g}: here {worthwhile}.",
+        f"INTERVENE rejects a gain of {points(arm['margin'])} or less at {arm['alpha']:g}: here {gain}.",
+        f"FORBEAR rejects a gain of {points(arm['worthwhile'])} or more at {arm['harm_alpha']:g}: here {worthwhile}.",
         f"Method: {arm['method']}.",
         *arm["design"],
     ]
@@ -146,23 +161,3 @@ def _bullets(texts: Iterable[str]) -> Table:
     for text in texts:
         table.add_row("-", Text(shown(text, limit=_REMARK)))
     return table
-
-
-def _pairs(count: int) -> str:
-    return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
-
-
-def _count(count: int | None) -> str:
-    return "-" if count is None else f"{count:,}"
-
-
-def _points(gain: float | None, *, unit: str = " pp") -> str:
-    # Minus zero is zero: a gain that rounds to nothing has no sign.
-    return "undefined" if gain is None else f"{round(100 * gain, 1) + 0.0:+.1f}{unit}"
-
-
-def _pvalue(pvalue: float | None, *, name: str = "") -> str:
-    if pvalue is None:
-        return f"{name} undefined".strip()
-    equals, less = (f"{name} = ", f"{name} < ") if name else ("", "< ")
-    return f"{equals}{pvalue:.3f}" if pvalue >= 0.001 else f"{less}0.001"

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from forbear.stats.intervals import Estimate
 from forbear.stats.verdict import AtAnyTime, Json, Recommendation, Verdict
-from forbear.wording import points
+from forbear.wording import plural, points
 
 FORMAT = "forbear-view-1"
 
@@ -131,10 +131,10 @@ def _rates(verdict: Verdict) -> list[RateView]:
     failures = _sum(verdict.both_fail, verdict.recovered)
     successes = _sum(verdict.disrupted, verdict.both_succeed)
     return [
-        _rate("p", "failure rate", failures, verdict.pairs, _noun("pair", verdict.pairs), verdict.failure_rate),
-        _rate("r", "recovery rate", verdict.recovered, failures, _noun("failure", failures), verdict.recovery_rate),
+        _rate("p", "failure rate", failures, verdict.pairs, plural("pair", verdict.pairs), verdict.failure_rate),
+        _rate("r", "recovery rate", verdict.recovered, failures, plural("failure", failures), verdict.recovery_rate),
         _rate(
-            "d", "disruption rate", verdict.disrupted, successes, _noun("success", successes), verdict.disruption_rate
+            "d", "disruption rate", verdict.disrupted, successes, plural("success", successes), verdict.disruption_rate
         ),
         _rate("p*", "break-even failure rate", None, None, "d / (r + d)", verdict.break_even_failure_rate),
     ]
@@ -150,12 +150,6 @@ def _estimate(estimate: Estimate | None) -> EstimateView | None:
     return EstimateView(
         value=estimate.value, low=estimate.low, high=estimate.high, confidence=round(estimate.confidence, 12)
     )
-
-
-def _noun(noun: str, count: int | None) -> str:
-    if count == 1:
-        return noun
-    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def _sum(first: int | None, second: int | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias
 from forbear.errors import InvalidInput
 from forbear.stats.intervals import Estimate
 from forbear.stats.rule import DecisionRule
-from forbear.wording import described, points
+from forbear.wording import described, plural, points, points_confidence
 
 _FORMAT = "forbear-verdict-2"
 _FIRST_FORMAT = "forbear-verdict-1"
@@ -136,10 +136,10 @@ class Verdict:
     """Tasks left out for want of a partner with an outcome, by arm."""
 
     def __str__(self) -> str:
-        gain, noun = self.success_gain, "pair" if self.pairs == 1 else "pairs"
+        gain, pairs = self.success_gain, f"{self.pairs} {plural('pair', self.pairs)}"
         numbers = (
-            f"gain {points(gain.value)} ({100 * gain.confidence:.4g}% CI {points(gain.low)} to {points(gain.high)}; "
-            + (f"{self.pairs} {noun}" if self.pairs == self.tasks else f"{self.tasks} tasks, {self.pairs} {noun}")
+            f"gain {points(gain.value)} ({points_confidence(gain.low, gain.high, confidence=gain.confidence)}; "
+            + (pairs if self.pairs == self.tasks else f"{self.tasks} tasks, {pairs}")
             + ("" if self.recovered is None else f": {self.recovered} recovered, {self.disrupted} disrupted")
             + ")"
         )
