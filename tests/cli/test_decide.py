@@ -57,6 +57,7 @@ def test_a_file_and_its_counts_give_the_same_verdict(decide, file):
     from_file = json.loads(decide(file(critic=STUDY), "--json")[1])
     assert from_file.pop("unpaired") == {"baseline": 0, "critic": 0}
     assert from_counts.pop("unpaired") == {}
+    assert (from_file.pop("arm"), from_counts.pop("arm")) == ("critic", "treated")
     assert from_file == from_counts
 
 

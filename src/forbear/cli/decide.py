@@ -16,6 +16,7 @@ from forbear.wording import listed, shown
 if TYPE_CHECKING:
     from forbear.analysis.pairing import Pairing
     from forbear.outcomes.table import OutcomeTable
+    from forbear.report.view import DecisionView
     from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Remark
 
@@ -149,7 +150,7 @@ def decide(
     gate: bool,
 ) -> int:
     """Reads, decides, prints; returns the exit code."""
-    from forbear.report.view import decision_json, decision_view
+    from forbear.report.view import decision_view
     from forbear.stats.decision import decide_arms
     from forbear.stats.rule import DecisionRule
 
@@ -184,15 +185,9 @@ def decide(
         unpaired={one.treated: one.unpaired for one in pairings},
         cautions={one.treated: one.cautions for one in pairings},
     )
-    if as_json:
-        click.echo(decision_json(verdicts))
-        if ignored:
-            click.echo(f"note: columns not used: {listed(ignored)}", err=True)
-    else:
-        from forbear.report.text import decision_text
-
-        view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored)
-        click.echo(decision_text(view, color=color()), nl=False, color=True)
+    _print(decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored), as_json=as_json)
+    if as_json and ignored:
+        click.echo(f"note: columns not used: {listed(ignored)}", err=True)
     return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
 
 
@@ -201,7 +196,7 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
     from click.core import ParameterSource
 
     from forbear.records.journal import Journal
-    from forbear.report.view import decision_json, decision_view
+    from forbear.report.view import decision_view
     from forbear.runner.course import journal_verdicts
 
     context = click.get_current_context()
@@ -219,12 +214,7 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
         verdicts = {treated: verdicts[treated]}
     if gate and len(verdicts) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the pilot has {len(verdicts)}. Name it: --treated NAME.")
-    if as_json:
-        click.echo(decision_json(verdicts))
-    else:
-        from forbear.report.text import decision_text
-
-        click.echo(decision_text(decision_view(verdicts, baseline=baseline), color=color()), nl=False, color=True)
+    _print(decision_view(verdicts, baseline=baseline), as_json=as_json)
     return GATE[next(iter(verdicts.values())).recommendation.value] if gate else 0
 
 
@@ -271,7 +261,9 @@ def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Rem
     """The gain at another failure rate, as a remark."""
     from forbear.stats.context.transport import gain_at
 
-    return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark
+    return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
+        baseline=pairing.baseline
+    )
 
 
 def _from_counts(text: str) -> tuple[Pairing, ...]:
@@ -287,6 +279,18 @@ def _from_counts(text: str) -> tuple[Pairing, ...]:
         ) from None
     pairs = PairedOutcomes(both_fail=both_fail, recovered=recovered, disrupted=disrupted, both_succeed=both_succeed)
     return (Pairing(baseline="baseline", treated="treated", pairs=pairs, unpaired={}),)
+
+
+def _print(view: DecisionView, *, as_json: bool) -> None:
+    """One JSON object, or text for a terminal."""
+    if as_json:
+        from forbear.report.view import decision_json
+
+        click.echo(decision_json(view))
+    else:
+        from forbear.report.text import decision_text
+
+        click.echo(decision_text(view, color=color()), nl=False, color=True)
 
 
 def color() -> bool:

@@ -7,7 +7,8 @@ from rich.text import Text
 
 from forbear.records.journal import JournalContent
 from forbear.report.pilot_view import PathView, PilotView, describe_arm
-from forbear.report.text import decision_text, plain_console, printed
+from forbear.report.terminal import plain_console, printed
+from forbear.report.text import decision_text
 from forbear.report.view import FORMAT, ArmView, DecisionView
 from forbear.runner.course import course_in
 from forbear.runner.plan import FrozenPlan
@@ -28,8 +29,12 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
         width: Columns of the terminal; more than 80 are not used.
         color: Whether terminal codes may be used.
     """
+    arms = [arm["decision"] for arm in view["arms"]]
     decision = DecisionView(
-        format=FORMAT, baseline="baseline", arms=[arm["decision"] for arm in view["arms"]], ignored_columns=[]
+        format=FORMAT,
+        baseline=arms[0]["baseline"],
+        verdicts={arm["arm"]: arm for arm in arms},
+        ignored_columns=[],
     )
     console = plain_console(width=width, color=color)
     console.print()
@@ -93,7 +98,7 @@ def _critics(view: PilotView) -> Table:
         interval = "" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
         table.add_row(Text(f"{row['measure']} of {shown(row['critic'], limit=30)}"), number(row["value"]), interval)
     for arm in view["arms"]:
-        gain = arm["decision"]["gain"]
+        gain = arm["decision"]["success_gain"]
         interval = f"{points_interval(gain['low'], gain['high'])} ({gain['confidence']:.0%})"
         table.add_row(Text(f"gain of {shown(arm['decision']['arm'], limit=30)}"), points(gain["value"]), interval)
     return table

@@ -221,10 +221,11 @@ def describe_arm(arm: Arm) -> str:
 def _treated(arm: Arm, baseline: str, result: PilotResult, evidence: Evidence) -> TreatedView:
     changed = list(_changed(result.episodes.values(), baseline=baseline, treated=arm.name))
     is_control, ceiling = arm.name in evidence.controls, evidence.ceilings.get(arm.name)
-    decision = arm_view(arm.name, evidence.verdicts[arm.name])
+    decision = arm_view(arm.name, evidence.verdicts[arm.name], baseline=baseline)
     if is_control:
         decision["recommendation"] = "CONTROL"
-        decision["headline"] = "CONTROL: what changes without help or harm from anybody; never deployed."
+        text = "CONTROL: what changes without help or harm from anybody; never deployed."
+        decision["headline"] = {"code": "control", "text": text, "values": {}}
         decision["next"] = []
     return TreatedView(
         decision=decision,

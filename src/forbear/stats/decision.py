@@ -14,7 +14,7 @@ from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
 from forbear.stats.power import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
-from forbear.stats.verdict import AtAnyTime, AtLook, Json, Look, Recommendation, Remark, Verdict
+from forbear.stats.verdict import AtAnyTime, AtLook, Look, Recommendation, Remark, Verdict
 from forbear.wording import described, gain_or_loss, points, pvalue, share, shown
 
 AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
@@ -264,7 +264,7 @@ def _stopped(look: Look, recommendation: Recommendation, *, futile: bool) -> str
 
 def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
     text = f"Compatible with anything from {gain_or_loss(gain.low)} to {gain_or_loss(gain.high)}"
-    values: dict[str, Json] = {"low": gain.low, "high": gain.high, "arms": arms}
+    values: dict[str, object] = {"low": gain.low, "high": gain.high, "arms": arms}
     if arms > 1:  # alone it would do, but the error rate is shared
         text += f", which is not enough as one of {arms} arms"
     reasons = [Remark(code="inconclusive", text=f"{text}: leave it off.", values=values)]
@@ -294,7 +294,7 @@ def _with_missing(verdict: Verdict, missing: MissingOutcomes[object], worst: Ver
     others = dict.fromkeys(
         bound.recommendation.value for bound in (worst, best) if bound.recommendation is not verdict.recommendation
     )
-    values: dict[str, Json] = {"by_arm": dict(missing.by_arm), "low": low, "high": high, "could_be": list(others)}
+    values: dict[str, object] = {"by_arm": dict(missing.by_arm), "low": low, "high": high, "could_be": list(others)}
     if others:
         text += f", and the verdict could be {' or '.join(others)}."
         remark = Remark(code="missing_outcomes_decide", text=text, values=values)

@@ -20,7 +20,7 @@ from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain_interval
 from forbear.stats.intervals import Estimate, Interval, Rate, check_confidence, paired_gain_interval
-from forbear.stats.verdict import Json, Remark
+from forbear.stats.verdict import Remark
 from forbear.wording import listed, percent, points, points_confidence, share, shown
 
 Floats = NDArray[np.float64]
@@ -50,17 +50,21 @@ class GainAt:
     method: Literal["cross-seed slope", "naive line"]
     """"naive line" changes at least as fast with the failure rate as the truth."""
 
-    @property
-    def remark(self) -> Remark:
-        """The gain there as a caution for a verdict (`gain_at`)."""
+    def remark(self, *, baseline: str = "baseline") -> Remark:
+        """The gain there as a caution for a verdict (`gain_at`).
+
+        Args:
+            baseline: The baseline's name.
+        """
+        who = "the baseline" if baseline == "baseline" else f"'{shown(baseline)}'"
         gain, how = self.gain, "cross-seed slope"
         if self.method == "naive line":
             how = "naive line: it changes at least as fast as the truth; several seeds would tell"
         text = (
-            f"Where the baseline fails {share(self.failure_rate)} of the time the gain is "
+            f"Where {who} fails {share(self.failure_rate)} of the time the gain is "
             f"{points(gain.value)} ({points_confidence(gain.low, gain.high, confidence=gain.confidence)}; {how})."
         )
-        values: dict[str, Json] = {
+        values: dict[str, object] = {
             "failure_rate": self.failure_rate,
             "gain": self.gain.to_dict(),
             "method": self.method,
@@ -214,7 +218,7 @@ class MixedGain:
             f"({points_confidence(gain.low, gain.high, confidence=gain.confidence)}): "
             f"{'also there above' if above else 'not shown to exceed'} {points(margin)}."
         )
-        values: dict[str, Json] = {"gain": self.gain.to_dict(), "margin": margin, "above": above}
+        values: dict[str, object] = {"gain": self.gain.to_dict(), "margin": margin, "above": above}
         return Remark(code="deployment_mix", text=text, values=values), *self.cautions
 
 
