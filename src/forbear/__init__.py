@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.adapters.formats.tabular import Columns as Columns
+    from forbear.adapters.formats.tabular import read_mix as read_mix
     from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
     from forbear.analysis.pairing import Pairing as Pairing
     from forbear.analysis.pairing import compare as compare
+    from forbear.analysis.pairing import stratify as stratify
+    from forbear.analysis.verdicts import decide_pairings as decide_pairings
     from forbear.contracts.draw import Draw as Draw
     from forbear.contracts.environment import Observation as Observation
     from forbear.errors import AgentError as AgentError
@@ -113,6 +116,7 @@ _HOME = {
     "confidence_sequence": "stats.looks.betting",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
+    "decide_pairings": "analysis.verdicts",
     "evidence_of": "runner.evidence",
     "gain_at": "stats.context.transport",
     "looked_power": "stats.looks.stopping",
@@ -120,11 +124,13 @@ _HOME = {
     "planned_outcomes": "outcomes.missing",
     "post_stratified_gain": "stats.context.transport",
     "power": "stats.power",
+    "read_mix": "adapters.formats.tabular",
     "read_outcomes": "adapters.formats.tabular",
     "run_pilot": "runner.pilot",
     "sequential_outcomes": "stats.looks.sequential",
     "sequential_pvalue": "stats.looks.looks",
     "simulate": "stats.simulate",
+    "stratify": "analysis.pairing",
     "tasks_needed": "stats.power",
 }
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from forbear.cli.design import ShapeName, design_of, once, shape_option
+from forbear.cli.design import ShapeName, looks_of, shape_option
 from forbear.errors import InvalidInput
 from forbear.wording import listed, shown
 
@@ -150,8 +149,8 @@ def decide(
     gate: bool,
 ) -> int:
     """Reads, decides, prints; returns the exit code."""
+    from forbear.analysis.verdicts import decide_pairings
     from forbear.report.view import decision_view
-    from forbear.stats.decision import decide_arms
     from forbear.stats.rule import DecisionRule
 
     if len(files) == 1 and os.path.isdir(files[0]):
@@ -160,8 +159,8 @@ def decide(
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
     names |= {"--stratum-col": stratum_col, "--mix": mix}
-    design = design_of(looks=looks, look=look, shape=shape, anytime=anytime)
-    if design is not None and (mix is not None or at is not None):
+    declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
+    if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
     table = None
@@ -174,17 +173,10 @@ def decide(
     else:
         pairings, table, ignored = _from_files(files, names, rule)
     if at is not None:
-        pairings = tuple(replace(one, cautions=(*one.cautions, _elsewhere(one, at, rule))) for one in pairings)
+        pairings = tuple(one.cautioned(_elsewhere(one, at, rule)) for one in pairings)
     if gate and len(pairings) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
-    brought = once(pairings) if design is None else design(pairings, table)
-    verdicts = decide_arms(
-        brought.arms,
-        rule,
-        missing=brought.missing,
-        unpaired={one.treated: one.unpaired for one in pairings},
-        cautions={one.treated: one.cautions for one in pairings},
-    )
+    verdicts = decide_pairings(pairings, rule, looks=declared, look=look, anytime=anytime, table=table)
     _print(decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored), as_json=as_json)
     if as_json and ignored:
         click.echo(f"note: columns not used: {listed(ignored)}", err=True)
@@ -242,9 +234,7 @@ def _from_files(
     pairings = compare(read.table, baseline=baseline, treated=names["--treated"])
     if names["--mix"] is not None:
         mix = read_mix(names["--mix"])
-        pairings = tuple(
-            replace(one, cautions=(*one.cautions, *_on_mix(read.table, one, mix, rule))) for one in pairings
-        )
+        pairings = tuple(one.cautioned(*_on_mix(read.table, one, mix, rule)) for one in pairings)
     return pairings, read.table, read.ignored
 
 
