@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from forbear.analysis.evidence import evidence_of
+from forbear.analysis.monitor import Course, Schedule, course_in
 from forbear.errors import InvalidInput, ProviderError
 from forbear.interventions import Append, Placebo
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Task
-from forbear.analysis.monitor import Course, Schedule, course_in
-from forbear.analysis.evidence import evidence_of
 from forbear.runner.plan import freeze
 from forbear.stats.decision import decide
 from forbear.stats.looks.looks import Looks

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forbear.errors import InvalidInput, JournalLocked, PlanChanged
-from forbear.records.codec import Missing, Journal, Stop
+from forbear.records.codec import Journal, Missing
 from forbear.records.model import Action, Episode, Origin, Step, Task, Termination, Usage
 
 PLAN = {"format": "forbear-plan-1", "baseline": {"max_steps": 15, "tasks": [["t1", "a"], ["t2", "b"]]}, "arms": {}}

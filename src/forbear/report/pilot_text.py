@@ -14,7 +14,7 @@ from forbear.report.view import FORMAT, DecisionView
 from forbear.runner.plan import FrozenPlan
 from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.looks.stopping import looked_power, planned_effect
-from forbear.stats.power import AssumedEffect
+from forbear.stats.planning import AssumedEffect
 from forbear.wording import percent, points, shown
 
 

@@ -12,7 +12,7 @@ from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
-from forbear.stats.power import approximate_tasks_needed
+from forbear.stats.planning import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, AtLook, Look, Recommendation, Remark, Verdict
 from forbear.wording import described, gain_or_loss, points, pvalue, share, shown

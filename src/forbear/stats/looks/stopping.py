@@ -15,7 +15,7 @@ from forbear.stats.clustered import clustered_gain
 from forbear.stats.looks.betting import alarm_region, alarm_threshold
 from forbear.stats.looks.lattice import Bools, Reached, Tables, walk
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, look_region
-from forbear.stats.power import AssumedEffect
+from forbear.stats.planning import AssumedEffect
 from forbear.stats.regions import Floats
 from forbear.stats.rule import DecisionRule
 

@@ -1,0 +1,29 @@
+"""Public names that are imported when first used (PEP 562): an import costs only what is asked for."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+
+
+def lazily(
+    package: str, homes: Mapping[str, str], *, also: Iterable[str] = ()
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Returns `__getattr__` and `__dir__` of a package.
+
+    Args:
+        package: Its name.
+        homes: By public name, the module below the package that holds it.
+        also: Public names that the package holds itself.
+    """
+
+    def get(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def names() -> list[str]:
+        return sorted([*homes, *also])
+
+    return get, names
