@@ -75,6 +75,7 @@ PUBLIC = [
     "analyse",
     "analyse_journal",
     "compare",
+    "critics",
     "decide",
     "decide_arms",
     "decide_pairings",
@@ -96,6 +97,7 @@ PUBLIC = [
     "rehearse",
     "repeats_of",
     "run_pilot",
+    "stats",
     "stratify",
     "verdicts_of",
 ]
@@ -191,7 +193,7 @@ def test_the_public_names_are_these(package):
 @pytest.mark.parametrize(("package", "name"), NAMES)
 def test_every_public_name_exists_and_says_what_it_is(package, name):
     value = getattr(importlib.import_module(package), name)
-    if name not in ("__version__", "Effect"):
+    if name not in ("__version__", "Effect", "critics", "stats"):
         assert value.__name__ == name
         assert inspect.getdoc(value)
 
@@ -213,4 +215,6 @@ def test_type_checkers_see_the_same_names(package):
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
+    if package == "forbear":
+        assert (seen.pop("critics"), seen.pop("stats")) == (("forbear", "critics"), ("forbear", "stats"))
     assert seen == {name: (f"{package}.{home}", name) for name, home in module._HOME.items()}

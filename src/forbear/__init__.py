@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from forbear.lazy import lazily
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear import critics as critics
+    from forbear import stats as stats
     from forbear.adapters.formats.tabular import Columns as Columns
     from forbear.adapters.formats.tabular import read_mix as read_mix
     from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
@@ -194,6 +196,6 @@ _HOME = {
     "verdicts_of": "analysis.evidence",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", "critics", "stats", *_HOME]
 
-__getattr__, __dir__ = lazily(__name__, _HOME, also=("__version__",))
+__getattr__, __dir__ = lazily(__name__, _HOME, also=("__version__",), packages=("critics", "stats"))

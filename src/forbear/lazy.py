@@ -2,11 +2,11 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 
 def lazily(
-    package: str, homes: Mapping[str, str], *, also: Iterable[str] = ()
+    package: str, homes: Mapping[str, str], *, also: Iterable[str] = (), packages: Collection[str] = ()
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Returns `__getattr__` and `__dir__` of a package.
 
@@ -14,9 +14,12 @@ def lazily(
         package: Its name.
         homes: By public name, the module below the package that holds it.
         also: Public names that the package holds itself.
+        packages: Subpackages with names of their own, imported when first used as well.
     """
 
     def get(name: str) -> object:
+        if name in packages:
+            return importlib.import_module(f"{package}.{name}")
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
@@ -24,6 +27,6 @@ def lazily(
         return value
 
     def names() -> list[str]:
-        return sorted([*homes, *also])
+        return sorted([*homes, *also, *packages])
 
     return get, names
