@@ -169,7 +169,7 @@ def _verdict(
     p_harm = p_worthwhile if rule.worthwhile == 0 else data.pvalue(0.0, "less")
 
     def rejected(pvalue: float, margin: float, alternative: OneSided, alpha: float) -> bool:
-        return pvalue <= alpha and data.excluded(margin, alternative, alpha)
+        return pvalue <= alpha and data.rules_out(margin, alternative, alpha)
 
     helps = rejected(p_gain, rule.margin, "greater", rule.alpha)
     too_little = rejected(p_worthwhile, rule.worthwhile, "less", rule.harm_alpha)

@@ -295,7 +295,7 @@ class Sequential:
         bets = BETS_ON_MEANS if self._several else BETS
         return log_evidence(differences[known], margin=margin, alternative="less", weights=weights, bets=bets)[1]
 
-    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+    def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """By the interval beside it."""
         bounds = self.bounds(alpha)
         return bounds.low > margin if alternative == "greater" else bounds.high < margin
