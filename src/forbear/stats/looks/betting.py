@@ -13,6 +13,7 @@ Source: Waudby-Smith & Ramdas (2023, JRSS-B 86:1). How each was checked: docs/me
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,7 +23,7 @@ from forbear.errors import InvalidInput
 from forbear.stats.exact import OneSided, check_test
 from forbear.stats.intervals import check_confidence
 from forbear.stats.looks.lattice import Bools, Tables, walk
-from forbear.stats.looks.looks import MOST_EXACT_TASKS, least_step
+from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.regions import Counts, Floats
 
 BETS: Floats = np.linspace(0.25, 0.95, 16)
@@ -288,4 +289,40 @@ def alarm_threshold(planned: int, *, alpha: float, margin: float, several_seeds:
 
     # At most Ville's bound; a pilot so short that few tables can alarm has a threshold far below.
     least = math.floor((-math.log(_ASYMPTOTIC) - ville) / _STEP)
-    return ville + least_step(probability, alpha, start=0, fall=_STEP, least=least) * _STEP
+    return ville + _least_step(probability, alpha, start=0, fall=_STEP, least=least) * _STEP
+
+
+def _least_step(probability: Callable[[int], float], alpha: float, *, start: int, fall: float, least: int) -> int:
+    """The smallest whole number from which on a falling probability is at most alpha, in few evaluations.
+
+    Each of them is a walk through a lattice; so the next one is made where a line through the logarithms of the last
+    two meets alpha, and in the middle where that gains too little.
+
+    Args:
+        probability: Falls with its argument, in small steps.
+        alpha: The level.
+        start: Where to begin.
+        fall: About how much its logarithm falls per step.
+        least: The answer is at least this.
+    """
+    low, high, at = least - 1, None, max(start, least)
+    log_low = log_high = 0.0
+    width, slow = 0, False
+    while high is None or high - low > 1:
+        value = probability(at)
+        excess = math.log(max(value, 1e-300) / alpha)
+        before = None if high is None else high - low
+        if value <= alpha:
+            high, log_high = at, excess
+        else:
+            low, log_low = at, excess
+        if high is not None and log_low > 0:
+            slow = before is not None and not slow and 2 * (high - low) > before
+            share = 0.5 if slow else log_low / (log_low - log_high) if log_high < log_low else 0.5
+            aim = low + share * (high - low)
+            at = min(max(round(aim), low + 1), high - 1)
+        else:
+            width = max(2 * width, 8)
+            at += round(excess / fall) + (width if excess > 0 else -width)
+            at = max(at, least)
+    return high
