@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from forbear.analysis.evidence import evidence_of
 from forbear.analysis.pairing import pair_episodes
 from forbear.errors import InvalidInput, ProviderError
 from forbear.interventions import Append, Placebo, Rollback
@@ -9,7 +10,6 @@ from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Task
-from forbear.analysis.evidence import evidence_of
 from forbear.runner.pilot import run_pilot
 from forbear.runner.rehearsal import rehearse
 from forbear.stats.decision import decide_arms

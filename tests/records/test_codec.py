@@ -156,8 +156,9 @@ def test_lines_of_the_first_version_are_refused_with_what_to_do():
     ]:
         with pytest.raises(InvalidInput) as raised:
             decode_record(line, where="episodes.jsonl, line 1")
-        assert str(raised.value).startswith("episodes.jsonl, line 1: written by an earlier version of forbear (forbear-")
-        assert "Decide with the version that wrote it, or start the pilot afresh" in str(raised.value)
+        said = str(raised.value)
+        assert said.startswith("episodes.jsonl, line 1: written by an earlier version of forbear (forbear-")
+        assert "Decide with the version that wrote it, or start the pilot afresh" in said
 
 
 def test_the_second_version_loads_for_ever():
@@ -165,9 +166,7 @@ def test_the_second_version_loads_for_ever():
     baseline, rollback, shared, replaced, lost, missing, end = loaded_from(path)
     word, judge = "word:0f", "judge:1a"
 
-    assert baseline.task == Task(
-        id="t1", payload={"doors": 2, "colour": "grün"}, stratum="corridor", cluster="house-1"
-    )
+    assert baseline.task == Task(id="t1", payload={"doors": 2, "colour": "grün"}, stratum="corridor", cluster="house-1")
     assert (baseline.success, baseline.final_observation) == (False, "You are outside.")
     assert baseline.final_payload == {"reward": 0}
     assert [s.payload for s in baseline.steps] == [{"door": 1}, None]
@@ -332,9 +331,7 @@ def as_before(line, parents):
         return {"paid": {"calls": new, "seconds": seconds if new else None}, "reused": {"calls": calls - new}}
 
     roles = {"agent": role("agent"), "critic": role("critic"), "seconds": seconds}
-    return decode_record(
-        json.dumps(old | {"format": "forbear-episode-2", "usage": roles}), where="v1", parents=parents
-    )
+    return decode_record(json.dumps(old | {"format": "forbear-episode-2", "usage": roles}), where="v1", parents=parents)
 
 
 def test_agents_that_report_nothing_have_journals_no_longer_than_before():
@@ -353,7 +350,5 @@ def test_agents_that_report_nothing_have_journals_no_longer_than_before():
 def test_what_equals_a_default_is_left_out():
     """Wherever the equal value came from: the same record always gives the same bytes."""
     nothing = RoleUsage(paid=Usage(), reused=Usage(calls=0))
-    made = replace(
-        decode_record(json.dumps(GOOD), where="here"), usage=EpisodeUsage(agent=nothing, critic=RoleUsage())
-    )
+    made = replace(decode_record(json.dumps(GOOD), where="here"), usage=EpisodeUsage(agent=nothing, critic=RoleUsage()))
     assert json.loads(encode_record(made))["usage"] == {}

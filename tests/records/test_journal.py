@@ -132,7 +132,7 @@ def test_a_journal_of_the_first_version_is_refused_with_what_to_do(journal):
 @pytest.mark.parametrize("changed", [{}, {**PLAN, "digest": "u"}, {"mine": [1, {}], "digest": "ü"}])
 def test_another_plan_is_refused_and_the_lock_let_go(journal, changed):
     before = lines_of(journal).read_bytes()
-    with pytest.raises(PlanChanged, match="was started under another plan. Go back to that plan, or name another"):
+    with pytest.raises(PlanChanged, match=r"was started under another plan. Go back to that plan, or name another"):
         journal.writing(changed)
     assert lines_of(journal).read_bytes() == before
     with journal.writing({key: PLAN[key] for key in reversed(PLAN)}) as writer:
@@ -143,7 +143,7 @@ def test_another_plan_is_refused_and_the_lock_let_go(journal, changed):
 def test_a_plan_that_is_no_json_object_is_named(journal, text):
     (journal.directory / "plan.json").write_bytes(text.encode("latin-1"))
     for use in (journal.read, lambda: journal.writing(PLAN)):
-        with pytest.raises(InvalidInput, match="no readable journal|expected a JSON object"):
+        with pytest.raises(InvalidInput, match=r"no readable journal|expected a JSON object"):
             use()
 
 

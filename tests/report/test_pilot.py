@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from forbear.analysis.evidence import evidence_of
 from forbear.interventions import Append
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
@@ -11,7 +12,6 @@ from forbear.records.model import Task
 from forbear.report.html import pilot_html
 from forbear.report.pilot_text import pilot_text, plan_text
 from forbear.report.pilot_view import MOST_FORKS, pilot_json, pilot_view
-from forbear.analysis.evidence import evidence_of
 from forbear.runner.plan import freeze
 from forbear.stats.looks.looks import Looks
 from forbear.testing import CoinFlipAgent, WordCritic
