@@ -14,13 +14,13 @@ import time
 from dataclasses import replace
 
 from forbear.analysis.pairing import pair_episodes
+from forbear.analysis.result import PilotResult
 from forbear.interventions import Append, Placebo, Rollback
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
-from forbear.analysis.result import PilotResult
 from forbear.stats.intervals import paired_gain_interval
 from forbear.stats.looks.looks import Looks
 from forbear.worlds.household.pilot import agent, critic, environment, generated_tasks

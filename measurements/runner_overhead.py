@@ -1,21 +1,25 @@
 """What the runner itself costs: a trivial agent, world and critic, with a journal on disk.
 
 Usage: python measurements/runner_overhead.py [--tasks 40] [--arms 8] [--repeat 15] [--json]
-       python measurements/runner_overhead.py --tasks 2500 --repeat 1     # 20,000 episodes, for the peak of memory
+       python measurements/runner_overhead.py --tasks 10000 --arms 2 --repeat 1    # 20,000 episodes, run again
 
 Prints microseconds per step (every executed or dropped one, journal included; of wall time, of this process's time, and
-per step that was not shared), and the peak of resident memory; of several repeats the fastest, as on a quiet machine.
-Budget: 50 µs per step; 20,000 episodes below 500 MB.
+per step that was not shared), microseconds per line of reading the journal, and what `run` on the finished journal
+takes with its verdicts in a process of its own: CPU, imports included, and peak of resident memory. Of several repeats
+the fastest, as on a quiet machine. Budget: 50 µs per step; 20,000 episodes run again in 5 s of CPU and 400 MB.
 """
 
 import argparse
 import asyncio
 import json
 import resource
+import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
+from forbear.analysis.evidence import evidence_of
 from forbear.contracts.environment import Observation
 from forbear.interventions import Append, Rollback
 from forbear.policy.arm import Arm
@@ -64,14 +68,14 @@ class Critic:
         return {"name": "trivial", "alarm_at": self.alarm_at}
 
 
-async def measure(tasks, arms):
+def pilot(tasks, arms):
     # One critic for all arms; messages differ, so that no two arms share what comes after the fork.
     critic = Critic(3)
     policies = [
         InterventionPolicy(critic=critic, intervention=Append(message=f"m{n}") if n % 2 else Rollback(message=f"m{n}"))
         for n in range(arms - 1)
     ]
-    plan = PilotPlan(
+    return PilotPlan(
         tasks=[Task(id=f"t{n}") for n in range(tasks)],
         agent=Agent,
         environment=World,
@@ -79,14 +83,23 @@ async def measure(tasks, arms):
         max_steps=STEPS,
         looks=Looks(tasks=(tasks,), watch=False),
     )
+
+
+def spent():
+    """Seconds of wall time and of CPU so far."""
+    return time.perf_counter(), time.process_time()
+
+
+async def measure(tasks, arms):
     with tempfile.TemporaryDirectory() as directory:
-        started, cpu = time.perf_counter(), time.process_time()
-        result = await run_pilot(plan, Journal(directory), concurrency=16)
-        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        started, cpu = spent()
+        result = await run_pilot(pilot(tasks, arms), Journal(directory), concurrency=16)
+        seconds, cpu = (b - a for a, b in zip((started, cpu), spent(), strict=True))
         started = time.perf_counter()
+        lines = len((Path(directory) / "episodes.jsonl").read_bytes().splitlines())
         Journal(directory).read()
         reading = time.perf_counter() - started
+        again = await asyncio.to_thread(run_again_elsewhere, directory, tasks, arms)
     steps = sum(arm.agent_calls for arm in result.arms.values())
     paid = sum(arm.new_agent_calls for arm in result.arms.values())
     return {
@@ -96,9 +109,23 @@ async def measure(tasks, arms):
         "cpu_us_per_step": cpu / steps * 1e6,
         "cpu_us_per_paid_step": cpu / paid * 1e6,
         "episodes_per_s": len(result.episodes) / seconds,
-        "read_s": reading,
-        "peak_mb": peak / 2**20,
+        "us_per_line_read": reading / lines * 1e6,
+        "again_cpu_s": again["cpu_s"],
+        "again_peak_mb": again["peak_mb"],
     }
+
+
+def run_again_elsewhere(directory, tasks, arms):
+    command = [sys.executable, __file__, "--again", directory, "--tasks", str(tasks), "--arms", str(arms)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def run_again(directory, tasks, arms):
+    """`run` on a finished journal, with its evidence, in a process of its own."""
+    result = asyncio.run(run_pilot(pilot(tasks, arms), Journal(directory)))
+    evidence_of(result)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(json.dumps({"cpu_s": time.process_time(), "peak_mb": peak / 2**20}))
 
 
 def main():
@@ -107,7 +134,11 @@ def main():
     parser.add_argument("--arms", type=int, default=8)
     parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--again", metavar="JOURNAL", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.again:
+        run_again(options.again, options.tasks, options.arms)
+        return
     rows = [asyncio.run(measure(options.tasks, options.arms)) for _ in range(options.repeat)]
     row = {**min(rows, key=lambda row: row["cpu_us_per_step"]), "us_per_step": min(row["us_per_step"] for row in rows)}
     if options.json:

@@ -2,13 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forbear.errors import ForbearError, InvalidInput, MissingExtra, ProviderError
+from forbear.errors import ForbearError, InvalidInput, ProviderError
 from forbear.wording import listed, shown
 
 
 def test_the_tree_serves_those_who_catch_standard_exceptions():
     assert issubclass(InvalidInput, ValueError)
-    assert issubclass(MissingExtra, ImportError)
     assert (ForbearError.exit_code, ProviderError.exit_code) == (2, 3)
 
 

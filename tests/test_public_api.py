@@ -54,6 +54,7 @@ PUBLIC = [
     "confidence_sequence",
     "decide",
     "decide_arms",
+    "decide_pairings",
     "evidence_of",
     "gain_at",
     "looked_power",
@@ -61,11 +62,13 @@ PUBLIC = [
     "planned_outcomes",
     "post_stratified_gain",
     "power",
+    "read_mix",
     "read_outcomes",
     "run_pilot",
     "sequential_outcomes",
     "sequential_pvalue",
     "simulate",
+    "stratify",
     "tasks_needed",
 ]
 

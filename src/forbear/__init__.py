@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.adapters.formats.tabular import Columns as Columns
+    from forbear.adapters.formats.tabular import read_mix as read_mix
     from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
     from forbear.analysis.evidence import Evidence as Evidence
     from forbear.analysis.evidence import evidence_of as evidence_of
     from forbear.analysis.pairing import Pairing as Pairing
     from forbear.analysis.pairing import compare as compare
+    from forbear.analysis.pairing import stratify as stratify
     from forbear.analysis.result import PilotResult as PilotResult
+    from forbear.analysis.verdicts import decide_pairings as decide_pairings
     from forbear.contracts.draw import Draw as Draw
     from forbear.contracts.environment import Observation as Observation
     from forbear.errors import AgentError as AgentError
@@ -114,17 +117,20 @@ _HOME = {
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
     "evidence_of": "analysis.evidence",
+    "decide_pairings": "analysis.verdicts",
     "gain_at": "stats.context.transport",
     "looked_power": "stats.looks.stopping",
     "minimum_detectable_gain": "stats.power",
     "planned_outcomes": "outcomes.missing",
     "post_stratified_gain": "stats.context.transport",
     "power": "stats.power",
+    "read_mix": "adapters.formats.tabular",
     "read_outcomes": "adapters.formats.tabular",
     "run_pilot": "runner.pilot",
     "sequential_outcomes": "stats.looks.sequential",
     "sequential_pvalue": "stats.looks.looks",
     "simulate": "stats.simulate",
+    "stratify": "analysis.pairing",
     "tasks_needed": "stats.power",
 }
 

@@ -10,6 +10,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
         sys.exit(130)
 
 

@@ -2,7 +2,6 @@
 
     ForbearError
     ├── InvalidInput      what the user brought is not usable (also a ValueError)
-    ├── MissingExtra      an optional package is needed (also an ImportError)
     ├── PlanChanged       the journal belongs to another plan
     ├── JournalLocked     another process writes this journal
     ├── JournalUnwritable the disk is full or failed; what was written is kept
@@ -25,10 +24,6 @@ class ForbearError(Exception):
 
 class InvalidInput(ForbearError, ValueError):
     """An argument, a file or a configuration that cannot be used as it is."""
-
-
-class MissingExtra(ForbearError, ImportError):
-    """An optional package is not installed; the message holds the pip command that fixes it."""
 
 
 class PlanChanged(ForbearError):

@@ -29,7 +29,70 @@ def described(value: object, *, limit: int = 80) -> str:
     return shown(text, limit=limit)
 
 
-def points(fraction: float | None) -> str:
-    """A gain as signed percentage points, for sentences."""
+# --- Numbers: fractions come in, per cent and points go out -------------------------------------------------
+
+
+def points(gain: float | None, *, unit: str = " pp", undefined: str = "undefined") -> str:
+    """A gain as signed percentage points: "-4.0 pp"."""
     # Minus zero is zero: a gain that rounds to nothing has no sign.
-    return "undefined" if fraction is None else f"{round(100 * fraction, 1) + 0.0:+.1f} pp"
+    return undefined if gain is None else f"{round(100 * gain, 1) + 0.0:+.1f}{unit}"
+
+
+def gain_or_loss(gain: float) -> str:
+    """A gain by its direction: "a gain of 3.1 pp", "a loss of 11.4 pp"."""
+    return f"a {'loss' if gain < 0 else 'gain'} of {100 * abs(gain):.1f} pp"
+
+
+def points_interval(low: float, high: float, *, unit: str = " pp") -> str:
+    """Both ends of a gain's interval: "-11.4 to +3.1 pp"."""
+    return f"{points(low, unit='')} to {points(high, unit=unit)}"
+
+
+def points_confidence(low: float, high: float, *, confidence: float) -> str:
+    """A gain's interval for a sentence: "90% CI -11.4 pp to +3.1 pp"."""
+    return f"{share(confidence, unit='%')} CI {points(low)} to {points(high)}"
+
+
+def percent(fraction: float | None, digits: int = 1, *, undefined: str = "undefined") -> str:
+    """A rate in per cent, with so many digits after the point: "42.0 %"."""
+    return undefined if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def percent_interval(low: float, high: float) -> str:
+    """Both ends of a rate's interval: "34.2 to 50.2 %"."""
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def share(fraction: float, *, unit: str = " %") -> str:
+    """A stated share or confidence in per cent, as short as it is: "90 %", "97.5 %"."""
+    return f"{100 * fraction:.4g}{unit}"
+
+
+def pvalue(value: float | None, *, name: str = "") -> str:
+    """A p-value, three digits or below .001: "0.041", "< 0.001"; with a name "p = 0.041", "p < 0.001"."""
+    if value is None:
+        return f"{name} undefined".strip()
+    equals, less = (f"{name} = ", f"{name} < ") if name else ("", "< ")
+    return f"{equals}{value:.3f}" if value >= 0.001 else f"{less}0.001"
+
+
+def number(value: float | None) -> str:
+    """A measure without unit: "0.863"."""
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def count(value: int | None) -> str:
+    """A whole number: "1,234"; "-" where there is none."""
+    return "-" if value is None else f"{value:,}"
+
+
+def counted(value: int, noun: str) -> str:
+    """A number of things: "1 pair", "1,234 pairs"."""
+    return f"{value:,} {plural(noun, value)}"
+
+
+def plural(noun: str, value: int | None) -> str:
+    """The noun for so many things: "success" for 1, else "successes"."""
+    if value == 1:
+        return noun
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"

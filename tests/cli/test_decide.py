@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import forbear as fb
 from forbear.cli.main import run
 from forbear.stats.verdict import Verdict
 
@@ -57,6 +58,7 @@ def test_a_file_and_its_counts_give_the_same_verdict(decide, file):
     from_file = json.loads(decide(file(critic=STUDY), "--json")[1])
     assert from_file.pop("unpaired") == {"baseline": 0, "critic": 0}
     assert from_counts.pop("unpaired") == {}
+    assert (from_file.pop("arm"), from_counts.pop("arm")) == ("critic", "treated")
     assert from_file == from_counts
 
 
@@ -209,3 +211,71 @@ def test_the_gain_at_another_failure_rate_is_said(capsys):
     assert "naive line" in remark["text"]
     assert run(["decide", "--counts", "35,7,11,47", "--at", "2"]) == 2
     assert "between 0 and 1" in capsys.readouterr().err
+
+
+# --- The same in Python -------------------------------------------------------------------------------------
+
+
+LOOKED = ("--looks", "50,100", "--shape", "pocock", "--look", "1")
+
+
+@pytest.fixture
+def pilot(tmp_path):
+    """50 tasks under three arms, some runs without an outcome, and the mix of a deployment."""
+    rng, rows = np.random.default_rng(2), ["id,condition,success,stratum"]
+    for i in range(50):
+        before = int(rng.random() < 0.5)
+        for arm in ("v1", "v2", "v3"):
+            outcome = "error" if i == 7 and arm == "v2" else before if rng.random() < 0.7 else 1
+            rows.append(f"t{i},{arm},{outcome},{'easy' if i % 2 else 'hard'}")
+    outcomes, mix = tmp_path / "outcomes.csv", tmp_path / "mix.csv"
+    outcomes.write_text("\n".join(rows))
+    mix.write_text("stratum,weight\neasy,3\nhard,1\n")
+    return outcomes, mix
+
+
+@pytest.mark.parametrize("options", [(), ("--treated", "v2"), LOOKED, ("--anytime",), ("--at", "0.3"), ("--mix",)])
+def test_what_the_command_does_can_be_done_in_python(options, pilot, decide):
+    outcomes, mix = pilot
+    rule = fb.DecisionRule(margin=0.01, worthwhile=0.05, alpha=0.1)
+    read = fb.read_outcomes(outcomes, columns=fb.Columns(task="id", arm="condition"))
+    pairings = fb.compare(read.table, baseline="v1", treated="v2" if "--treated" in options else None)
+    if "--at" in options:
+        pairings = [
+            one.cautioned(fb.gain_at(one.pairs, failure_rate=0.3, confidence=0.8).remark(baseline="v1"))
+            for one in pairings
+        ]
+    if "--mix" in options:
+        options = (*options, mix)
+        strata = {one.treated: fb.stratify(read.table, baseline="v1", treated=one.treated) for one in pairings}
+        mixed = {
+            arm: fb.post_stratified_gain(pairs, mix=fb.read_mix(mix), confidence=0.8) for arm, pairs in strata.items()
+        }
+        pairings = [one.cautioned(*mixed[one.treated].remarks(margin=0.01)) for one in pairings]
+    verdicts = fb.decide_pairings(
+        pairings,
+        rule,
+        looks=fb.Looks(tasks=(50, 100), shape="pocock", watch=False, futility=0.0) if options == LOOKED else None,
+        look=1 if options == LOOKED else None,
+        anytime="--anytime" in options,
+        table=read.table,
+    )
+    named = ("--baseline", "v1", "--task-col", "id", "--arm-col", "condition")
+    stated = ("--margin", 0.01, "--worthwhile", 0.05, "--alpha", 0.1)
+    code, out, err = decide(outcomes, *named, *stated, *options, "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    printed = {data["arm"]: data} if "arm" in data else data["verdicts"]
+    assert {arm: Verdict.from_dict(one) for arm, one in printed.items()} == verdicts
+    assert all(one["baseline"] == "v1" for one in printed.values())
+    assert any(remark.code.startswith("missing_outcomes") for remark in verdicts["v2"].cautions)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{"look": 1}, {"looks": fb.Looks(tasks=(50,))}, {"looks": fb.Looks(tasks=(50,)), "look": 1, "anytime": True}],
+)
+def test_a_half_declared_design_is_refused(keywords, pilot):
+    table = fb.read_outcomes(pilot[0], columns=fb.Columns(task="id", arm="condition")).table
+    with pytest.raises(fb.InvalidInput, match="number of this look together"):
+        fb.decide_pairings(fb.compare(table, baseline="v1"), **keywords)

@@ -60,6 +60,52 @@ def test_a_bug_is_exit_code_1():
     assert "ZeroDivisionError" in done.stderr
 
 
+def test_the_text_of_a_bug_reaches_the_terminal_inert(capsys):
+    """Agents raise what they read; a traceback quotes it."""
+
+    def broken():
+        raise RuntimeError("\x1b]0;owned\x07\x1b[31mred\nnext line" + "x" * 100_000 + "\n" * 100_000 + "\u202eend")
+
+    cli.command("broken")(broken)
+    try:
+        assert run(["broken"]) == 1
+    finally:
+        del cli.commands["broken"]
+    lines = capsys.readouterr().err.rstrip("\n").split("\n")
+    assert lines[-1] == "\ufffdend"
+    assert len(lines) <= 200
+    assert all(line.isprintable() and len(line) <= 1000 for line in lines)
+
+
+def test_an_unforeseen_error_of_the_system_is_a_bug_too(capsys):
+    def broken():
+        raise PermissionError(1, "not \x1b[31mallowed")
+
+    cli.command("broken")(broken)
+    try:
+        assert run(["broken"]) == 1
+    finally:
+        del cli.commands["broken"]
+    seen = capsys.readouterr().err
+    assert "Traceback" in seen
+    assert "PermissionError" in seen
+    assert "\x1b" not in seen
+
+
+def test_ctrl_c_while_the_command_line_is_imported_says_so_once():
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'forbear.cli.main': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from forbear.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
 def test_a_closed_pipe_is_no_bug():
     read, write = os.pipe()
     os.close(read)
@@ -88,7 +134,7 @@ def test_ctrl_c_is_130_without_a_traceback():
         process.stdin.write(b"task_id,arm,success\n" * 20_000)
         process.stdin.flush()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate()
     assert (process.returncode, out, err) == (130, b"", b"stopped\n")
 
 

@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forbear.critics.measures import (
+    METRICS,
     Judgements,
     at_threshold,
     auroc,
@@ -161,13 +163,37 @@ def metric(j):
     return auroc(j.failed, j.p_fail)
 
 
+@pytest.mark.parametrize("rounded", [None, 1], ids=["distinct scores", "tied scores"])
+@pytest.mark.parametrize(("tasks", "steps"), [(25, 4), (2, 3)])
+def test_intervals_are_those_of_the_metrics_on_each_resample(rounded, tasks, steps):
+    some = judgements(np.random.default_rng(2), tasks=tasks, steps=steps)
+    scores = some.p_fail if rounded is None else np.round(some.p_fail, rounded)  # 0 and 1 among them
+    # A critic that stayed away from some steps: tasks have different numbers of them.
+    some = replace(some, p_fail=scores).where((some.steps > 0) | (some.tasks % 3 == 0))
+    found = clustered_estimates(some, list(METRICS), rng=np.random.default_rng(4), resamples=80)
+    rng, values = np.random.default_rng(4), {name: [] for name in METRICS}
+    for _ in range(80):
+        drawn = rng.integers(tasks, size=tasks)
+        sample = some.where(np.concatenate([np.flatnonzero(some.tasks == task) for task in drawn]))
+        for name, metric_of in METRICS.items():
+            values[name].append(metric_of(sample, 0.6))
+    for name, estimate in found.items():
+        kept = [value for value in values[name] if value is not None and np.isfinite(value)]
+        if len(kept) <= 40:
+            assert estimate is None
+            continue
+        low, high = np.percentile(kept, [2.5, 97.5])
+        assert (estimate.low, estimate.high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
+        assert estimate.value == METRICS[name](some, 0.6)
+
+
 def test_repeating_every_step_narrows_no_interval():
     rng = np.random.default_rng(3)
     once = judgements(rng, tasks=40, steps=4)
     twice = once.where(np.repeat(np.arange(len(once.failed)), 5))
     widths = []
     for one in (once, twice):
-        estimate = clustered_estimates(one, {"auroc": metric}, rng=np.random.default_rng(0), resamples=300)["auroc"]
+        estimate = clustered_estimates(one, ["auroc"], rng=np.random.default_rng(0), resamples=300)["auroc"]
         widths.append(estimate.high - estimate.low)
     assert widths[1] == pytest.approx(widths[0], rel=1e-9)
     assert widths[0] > 0.05
@@ -181,7 +207,7 @@ def test_intervals_over_tasks_cover():
     for run in range(runs):
         sample = judgements(np.random.default_rng([9, run]), tasks=60, steps=5)
         interval = clustered_estimates(
-            sample, {"auroc": metric}, rng=np.random.default_rng(run), resamples=200, confidence=0.9
+            sample, ["auroc"], rng=np.random.default_rng(run), resamples=200, confidence=0.9
         )["auroc"]
         hits += interval.low <= expected <= interval.high
     # Nominal .90 less .03 for the percentile interval at 60 tasks, and three binomial standard errors (.025).
@@ -205,7 +231,7 @@ def test_a_report_says_what_is_undefined():
 def test_one_task_has_no_interval():
     one = Judgements.of(failed=[True, True], p_fail=[0.5, 0.6], tasks=["a", "a"], steps=[0, 1])
     with pytest.raises(InvalidInput, match="at least 2"):
-        clustered_estimates(one, {"auroc": metric}, rng=np.random.default_rng(0))
+        clustered_estimates(one, ["auroc"], rng=np.random.default_rng(0))
 
 
 def test_columns_must_have_the_same_length():

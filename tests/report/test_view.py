@@ -3,12 +3,16 @@ import json
 import pytest
 
 from forbear.outcomes.paired import PairedOutcomes
-from forbear.report.view import decision_json, decision_view
+from forbear.report.text import decision_text
+from forbear.report.view import arm_view, decision_json, decision_view
+from forbear.stats.context.transport import gain_at
 from forbear.stats.decision import decide, decide_arms
+from forbear.stats.looks.anytime import AnytimeOutcomes
 from forbear.stats.looks.looks import Looks
 from forbear.stats.looks.sequential import SequentialOutcomes, sequential_outcomes
 from forbear.stats.rule import DecisionRule
-from forbear.stats.verdict import Verdict
+from forbear.stats.verdict import Remark, Verdict
+from remarks import unsaid
 
 
 def pairs(a, c, b, d):
@@ -16,15 +20,20 @@ def pairs(a, c, b, d):
 
 
 def view_of(outcomes, **rule):
-    return decision_view({"critic": decide(outcomes, DecisionRule(**rule))})["arms"][0]
+    return arm_view("critic", decide(outcomes, DecisionRule(**rule)))
+
+
+def texts(remarks):
+    return [remark["text"] for remark in remarks]
 
 
 def test_a_view_is_json_with_fractions_and_a_version():
     view = decision_view({"critic": decide(pairs(35, 7, 11, 47))}, baseline="plain", ignored=["note"])
     assert json.loads(json.dumps(view, allow_nan=False)) == view
-    assert (view["format"], view["baseline"], view["ignored_columns"]) == ("forbear-view-1", "plain", ["note"])
-    (arm,) = view["arms"]
-    assert arm["gain"]["value"] == -0.04
+    assert (view["format"], view["baseline"], view["ignored_columns"]) == ("forbear-verdicts-2", "plain", ["note"])
+    (arm,) = view["verdicts"].values()
+    assert (arm["format"], arm["baseline"], arm["arm"]) == ("forbear-verdict-2", "plain", "critic")
+    assert arm["success_gain"]["value"] == -0.04
     assert [(r["symbol"], r["k"], r["n"]) for r in arm["rates"]] == [
         ("p", 42, 100),
         ("r", 7, 42),
@@ -51,46 +60,82 @@ def test_what_is_undefined_is_none():
 )
 def test_every_verdict_has_its_sentence_and_something_to_do(outcomes, rule, headline):
     arm = view_of(outcomes, **rule)
-    assert arm["headline"].startswith(headline)
+    assert arm["headline"]["text"].startswith(headline)
     assert arm["reasons"]
     assert arm["next"]
 
 
-def test_json_is_the_verdict_or_all_verdicts():
+def test_json_is_the_view_and_reads_as_the_verdict():
     one = decide(pairs(35, 7, 11, 47))
-    assert json.loads(decision_json({"critic": one})) == one.to_dict()
-    assert Verdict.from_dict(json.loads(decision_json({"critic": one}))) == one
+    view = decision_view({"critic": one}, ignored=["note"])
+    data = json.loads(decision_json(view))
+    assert data == {**view["verdicts"]["critic"], "ignored_columns": ["note"]}
+    assert data.items() >= one.to_dict().items()
+    assert Verdict.from_dict(data) == one
     several = decide_arms({"a": pairs(35, 7, 11, 47), "b\x1b": pairs(27, 17, 0, 20)})
-    assert json.loads(decision_json(several)) == {
-        "format": "forbear-verdicts-2",
-        "verdicts": {name: verdict.to_dict() for name, verdict in several.items()},
-    }
-    assert "\x1b" not in decision_json(several)
+    text = decision_json(decision_view(several))
+    assert json.loads(text) == decision_view(several)
+    assert {name: Verdict.from_dict(arm) for name, arm in json.loads(text)["verdicts"].items()} == several
+    assert "\x1b" not in text
+
+
+LOOKS = Looks(tasks=(50, 100), watch=False, futility=0)
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        pairs(27, 17, 0, 20),
+        pairs(27, 0, 17, 20),
+        pairs(35, 7, 11, 47),
+        AnytimeOutcomes(now=pairs(10, 8, 6, 10)),
+        SequentialOutcomes.at_look(pairs(14, 11, 3, 22), LOOKS, look=1),
+        SequentialOutcomes.at_look(pairs(30, 16, 12, 42), LOOKS, look=2),
+    ],
+)
+def test_every_number_that_a_section_says_stands_beside_it(outcomes):
+    arm = view_of(outcomes)
+    remarks = [arm["headline"], *arm["next"], *arm["how"], *arm["reasons"], *arm["cautions"]]
+    for remark in remarks:
+        assert unsaid(Remark(**remark)) == [], remark
+    assert len({remark["code"] for remark in remarks}) == len(remarks)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_baseline_is_called_by_its_name(several):
+    outcomes = pairs(35, 7, 11, 47)
+    cautions = {"v2": [gain_at(outcomes, failure_rate=0.3).remark(baseline="v1")]}
+    verdicts = decide_arms({"v2": outcomes} | ({"v3": outcomes} if several else {}), cautions=cautions)
+    text = decision_text(decision_view(verdicts, baseline="v1"))
+    assert "v1 fails" in text
+    assert "v1 succeeds" in text
+    assert "Where 'v1' fails 30 %" in " ".join(text.split())
+    assert "baseline" not in text.replace("treated minus baseline", "")
 
 
 def test_where_a_pilot_with_looks_goes_on():
     outcomes = pairs(30, 20, 8, 42)
     declared = {last: Looks(tasks=(50, 100, *last), watch=False, futility=0) for last in ((), (150, 200))}
     views = {
-        last: decision_view({"critic": decide(SequentialOutcomes.at_look(outcomes, looks, look=2))})["arms"][0]
+        last: arm_view("critic", decide(SequentialOutcomes.at_look(outcomes, looks, look=2)))
         for last, looks in declared.items()
     }
-    assert views[150, 200]["next"] == [
+    assert texts(views[150, 200]["next"]) == [
         "The next declared look is at 150 tasks: decide again then, with exactly those, not before."
     ]
-    assert views[150, 200]["headline"].startswith("UNDECIDED: this pilot cannot tell yet")
-    assert views[150, 200]["design"][0].startswith("Look 2 of 4, at 100 tasks: INTERVENE needs z >= ")
-    assert views[()]["headline"].startswith("INTERVENE")
-    assert decision_view({"critic": decide(outcomes)})["arms"][0]["design"] == []
+    assert views[150, 200]["headline"]["text"].startswith("UNDECIDED: this pilot cannot tell yet")
+    assert texts(views[150, 200]["how"])[3].startswith("Look 2 of 4, at 100 tasks: INTERVENE needs z >= ")
+    assert views[()]["headline"]["text"].startswith("INTERVENE")
+    assert [line["code"] for line in view_of(outcomes)["how"]] == ["intervene_test", "forbear_test", "method"]
 
 
 @pytest.mark.slow
 def test_between_two_looks_and_with_one_look_the_design_is_said():
     runs = {"baseline": [[True]] * 30, "treated": [[False]] * 20 + [[True]] * 10}
     between, _ = sequential_outcomes(**runs, looks=Looks(tasks=(50, 100)))
-    view = decision_view({"critic": decide(between)})["arms"][0]
-    assert view["design"][0] == "Between two looks, after 30 tasks."
+    view = view_of(between)
+    assert texts(view["how"])[3] == "Between two looks, after 30 tasks."
     once = SequentialOutcomes.at_look(pairs(10, 5, 5, 10), Looks(tasks=(30,)), look=1)
-    view = decision_view({"critic": decide(once)})["arms"][0]
-    assert view["design"] == ["The one look that was declared, at 30 tasks."]
-    assert view["next"][0].startswith("This was the last declared look")
+    view = view_of(once)
+    assert texts(view["how"])[3:] == ["The one look that was declared, at 30 tasks."]
+    assert texts(view["next"])[0].startswith("This was the last declared look")

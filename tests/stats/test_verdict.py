@@ -78,7 +78,7 @@ def test_what_stands_beside_a_verdict_has_its_numbers_too():
     )
     churn = churn_of([[True, False], [True, True], [False, True], [False, False]])
     remarks = [
-        gain_at(pairs, failure_rate=0.3).remark,
+        gain_at(pairs, failure_rate=0.3).remark(),
         *mixed.remarks(margin=0.0),
         *net_of_churn(pairs, churn).cautions,
     ]

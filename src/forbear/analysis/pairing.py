@@ -7,6 +7,7 @@ rows of objects: a million pairs take a fraction of a second.
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,10 @@ class Pairing:
     def tasks(self) -> int:
         """Tasks that have rows in both arms, those without an outcome included."""
         return _tasks_of(self.pairs if self.missing is None else self.missing.worst)
+
+    def cautioned(self, *remarks: Remark) -> Self:
+        """The pairing with more to be said beside its verdict, such as the gain elsewhere (`gain_at`)."""
+        return replace(self, cautions=(*self.cautions, *remarks))
 
 
 def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None) -> tuple[Pairing, ...]:

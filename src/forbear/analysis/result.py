@@ -12,7 +12,7 @@ from forbear.analysis.plan_record import Design, PlanRecord
 from forbear.errors import InvalidInput
 from forbear.records.codec import EpisodeKey, Missing, encode_record
 from forbear.records.journal import Journal, JournalContent
-from forbear.records.model import REFUSED, Episode, EpisodeUsage, RoleUsage, Termination, Usage
+from forbear.records.model import PROCEED, REFUSED, Episode, EpisodeUsage, RoleUsage, Termination, Usage, total_usage
 
 CASCADE = 3
 """Interventions from which on an episode counts as a cascade."""
@@ -122,31 +122,40 @@ def count_arm(name: str, episodes: Iterable[Episode], *, missing: int, critics: 
         missing: How many have none.
         critics: Names of the critics that were asked for it.
     """
-    chosen = list(episodes)
-    asked = set(critics)
-    proposals = [proposal for e in chosen for step in e.steps for proposal in step.proposals]
+    chosen, asked = list(episodes), set(critics)
+    first: Counter[int] = Counter()
+    interventions = cascades = noops = refusals = faults = steps = 0
+    for episode in chosen:
+        applied = 0
+        for step in episode.steps:
+            steps += step.executed is not None
+            for proposal in step.proposals:
+                if proposal.decision != PROCEED:
+                    applied += proposal.intervened
+                    refusals += proposal.decision == REFUSED
+                if proposal.faults:
+                    faults += len(asked & proposal.faults.keys())
+        interventions += applied
+        cascades += applied >= CASCADE
+        if applied:
+            noops += episode.rollback_noops
+            first.update([index] if (index := episode.first_intervention) is not None else [])
     return ArmResult(
         name=name,
         episodes=len(chosen),
         successes=sum(bool(e.success) for e in chosen),
         missing=missing,
-        steps=sum(step.executed is not None for e in chosen for step in e.steps),
-        usage=_total(e.usage for e in chosen),
-        critic_faults=sum(len(asked & proposal.faults.keys()) for proposal in proposals),
-        interventions=sum(e.interventions for e in chosen),
-        cascades=sum(e.interventions >= CASCADE for e in chosen),
+        steps=steps,
+        usage=total_usage([episode.usage for episode in chosen]),
+        critic_faults=faults,
+        interventions=interventions,
+        cascades=cascades,
         no_answers=sum(e.termination is not Termination.FINISHED for e in chosen),
-        rollback_noops=sum(e.rollback_noops for e in chosen),
-        refusals=sum(proposal.decision == REFUSED for proposal in proposals),
+        rollback_noops=noops,
+        refusals=refusals,
         shared_episodes=sum(e.origin is not None and e.origin.step is None for e in chosen),
-        first_interventions=dict(
-            sorted(Counter(e.first_intervention for e in chosen if e.first_intervention is not None).items())
-        ),
+        first_interventions=dict(sorted(first.items())),
     )
-
-
-def _total(usages: Iterable[EpisodeUsage]) -> EpisodeUsage:
-    return sum(usages, start=EpisodeUsage())
 
 
 def analyse(plan: PlanRecord, content: JournalContent) -> PilotResult:

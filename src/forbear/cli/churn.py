@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forbear.errors import InvalidInput
-from forbear.wording import listed, shown
+from forbear.wording import listed, percent, percent_interval, points, share, shown
 
 if TYPE_CHECKING:
     from forbear.stats.intervals import Estimate
@@ -70,10 +70,10 @@ def churn(file: str, arm: str | None, confidence: float, as_json: bool) -> None:
         ("d0", found.disruption_rate, "of the successes, disrupted by a mere rerun"),
     ]
     for symbol, estimate, meaning in rows:
-        click.echo(f"  {symbol:<10}{_percent(estimate):<32}{meaning}")
+        click.echo(f"  {symbol:<10}{_rate(estimate):<32}{meaning}")
     for name, net in nets.items():
         click.echo(
-            f"'{shown(name)}' net of churn: recovery {_points(net.recovery)}, disruption {_points(net.disruption)}"
+            f"'{shown(name)}' net of churn: recovery {points(net.recovery)}, disruption {points(net.disruption)}"
         )
         for remark in net.cautions:
             click.echo(f"  - {remark.text}")
@@ -83,12 +83,8 @@ def _left_out(single: int) -> str:
     return f"; {single:,} tasks with one run left out" if single else ""
 
 
-def _percent(estimate: Estimate | None) -> str:
+def _rate(estimate: Estimate | None) -> str:
     if estimate is None or estimate.value is None:
         return "undefined"
-    value, low, high = (100 * x for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value:.1f} % ({100 * estimate.confidence:.4g}% CI {low:.1f} to {high:.1f} %)"
-
-
-def _points(rate: float | None) -> str:
-    return "undefined" if rate is None else f"{100 * rate:+.1f} pp"
+    interval = percent_interval(estimate.low, estimate.high)
+    return f"{percent(estimate.value)} ({share(estimate.confidence, unit='%')} CI {interval})"

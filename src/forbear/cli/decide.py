@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from forbear.cli.design import ShapeName, design_of, once, shape_option
+from forbear.cli.design import ShapeName, looks_of, shape_option
 from forbear.errors import ForbearError, InvalidInput
 from forbear.wording import listed, shown
 
 if TYPE_CHECKING:
     from forbear.analysis.pairing import Pairing
     from forbear.outcomes.table import OutcomeTable
+    from forbear.report.view import DecisionView
     from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Remark
 
@@ -149,8 +149,8 @@ def decide(
     gate: bool,
 ) -> int:
     """Reads, decides, prints; returns the exit code."""
-    from forbear.report.view import decision_json, decision_view
-    from forbear.stats.decision import decide_arms
+    from forbear.analysis.verdicts import decide_pairings
+    from forbear.report.view import decision_view
     from forbear.stats.rule import DecisionRule
 
     if len(files) == 1 and os.path.isdir(files[0]):
@@ -159,8 +159,8 @@ def decide(
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
     names |= {"--stratum-col": stratum_col, "--mix": mix}
-    design = design_of(looks=looks, look=look, shape=shape, anytime=anytime)
-    if design is not None and (mix is not None or at is not None):
+    declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
+    if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
     table = None
@@ -173,26 +173,13 @@ def decide(
     else:
         pairings, table, ignored = _from_files(files, names, rule)
     if at is not None:
-        pairings = tuple(replace(one, cautions=(*one.cautions, _elsewhere(one, at, rule))) for one in pairings)
+        pairings = tuple(one.cautioned(_elsewhere(one, at, rule)) for one in pairings)
     if gate and len(pairings) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
-    brought = once(pairings) if design is None else design(pairings, table)
-    verdicts = decide_arms(
-        brought.arms,
-        rule,
-        missing=brought.missing,
-        unpaired={one.treated: one.unpaired for one in pairings},
-        cautions={one.treated: one.cautions for one in pairings},
-    )
-    if as_json:
-        click.echo(decision_json(verdicts))
-        if ignored:
-            click.echo(f"note: columns not used: {listed(ignored)}", err=True)
-    else:
-        from forbear.report.text import decision_text
-
-        view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored)
-        click.echo(decision_text(view, color=color()), nl=False, color=True)
+    verdicts = decide_pairings(pairings, rule, looks=declared, look=look, anytime=anytime, table=table)
+    _print(decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored), as_json=as_json)
+    if as_json and ignored:
+        click.echo(f"note: columns not used: {listed(ignored)}", err=True)
     return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
 
 
@@ -203,7 +190,7 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
     from forbear.analysis.evidence import verdicts_of
     from forbear.analysis.result import analyse_journal
     from forbear.records.journal import Journal
-    from forbear.report.view import decision_json, decision_view
+    from forbear.report.view import decision_view
 
     context = click.get_current_context()
     for name in context.params:
@@ -228,12 +215,7 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
         verdicts = {treated: verdicts[treated]}
     if gate and len(verdicts) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the pilot has {len(verdicts)}. Name it: --treated NAME.")
-    if as_json:
-        click.echo(decision_json(verdicts))
-    else:
-        from forbear.report.text import decision_text
-
-        click.echo(decision_text(decision_view(verdicts, baseline=baseline), color=color()), nl=False, color=True)
+    _print(decision_view(verdicts, baseline=baseline), as_json=as_json)
     return GATE[next(iter(verdicts.values())).recommendation.value] if gate else 0
 
 
@@ -261,9 +243,7 @@ def _from_files(
     pairings = compare(read.table, baseline=baseline, treated=names["--treated"])
     if names["--mix"] is not None:
         mix = read_mix(names["--mix"])
-        pairings = tuple(
-            replace(one, cautions=(*one.cautions, *_on_mix(read.table, one, mix, rule))) for one in pairings
-        )
+        pairings = tuple(one.cautioned(*_on_mix(read.table, one, mix, rule)) for one in pairings)
     return pairings, read.table, read.ignored
 
 
@@ -280,7 +260,9 @@ def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Rem
     """The gain at another failure rate, as a remark."""
     from forbear.stats.context.transport import gain_at
 
-    return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark
+    return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
+        baseline=pairing.baseline
+    )
 
 
 def _from_counts(text: str) -> tuple[Pairing, ...]:
@@ -296,6 +278,18 @@ def _from_counts(text: str) -> tuple[Pairing, ...]:
         ) from None
     pairs = PairedOutcomes(both_fail=both_fail, recovered=recovered, disrupted=disrupted, both_succeed=both_succeed)
     return (Pairing(baseline="baseline", treated="treated", pairs=pairs, unpaired={}),)
+
+
+def _print(view: DecisionView, *, as_json: bool) -> None:
+    """One JSON object, or text for a terminal."""
+    if as_json:
+        from forbear.report.view import decision_json
+
+        click.echo(decision_json(view))
+    else:
+        from forbear.report.text import decision_text
+
+        click.echo(decision_text(view, color=color()), nl=False, color=True)
 
 
 def color() -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
@@ -13,12 +11,7 @@ from forbear.errors import InvalidInput
 from forbear.wording import shown
 
 if TYPE_CHECKING:
-    from forbear.analysis.pairing import Pairing
-    from forbear.outcomes.missing import MissingOutcomes, Outcomes
-    from forbear.outcomes.table import OutcomeTable
-    from forbear.stats.decision import AnyOutcomes
     from forbear.stats.looks.looks import Looks
-    from forbear.stats.looks.sequential import SequentialOutcomes
 
 ShapeName = Literal["obrien-fleming", "pocock"]
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -49,20 +42,8 @@ def declared_looks(looks: str, *, watch: bool, futility: float, shape: ShapeName
     return Looks(tasks=tuple(map(int, parts)), shape=shape or "obrien-fleming", watch=watch, futility=futility)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
-    """What is decided on, by treated arm."""
-
-    arms: Mapping[str, AnyOutcomes]
-    missing: Mapping[str, MissingOutcomes[AnyOutcomes] | None]
-
-
-Design = Callable[[Sequence["Pairing"], "OutcomeTable | None"], Brought]
-"""From the pairings, and the table they came from (None for counts), to what is decided on."""
-
-
-def design_of(*, looks: str | None, look: int | None, shape: ShapeName | None, anytime: bool) -> Design | None:
-    """How the options say that outcomes are looked at; None for the one look of a pilot of fixed size.
+def looks_of(*, looks: str | None, look: int | None, shape: ShapeName | None, anytime: bool) -> Looks | None:
+    """The looks that the options declare; None for a stream, and for the one look of a pilot of fixed size.
 
     Raises:
         click.UsageError: Options that exclude each other, or one without that which it belongs to.
@@ -74,7 +55,7 @@ def design_of(*, looks: str | None, look: int | None, shape: ShapeName | None, a
     if anytime:
         if given:
             raise click.UsageError(f"--anytime has no planned looks; drop {given[0]}, or --anytime.")
-        return at_any_time
+        return None
     if looks is None:
         if given:
             raise click.UsageError(
@@ -86,62 +67,4 @@ def design_of(*, looks: str | None, look: int | None, shape: ShapeName | None, a
         raise click.UsageError(
             f"--looks needs to know which of them this is: --look 1 to --look {len(declared.tasks)}."
         )
-    return partial(at_look, looks=declared, number=look)
-
-
-def once(pairings: Sequence[Pairing]) -> Brought:
-    """The outcomes as they are: a single look."""
-    arms = {one.treated: one.pairs for one in pairings}
-    return Brought(arms=arms, missing={one.treated: one.missing for one in pairings})
-
-
-def at_look(pairings: Sequence[Pairing], table: OutcomeTable | None, *, looks: Looks, number: int) -> Brought:
-    """The outcomes at one of the declared looks.
-
-    Raises:
-        InvalidInput: An arm with other tasks than the look has.
-    """
-    from forbear.outcomes.missing import MissingOutcomes
-    from forbear.stats.looks.sequential import SequentialOutcomes
-
-    def taken(outcomes: Outcomes, tasks: int) -> SequentialOutcomes:
-        return SequentialOutcomes.at_look(outcomes, looks, look=number, tasks=tasks, arms=len(pairings))
-
-    arms: dict[str, AnyOutcomes] = {}
-    missing: dict[str, MissingOutcomes[AnyOutcomes] | None] = {}
-    for one in pairings:
-        # A task that an outage took holds its place in the order: the looks count it.
-        arms[one.treated] = taken(one.pairs, one.tasks)
-        missing[one.treated] = None
-        if one.missing is not None:
-            worst, best = taken(one.missing.worst, one.tasks), taken(one.missing.best, one.tasks)
-            missing[one.treated] = MissingOutcomes(worst=worst, best=best, by_arm=one.missing.by_arm)
-    return Brought(arms=arms, missing=missing)
-
-
-def at_any_time(pairings: Sequence[Pairing], table: OutcomeTable | None) -> Brought:
-    """The outcomes as a stream, in the order in which tasks first appear; of counts the order is not known.
-
-    Raises:
-        InvalidInput: A cluster whose tasks do not stand together.
-    """
-    from forbear.analysis.pairing import planned_runs
-    from forbear.stats.looks.anytime import AnytimeOutcomes, anytime_outcomes
-
-    arms: dict[str, AnyOutcomes] = {}
-    missing: dict[str, MissingOutcomes[AnyOutcomes] | None] = {}
-    for one in pairings:
-        missing[one.treated] = None
-        if table is None:
-            arms[one.treated] = AnytimeOutcomes(now=one.pairs)
-            continue
-        runs = planned_runs(table, baseline=one.baseline, treated=one.treated)
-        observed, missing[one.treated] = anytime_outcomes(
-            baseline=runs.baseline,
-            treated=runs.treated,
-            clusters=runs.clusters,
-            names=(one.baseline, one.treated),
-        )
-        assert observed is not None, "a pairing has a pair"
-        arms[one.treated] = observed
-    return Brought(arms=arms, missing=missing)
+    return declared

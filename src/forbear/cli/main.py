@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -20,6 +21,9 @@ from forbear.wording import shown
 
 _PIPE_CLOSED = 141
 """What a shell reports for a program that a closed pipe stopped."""
+
+_MOST_LINES = 200
+"""Of a traceback, its end."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,7 +46,10 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; whatever went wrong is one line on standard error."""
+    """Runs one command and returns its exit code.
+
+    Whatever went wrong is one line on standard error; a bug is a traceback.
+    """
     # make_context and invoke instead of cli.main: click would turn a closed pipe into exit code 1, "a bug".
     try:
         with cli.make_context("forbear", list(arguments)) as context:
@@ -51,8 +58,9 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        # What can be gone on with says so itself.
+        click.echo(shown(str(stop) or "stopped", limit=1000), err=True)
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -63,15 +71,25 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(str(error), code=error.exit_code)
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
-            raise
+            return _confess(error)
         _drop_output()
         return _PIPE_CLOSED if error.errno == errno.EPIPE else _complain(f"cannot write: {error.strerror}.", code=3)
+    except Exception as error:
+        return _confess(error)
     return code if isinstance(code, int) else 0
 
 
 def _complain(message: str, *, code: int) -> int:
     click.echo(f"error: {shown(message, limit=1000)}", err=True)
     return code
+
+
+def _confess(error: Exception) -> int:
+    """Prints the traceback of a bug; its texts may be those of an agent, so nothing in it reaches the terminal raw."""
+    lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
+    for line in lines[-_MOST_LINES:]:
+        click.echo(shown(line, limit=1000), err=True)
+    return 1
 
 
 def _drop_output() -> None:

@@ -114,14 +114,15 @@ def run(
     file: Path, journal: Path | None, concurrency: int | None, workers: int | None, look: int | None, as_json: bool
 ) -> None:
     """Run the pilot, or go on where it was stopped, until it is decided; then say so."""
-    opened = _opened(file, journal)
-    declared = opened.frozen.looks.tasks
-    if look is not None and look > len(declared):
-        raise InvalidInput(
-            f"--look {look}: {shown(file.name)} declares {len(declared)} looks, at "
-            f"{', '.join(map(str, declared))} tasks. Name one of them by its number."
-        )
-    _run(opened, concurrency=concurrency, workers=workers, until_look=look, as_json=as_json)
+    with _goes_on(_directory(file, journal)):
+        opened = _opened(file, journal)
+        declared = opened.frozen.looks.tasks
+        if look is not None and look > len(declared):
+            raise InvalidInput(
+                f"--look {look}: {shown(file.name)} declares {len(declared)} looks, at "
+                f"{', '.join(map(str, declared))} tasks. Name one of them by its number."
+            )
+        _run(opened, concurrency=concurrency, workers=workers, until_look=look, as_json=as_json)
 
 
 @pilot.command()
@@ -147,7 +148,8 @@ def extend(file: Path, journal: Path | None, concurrency: int | None, workers: i
             "pilot (another journal, new tasks), or plan one for `forbear decide --anytime`, which may be asked after "
             "every task."
         )
-    _run(opened, concurrency=concurrency, workers=workers, until_look=monitor.looks_taken + 1, as_json=as_json)
+    with _goes_on(opened.directory):
+        _run(opened, concurrency=concurrency, workers=workers, until_look=monitor.looks_taken + 1, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,7 @@ def _directory(file: Path, journal: Path | None) -> Path:
 
 @contextlib.contextmanager
 def _progress(frozen: FrozenPlan, directory: Path, *, until_look: int | None) -> Iterator[Callable[[Episode], None]]:
-    """A bar on standard error while episodes come in; a line for what is kept when Ctrl-C ends it."""
+    """A bar on standard error while episodes come in."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -265,10 +267,16 @@ def _progress(frozen: FrozenPlan, directory: Path, *, until_look: int | None) ->
         done = (directory / "episodes.jsonl").read_bytes().count(b"\n")
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        episodes = bar.add_task("episodes", total=total, completed=min(done, total))
+        yield lambda episode: bar.advance(episodes, 0 if episode.success is None else 1)
+
+
+@contextlib.contextmanager
+def _goes_on(directory: Path) -> Iterator[None]:
+    """Gives Ctrl-C the words that the command line prints for it."""
     try:
-        with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-            episodes = bar.add_task("episodes", total=total, completed=min(done, total))
-            yield lambda episode: bar.advance(episodes, 0 if episode.success is None else 1)
+        yield
     except KeyboardInterrupt:
-        click.echo(f"stopped; every finished episode is kept in {directory}. The same command goes on.", err=True)
-        raise
+        kept = f"stopped; every finished episode is kept in {directory}. The same command goes on."
+        raise KeyboardInterrupt(kept) from None

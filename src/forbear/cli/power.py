@@ -10,6 +10,7 @@ import click
 
 from forbear.cli.design import ShapeName, declared_looks, shape_option
 from forbear.errors import InvalidInput
+from forbear.wording import count, percent, points, share
 
 if TYPE_CHECKING:
     from forbear.stats.looks.looks import Looks
@@ -128,7 +129,7 @@ def power(
         return
     _print_sizes(rows, drawn)
     right = "INTERVENE" if effect.gain > rule.margin else "FORBEAR"
-    size = "more than a million" if needed is None else f"{needed:,}"
+    size = "more than a million" if needed is None else count(needed)
     click.echo(f"\n{right} with probability {target:g} needs {size} tasks of {seeds} seed{'s' if seeds > 1 else ''}.")
     click.echo('The point rule, "deploy if p > p*", deploys whenever more pairs were recovered than disrupted.')
 
@@ -139,7 +140,7 @@ def _refuse(options: list[str], sentence: str) -> None:
 
 
 def _print_truth(effect: AssumedEffect) -> None:
-    click.echo(f"Truth: gain {100 * effect.gain:+.1f} pp, {100 * effect.discordance:.1f} % of pairs discordant.\n")
+    click.echo(f"Truth: gain {points(effect.gain)}, {percent(effect.discordance)} of pairs discordant.\n")
 
 
 def _print_sizes(rows: list[Power], drawn: list[OperatingCharacteristics]) -> None:
@@ -150,11 +151,11 @@ def _print_sizes(rows: list[Power], drawn: list[OperatingCharacteristics]) -> No
     )
     for row in rows:
         chances = (row.intervene, row.forbear, row.undecided, row.point_rule)
-        cells = [f"{100 * x:.1f} %".rjust(w) for x, w in zip(chances, (10, 8, 10, 19), strict=True)]
+        cells = [percent(x).rjust(w) for x, w in zip(chances, (10, 8, 10, 19), strict=True)]
         mark = "" if row.method == "exact" else "  (normal approximation)"
         click.echo(f"{row.tasks:>7,} {row.effective_pairs:>6,} {' '.join(cells)}{mark}")
     for outcome in drawn:
-        said = ", ".join(f"{name} {100 * share:.1f} %" for name, share in outcome.decisions.items())
+        said = ", ".join(f"{name} {percent(chance)}" for name, chance in outcome.decisions.items())
         click.echo(f"{outcome.pilots:,} simulated pilots of {outcome.truth.tasks:,} tasks: {said}")
 
 
@@ -244,16 +245,16 @@ def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_js
         (f"one look at {looks.planned}", single.intervene, single.forbear, None, single.undecided, looks.planned),
     ]
     for name, *chances, tasks in rows:
-        cells = ["-" if x is None else f"{100 * x:.1f} %" for x in chances]
+        cells = [percent(x, undefined="-") for x in chances]
         click.echo(f"{name:<20} {cells[0]:>10} {cells[1]:>9} {cells[2]:>9} {cells[3]:>10} {tasks:>11.1f}")
-    over = [f"{100 * chance:.1f} % by {n}" for n, chance in zip(looks.tasks, looked.stopped_by, strict=True)]
+    over = [f"{percent(chance)} by {n}" for n, chance in zip(looks.tasks, looked.stopped_by, strict=True)]
     said = [f"Over: {', '.join(over)} tasks, which are the most it takes."]
     watch = "harm watched after every task" if looks.watch else "no watch between them"
-    futility = f"futile below {100 * looks.futility:g} %" if looks.futility else "no stop for futility"
+    futility = f"futile below {share(looks.futility)}" if looks.futility else "no stop for futility"
     said.append(f"{looks.shape_name} looks, {watch}, {futility}.")
     if looks.futility:
         planned = planned_effect(looks, rule)
-        assumed = f"{100 * planned.gain:+.1f} pp at {100 * planned.discordance:.0f} % discordance"
+        assumed = f"{points(planned.gain)} at {percent(planned.discordance, 0)} discordance"
         said.append(f"Futile: further looks would too seldom say INTERVENE with a gain of {assumed}.")
     click.echo("")
     for line in said:
@@ -320,6 +321,6 @@ def _print_study(as_json: bool) -> None:
         note = "  optimistic" if row.half is None or row.half > row.claimed else ""
         size = f"{row.tasks} x {row.seeds}"
         click.echo(
-            f"{row.benchmark:<10} {size:>13} {100 * row.discordance:>9.0f} % {100 * row.claimed:>6.0f} "
+            f"{row.benchmark:<10} {size:>13} {percent(row.discordance, 0):>11} {100 * row.claimed:>6.0f} "
             f"{' '.join(ours)}{note}"
         )

@@ -30,10 +30,9 @@ def checked_action(answer: object) -> Action:
     """
     if not isinstance(answer, Action):
         raise InvalidInput(f"the agent must return an Action, got {type(answer).__name__}: Action(text).")
-    extras = answer.extras()
-    if type(answer.text) is str and answer.text.isascii() and not extras:
+    if answer.is_plain and type(answer.text) is str and answer.text.isascii():
         return answer
-    checked: dict[str, Any] = {}
+    extras, checked = answer.extras(), dict[str, Any]()
     if "payload" in extras:
         checked["payload"] = _payload(extras["payload"], "an action's payload")
     if "rationale" in extras:

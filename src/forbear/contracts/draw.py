@@ -14,9 +14,9 @@ import functools
 import hashlib
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
 from forbear.errors import InvalidInput
@@ -27,8 +27,7 @@ _LN_2 = 0.6931471805599453
 _SQRT_HALF = 0.7071067811865476
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+class Draw(Struct, frozen=True, kw_only=True, gc=False):
     """The randomness of one use: an agent's proposal, an environment's step, a critic's score."""
 
     task_id: str

@@ -12,12 +12,12 @@ values of scikit-learn 1.7 where it defines the same.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
+from forbear.critics.resampled import ScoredTasks, calibration_error_of
 from forbear.errors import InvalidInput
 from forbear.stats.intervals import Estimate
 
@@ -28,7 +28,7 @@ STEP_BUCKETS = ((0, 5), (5, 10), (10, 15), (15, None))
 """Half-open ranges of step indices. Episodes that run to the budget are failures and supply most late steps, so that a
 pooled AUROC is flattered by telling late from early."""
 
-Metric: TypeAlias = Callable[["Judgements"], float | None]
+_BY_BUCKET = ("auroc", "average_precision", "calibration_error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -219,22 +219,31 @@ def calibration_error(failed: ArrayLike, p_fail: ArrayLike, *, bins: int = BINS,
     curve = reliability_curve(failed, p_fail, bins=bins)
     count = np.array([one.count for one in curve], dtype=np.float64)
     gap = np.array([abs(one.mean_p_fail - one.failure_rate) for one in curve])
-    error = float((count * gap).sum() / count.sum())
-    if not debiased:
-        return error
     rate = np.array([one.failure_rate for one in curve])
-    sd = np.sqrt(np.clip(rate * (1.0 - rate), 0.0, None) / count)
-    safe = np.where(sd > 0, sd, 1.0)
-    folded = sd * np.sqrt(2.0 / np.pi) * np.exp(-0.5 * (gap / safe) ** 2) + gap * (1.0 - 2.0 * ndtr(-gap / safe))
-    bias = np.where(sd > 0, folded - gap, 0.0)
-    return max(0.0, error - float((count * bias).sum() / count.sum()))
+    return float(calibration_error_of(gap, rate, count, debiased=debiased))
+
+
+METRICS: Mapping[str, Callable[[Judgements, float], float | None]] = {
+    "auroc": lambda j, _: auroc(j.failed, j.p_fail),
+    "average_precision": lambda j, _: average_precision(j.failed, j.p_fail),
+    "brier": lambda j, _: brier(j.failed, j.p_fail),
+    "log_loss": lambda j, _: log_loss(j.failed, j.p_fail),
+    "precision": lambda j, threshold: at_threshold(j.failed, j.p_fail, threshold=threshold).precision,
+    "recall": lambda j, threshold: at_threshold(j.failed, j.p_fail, threshold=threshold).recall,
+    "f1": lambda j, threshold: at_threshold(j.failed, j.p_fail, threshold=threshold).f1,
+    "flagged": lambda j, threshold: at_threshold(j.failed, j.p_fail, threshold=threshold).flagged,
+    "calibration_error": lambda j, _: calibration_error(j.failed, j.p_fail),
+    "calibration_error_debiased": lambda j, _: calibration_error(j.failed, j.p_fail, debiased=True),
+}
+"""By name: of scored steps, and the threshold beyond which one acts."""
 
 
 def clustered_estimates(
     judgements: Judgements,
-    metrics: Mapping[str, Metric],
+    metrics: Sequence[str],
     *,
     rng: np.random.Generator,
+    threshold: float = 0.6,
     resamples: int = 1000,
     confidence: float = 0.95,
 ) -> dict[str, Estimate | None]:
@@ -242,8 +251,9 @@ def clustered_estimates(
 
     Args:
         judgements: Scored steps.
-        metrics: By name.
+        metrics: Names among `METRICS`.
         rng: Source of the resamples.
+        threshold: For the metrics that ask for one.
         resamples: How many, at least 1. Those in which a metric is undefined or infinite are left out of its interval.
         confidence: Two-sided, 0 < confidence < 1.
 
@@ -252,36 +262,26 @@ def clustered_estimates(
 
     Raises:
         InvalidInput: resamples or confidence out of range, or a single task, which says nothing about the next.
+
+    Checked: equal to the metrics of the drawn steps, one resample after the other (tests/critics/test_measures.py).
     """
     if resamples < 1 or not 0 < confidence < 1:
         raise InvalidInput(
             f"expected at least 1 resample and 0 < confidence < 1, got resamples = {resamples}, "
             f"confidence = {confidence!r}."
         )
-    order = np.argsort(judgements.tasks, kind="stable")
-    _, starts, sizes = np.unique(judgements.tasks[order], return_index=True, return_counts=True)
-    if len(starts) < 2:
+    scored = ScoredTasks(judgements.failed, judgements.p_fail, judgements.tasks, threshold=threshold, bins=BINS)
+    if scored.tasks < 2:
         raise InvalidInput("intervals resample whole tasks and need at least 2 of them, got steps of 1 task.")
-    values: dict[str, list[float]] = {name: [] for name in metrics}
-    for _ in range(resamples):
-        drawn = rng.integers(len(starts), size=len(starts))
-        size = sizes[drawn]
-        # Row numbers of the drawn tasks, one after the other, without a loop over tasks.
-        offset = np.repeat(starts[drawn] - np.concatenate(([0], np.cumsum(size)[:-1])), size)
-        sample = judgements.where(order[offset + np.arange(len(offset))])
-        assert sample is not None
-        for name, metric in metrics.items():
-            value = metric(sample)
-            if value is not None and np.isfinite(value):
-                values[name].append(value)
+    drawn = scored.measures(metrics, rng=rng, resamples=resamples)
     tail = 100 * (1 - confidence) / 2
     estimates: dict[str, Estimate | None] = {}
-    for name, metric in metrics.items():
-        value = metric(judgements)
-        if value is None or len(values[name]) <= resamples / 2:
+    for name in metrics:
+        value, known = METRICS[name](judgements, threshold), drawn[name][np.isfinite(drawn[name])]
+        if value is None or len(known) <= resamples / 2:
             estimates[name] = None
             continue
-        low, high = np.percentile(values[name], [tail, 100 - tail])
+        low, high = np.percentile(known, [tail, 100 - tail])
         estimates[name] = Estimate(value=value, low=float(low), high=float(high), confidence=confidence)
     return estimates
 
@@ -308,18 +308,7 @@ def evaluate_critic(
     Raises:
         InvalidInput: As `clustered_estimates`.
     """
-    metrics: dict[str, Metric] = {
-        "auroc": lambda j: auroc(j.failed, j.p_fail),
-        "average_precision": lambda j: average_precision(j.failed, j.p_fail),
-        "brier": lambda j: brier(j.failed, j.p_fail),
-        "log_loss": lambda j: log_loss(j.failed, j.p_fail),
-        "precision": lambda j: at_threshold(j.failed, j.p_fail, threshold=threshold).precision,
-        "recall": lambda j: at_threshold(j.failed, j.p_fail, threshold=threshold).recall,
-        "f1": lambda j: at_threshold(j.failed, j.p_fail, threshold=threshold).f1,
-        "flagged": lambda j: at_threshold(j.failed, j.p_fail, threshold=threshold).flagged,
-        "calibration_error": lambda j: calibration_error(j.failed, j.p_fail),
-        "calibration_error_debiased": lambda j: calibration_error(j.failed, j.p_fail, debiased=True),
-    }
+    keywords: dict[str, Any] = {"rng": rng, "threshold": threshold, "resamples": resamples, "confidence": confidence}
     by_bucket: dict[str, Mapping[str, Estimate | None]] = {}
     for low, high in buckets:
         inside = judgements.steps >= low
@@ -328,14 +317,13 @@ def evaluate_critic(
         part = judgements.where(inside)
         if part is not None and len(np.unique(part.tasks)) > 1:
             name = f"{low}-{high - 1}" if high is not None else f"{low}-"
-            some = {key: metrics[key] for key in ("auroc", "average_precision", "calibration_error")}
-            by_bucket[name] = clustered_estimates(part, some, rng=rng, resamples=resamples, confidence=confidence)
+            by_bucket[name] = clustered_estimates(part, _BY_BUCKET, **keywords)
     return CriticReport(
         episodes_failed=float(np.mean(judgements.failed)),
         steps=len(judgements.failed),
         tasks=len(np.unique(judgements.tasks)),
         threshold=threshold,
-        overall=clustered_estimates(judgements, metrics, rng=rng, resamples=resamples, confidence=confidence),
+        overall=clustered_estimates(judgements, list(METRICS), **keywords),
         by_bucket=by_bucket,
         reliability=reliability_curve(judgements.failed, judgements.p_fail),
     )

@@ -102,8 +102,7 @@ class _Format(Struct):
 def _write_action(value: object) -> object:
     if not isinstance(value, Action):
         raise TypeError(f"{type(value).__name__} is not JSON")
-    extras = value.extras()
-    return _ActionObject(value.text, **extras) if extras else value.text
+    return value.text if value.is_plain else _ActionObject(value.text, **value.extras())
 
 
 @functools.lru_cache(maxsize=4096)

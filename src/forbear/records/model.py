@@ -6,7 +6,7 @@ foreign code answers is checked where it enters (`contracts.border`), what a fil
 copy: `msgspec.structs.replace`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
@@ -60,29 +60,32 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """In the currency of the prices."""
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            calls=self.calls + other.calls,
-            input_tokens=_sum(self.input_tokens, other.input_tokens),
-            output_tokens=_sum(self.output_tokens, other.output_tokens),
-            cached_tokens=_sum(self.cached_tokens, other.cached_tokens),
-            seconds=_sum(self.seconds, other.seconds),
-            cost=_sum(self.cost, other.cost),
-        )
+        return _sum_of([self, other])
 
     @property
     def tokens(self) -> int | None:
         """Input and output together."""
-        return _sum(self.input_tokens, self.output_tokens)
+        return _known_sum([self.input_tokens, self.output_tokens])
 
 
 _Number = TypeVar("_Number", int, float)
 
 
-def _sum(first: _Number | None, second: _Number | None) -> _Number | None:
+def _known_sum(values: Iterable[_Number | None]) -> _Number | None:
     """The sum of what is known."""
-    if first is None or second is None:
-        return second if first is None else first
-    return first + second
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _sum_of(usages: Sequence[Usage]) -> Usage:
+    return Usage(
+        calls=sum([usage.calls for usage in usages]),
+        input_tokens=_known_sum([usage.input_tokens for usage in usages]),
+        output_tokens=_known_sum([usage.output_tokens for usage in usages]),
+        cached_tokens=_known_sum([usage.cached_tokens for usage in usages]),
+        seconds=_known_sum([usage.seconds for usage in usages]),
+        cost=_known_sum([usage.cost for usage in usages]),
+    )
 
 
 class RoleUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -92,11 +95,6 @@ class RoleUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     """New: asked for by this arm."""
     reused: Usage = Usage()
     """Taken from an arm that had paid before."""
-
-    def __add__(self, other: "RoleUsage") -> "RoleUsage":
-        if other is _NO_ROLE_USAGE:  # nearly always, for a role that does nothing
-            return self
-        return RoleUsage(paid=self.paid + other.paid, reused=self.reused + other.reused)
 
     @property
     def calls(self) -> int:
@@ -109,26 +107,29 @@ class RoleUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
         return self.paid + self.reused
 
 
-_NO_ROLE_USAGE: Final = RoleUsage()
-
-
 class EpisodeUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What an episode, or several, took, by role."""
 
-    agent: RoleUsage = _NO_ROLE_USAGE
-    critic: RoleUsage = _NO_ROLE_USAGE
-    feedback: RoleUsage = _NO_ROLE_USAGE
+    agent: RoleUsage = RoleUsage()
+    critic: RoleUsage = RoleUsage()
+    feedback: RoleUsage = RoleUsage()
     """What interventions took to write their messages."""
     seconds: Amount = 0.0
     """Wall time; no part of any digest."""
 
-    def __add__(self, other: "EpisodeUsage") -> "EpisodeUsage":
-        return EpisodeUsage(
-            agent=self.agent + other.agent,
-            critic=self.critic + other.critic,
-            feedback=self.feedback + other.feedback,
-            seconds=self.seconds + other.seconds,
-        )
+
+def total_usage(usages: Sequence[EpisodeUsage]) -> EpisodeUsage:
+    """What several episodes took together; None where none of them knew."""
+
+    def role(ones: Sequence[RoleUsage]) -> RoleUsage:
+        return RoleUsage(paid=_sum_of([one.paid for one in ones]), reused=_sum_of([one.reused for one in ones]))
+
+    return EpisodeUsage(
+        agent=role([one.agent for one in usages]),
+        critic=role([one.critic for one in usages]),
+        feedback=role([one.feedback for one in usages]),
+        seconds=sum([one.seconds for one in usages]),
+    )
 
 
 class Task(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -202,6 +203,11 @@ class Action:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _action, (self.text, self.extras())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is nothing but its text."""
+        return self.payload is None and self.usage is None and self.rationale is None and self.logprobs is None
 
     def extras(self) -> dict[str, Any]:
         """What it has besides its text."""

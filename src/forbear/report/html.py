@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from forbear.report.pilot_view import PathView, PilotView
 from forbear.report.view import ArmView
-from forbear.wording import points, shown
+from forbear.wording import count, number, percent, points, shown
 
 
 def pilot_html(view: PilotView) -> str:
@@ -28,9 +28,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": _percent,
+        "percent": percent,
         "points": points,
-        "number": _number,
+        "count": count,
+        "number": number,
         # Line breaks are fine in a page; `shown` would mark them as what cannot be printed.
         "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
         "gain_chart": _gain_chart,
@@ -39,19 +40,15 @@ def _environment() -> Environment:
     return environment
 
 
-def _percent(fraction: float | None, digits: int = 1) -> str:
-    return "undefined" if fraction is None else f"{100 * fraction:.{digits}f} %"
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
-
-
 def _gain_chart(arm: ArmView) -> dict[str, float | list[tuple[float, str]]]:
     """Horizontal positions, 0 to 640, of the gain, its interval and the marks on the line."""
-    gain, half = arm["gain"], 320
+    gain, half = arm["success_gain"], 320
     marks = {0.0: "no change"}
-    marks |= {value: name for name, value in (("margin", arm["margin"]), ("worthwhile", arm["worthwhile"])) if value}
+    marks |= {
+        value: name
+        for name, value in (("margin", arm["rule"]["margin"]), ("worthwhile", arm["rule"]["worthwhile"]))
+        if value
+    }
     reach = 1.15 * max(0.02, abs(gain["low"]), abs(gain["high"]), *map(abs, marks))
 
     def x(value: float) -> float:

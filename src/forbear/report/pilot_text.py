@@ -7,13 +7,14 @@ from forbear.analysis.monitor import monitor_of
 from forbear.analysis.plan_record import PlanRecord
 from forbear.records.journal import JournalContent
 from forbear.report.pilot_view import PathView, PilotView, describe_arm
-from forbear.report.text import decision_text, plain_console, printed
+from forbear.report.terminal import plain_console, printed
+from forbear.report.text import decision_text
 from forbear.report.view import FORMAT, ArmView, DecisionView
 from forbear.runner.plan import FrozenPlan
 from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.looks.stopping import looked_power, planned_effect
 from forbear.stats.power import AssumedEffect
-from forbear.wording import shown
+from forbear.wording import count, number, percent, points, points_interval, share, shown
 
 _SHOWN = ("auroc", "average_precision", "calibration_error")
 """Critic metrics for the terminal; the HTML report has them all."""
@@ -27,8 +28,12 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
         width: Columns of the terminal; more than 80 are not used.
         color: Whether terminal codes may be used.
     """
+    arms = [arm["decision"] for arm in view["arms"]]
     decision = DecisionView(
-        format=FORMAT, baseline="baseline", arms=[arm["decision"] for arm in view["arms"]], ignored_columns=[]
+        format=FORMAT,
+        baseline=arms[0]["baseline"],
+        verdicts={arm["arm"]: arm for arm in arms},
+        ignored_columns=[],
     )
     console = plain_console(width=width, color=color)
     console.print()
@@ -47,7 +52,7 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
     console.print(
         Text(
             f"Run apart, the arms would have taken {view['calls_alone']:,} agent calls; sharing what they have in "
-            f"common took {view['calls_paid']:,} ({_percent(saved / max(view['calls_alone'], 1))} saved)."
+            f"common took {view['calls_paid']:,} ({percent(saved / max(view['calls_alone'], 1))} saved)."
         )
     )
     if view["unused"]:
@@ -58,31 +63,28 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
 
 def _path(path: PathView, decision: ArmView) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    sequence = f"{100 * path['confidence']:.4g} % sequence"
+    sequence = f"{share(path['confidence'])} sequence"
     for heading in ("tasks", "recovered", "disrupted", "gain", sequence, "FORBEAR to", "INTERVENE from"):
         table.add_column(heading, justify="right")
-    points = {point["tasks"]: point for point in path["points"]}
+    at = {point["tasks"]: point for point in path["points"]}
     for look in path["looks"]:
-        point = points[look["tasks"]]
+        point = at[look["tasks"]]
         table.add_row(
             str(look["tasks"]),
             f"{look['recovered']:g}",
             f"{look['disrupted']:g}",
-            _points(look["gain"]),
-            f"{_points(point['low'])} to {_points(point['high'])}",
-            _points(look["forbear_to"]),
-            _points(look["intervene_from"]),
+            points(look["gain"], unit=""),
+            points_interval(point["low"], point["high"], unit=""),
+            points(look["forbear_to"], unit="", undefined="none"),
+            points(look["intervene_from"], unit="", undefined="none"),
         )
     end = path["points"][-1]
     if all(look["tasks"] != end["tasks"] for look in path["looks"]):  # between two looks
-        counts = ("-" if count is None else f"{count:g}" for count in (decision["recovered"], decision["disrupted"]))
-        sequence = f"{_points(end['low'])} to {_points(end['high'])}"
-        table.add_row(str(end["tasks"]), *counts, _points(end["gain"]), sequence, "-", "-")
+        counts = (count(decision["recovered"]), count(decision["disrupted"]))
+        sequence = points_interval(end["low"], end["high"], unit="")
+        gain = points(end["gain"], unit="", undefined="none")
+        table.add_row(str(end["tasks"]), *counts, gain, sequence, "-", "-")
     return table
-
-
-def _points(gain: float | None) -> str:
-    return "none" if gain is None else f"{round(100 * gain, 1) + 0.0:+.1f}"
 
 
 def _critics(view: PilotView) -> Table:
@@ -92,14 +94,12 @@ def _critics(view: PilotView) -> Table:
     for row in view["critics"]:
         if row["measure"] not in _SHOWN:
             continue
-        interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
-        value = "undefined" if row["value"] is None else f"{row['value']:.3f}"
-        table.add_row(Text(f"{row['measure']} of {shown(row['critic'], limit=30)}"), value, interval)
+        interval = "" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
+        table.add_row(Text(f"{row['measure']} of {shown(row['critic'], limit=30)}"), number(row["value"]), interval)
     for arm in view["arms"]:
-        gain = arm["decision"]["gain"]
-        interval = f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f} pp ({gain['confidence']:.0%})"
-        value = "undefined" if gain["value"] is None else f"{100 * gain['value'] + 0.0:+.1f} pp"
-        table.add_row(Text(f"gain of {shown(arm['decision']['arm'], limit=30)}"), value, interval)
+        gain = arm["decision"]["success_gain"]
+        interval = f"{points_interval(gain['low'], gain['high'])} ({gain['confidence']:.0%})"
+        table.add_row(Text(f"gain of {shown(arm['decision']['arm'], limit=30)}"), points(gain["value"]), interval)
     return table
 
 
@@ -112,19 +112,15 @@ def _costs(view: PilotView) -> Table:
         per_episode = row["interventions_per_episode"]
         table.add_row(
             Text(shown(row["arm"], limit=20)),
-            _percent(row["success"]),
+            percent(row["success"], undefined="-"),
             "-" if per_episode is None else f"{per_episode:.2f}",
-            _percent(row["cascade_rate"]),
-            _percent(row["no_answer_rate"]),
-            f"{row['agent_calls']:,}",
-            f"{row['new_agent_calls']:,}",
-            f"{row['new_critic_calls']:,}",
+            percent(row["cascade_rate"], undefined="-"),
+            percent(row["no_answer_rate"], undefined="-"),
+            count(row["agent_calls"]),
+            count(row["new_agent_calls"]),
+            count(row["new_critic_calls"]),
         )
     return table
-
-
-def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.1f} %"
 
 
 def plan_text(frozen: FrozenPlan) -> str:
@@ -172,8 +168,8 @@ def _expected(frozen: FrozenPlan, *, calls: int) -> Table:
         effect = AssumedEffect(gain=gain, discordance=max(planned.discordance, abs(gain)))
         found = looked_power(effect, looks=looks, rule=rule)
         table.add_row(
-            f"{_points(gain)} pp",
-            *(f"{100 * p:.0f} %" for p in (found.intervene, found.forbear, found.futile, found.undecided)),
+            points(gain),
+            *(percent(p, 0) for p in (found.intervene, found.forbear, found.futile, found.undecided)),
             f"{found.expected_tasks:.0f}",
             f"{calls * found.expected_tasks / looks.planned:,.0f}",
         )

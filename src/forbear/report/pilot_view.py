@@ -219,10 +219,11 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
     baseline = result.plan.baseline_arm
     changed = list(_changed(result.episodes.values(), baseline=baseline, treated=arm))
     is_control, ceiling = arm in evidence.controls, evidence.ceilings.get(arm)
-    decision = arm_view(arm, evidence.verdicts[arm])
+    decision = arm_view(arm, evidence.verdicts[arm], baseline=baseline)
     if is_control:
         decision["recommendation"] = "CONTROL"
-        decision["headline"] = "CONTROL: what changes without help or harm from anybody; never deployed."
+        text = "CONTROL: what changes without help or harm from anybody; never deployed."
+        decision["headline"] = {"code": "control", "text": text, "values": {}}
         decision["next"] = []
     return TreatedView(
         decision=decision,

@@ -14,8 +14,8 @@ from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
 from forbear.stats.power import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
-from forbear.stats.verdict import AtAnyTime, AtLook, Json, Look, Recommendation, Remark, Verdict
-from forbear.wording import described, points, shown
+from forbear.stats.verdict import AtAnyTime, AtLook, Look, Recommendation, Remark, Verdict
+from forbear.wording import described, gain_or_loss, points, pvalue, share, shown
 
 AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
 """Looked at once, at declared looks, or whenever one likes."""
@@ -180,7 +180,7 @@ def _verdict(
         reasons = _reasons_to_forbear(rule, p_worthwhile, p_harm, harmful=harmful, helps=helps)
     elif helps:
         recommendation = Recommendation.INTERVENE
-        text = f"A gain of {points(rule.margin)} or less is rejected ({_p(p_gain)})."
+        text = f"A gain of {points(rule.margin)} or less is rejected ({pvalue(p_gain, name='p')})."
         values = {"margin": rule.margin, "p_value": p_gain}
         reasons = [Remark(code="gain_above_margin", text=text, values=values)]
     else:
@@ -238,11 +238,12 @@ def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule) -> in
 def _reasons_to_forbear(
     rule: DecisionRule, p_worthwhile: float, p_harm: float, *, harmful: bool, helps: bool
 ) -> list[Remark]:
-    text = f"A gain of {points(rule.worthwhile)} or more, the least that would pay, is rejected ({_p(p_worthwhile)})."
+    text = f"A gain of {points(rule.worthwhile)} or more, the least that would pay, is rejected "
+    text += f"({pvalue(p_worthwhile, name='p')})."
     values = {"worthwhile": rule.worthwhile, "p_value": p_worthwhile}
     reasons = [Remark(code="gain_below_worthwhile", text=text, values=values)]
     if harmful:
-        text = f"It lowers success: no change or better is rejected too ({_p(p_harm)})."
+        text = f"It lowers success: no change or better is rejected too ({pvalue(p_harm, name='p')})."
         reasons.append(Remark(code="harmful", text=text, values={"p_value": p_harm}))
     if helps:
         reasons.append(Remark(code="helps_too_little", text="It helps, but not enough to pay."))
@@ -262,9 +263,8 @@ def _stopped(look: Look, recommendation: Recommendation, *, futile: bool) -> str
 
 
 def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
-    low, high = (f"a {'loss' if bound < 0 else 'gain'} of {100 * abs(bound):.1f} pp" for bound in (gain.low, gain.high))
-    text = f"Compatible with anything from {low} to {high}"
-    values: dict[str, Json] = {"low": gain.low, "high": gain.high, "arms": arms}
+    text = f"Compatible with anything from {gain_or_loss(gain.low)} to {gain_or_loss(gain.high)}"
+    values: dict[str, object] = {"low": gain.low, "high": gain.high, "arms": arms}
     if arms > 1:  # alone it would do, but the error rate is shared
         text += f", which is not enough as one of {arms} arms"
     reasons = [Remark(code="inconclusive", text=f"{text}: leave it off.", values=values)]
@@ -280,7 +280,7 @@ def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, a
     else:
         pilot = "a pilot of a fixed size" if isinstance(data.look, AtAnyTime) else "a new pilot"
         text = f"If the truth is as observed, {pilot} needs about {needed:,} tasks to decide "
-        text += f"({TARGET_POWER:.0%} of the time)."
+        text += f"({share(TARGET_POWER, unit='%')} of the time)."
     values = {"tasks": needed, "power": TARGET_POWER, "most": _MOST_TASKS}
     return [*reasons, Remark(code="tasks_needed", text=text, values=values)]
 
@@ -294,7 +294,7 @@ def _with_missing(verdict: Verdict, missing: MissingOutcomes[object], worst: Ver
     others = dict.fromkeys(
         bound.recommendation.value for bound in (worst, best) if bound.recommendation is not verdict.recommendation
     )
-    values: dict[str, Json] = {"by_arm": dict(missing.by_arm), "low": low, "high": high, "could_be": list(others)}
+    values: dict[str, object] = {"by_arm": dict(missing.by_arm), "low": low, "high": high, "could_be": list(others)}
     if others:
         text += f", and the verdict could be {' or '.join(others)}."
         remark = Remark(code="missing_outcomes_decide", text=text, values=values)
@@ -318,7 +318,3 @@ def _cautions(data: Inference, gain: Estimate, arms: int) -> list[Remark]:
         text = f"{arms} arms were compared: p-values for a gain are Holm's, intervals and rates are each arm's own."
         cautions.append(Remark(code="several_arms", text=text, values={"arms": arms}))
     return cautions
-
-
-def _p(pvalue: float) -> str:
-    return f"p = {pvalue:.3f}" if pvalue >= 0.001 else "p < 0.001"

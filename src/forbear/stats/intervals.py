@@ -7,7 +7,7 @@ Sources: Wilson (1927, JASA 22:209); Clopper & Pearson (1934, Biometrika 26:404)
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,15 @@ class Interval:
     high: float
 
 
+class EstimateJson(TypedDict):
+    """An estimate in JSON."""
+
+    value: float | None
+    low: float
+    high: float
+    confidence: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A value with its interval, as fractions; `value` is None where it is undefined and the interval says so."""
@@ -38,9 +47,9 @@ class Estimate:
     confidence: float
     """Two-sided coverage, between 0 and 1."""
 
-    def to_dict(self) -> dict[str, float | None]:
+    def to_dict(self) -> EstimateJson:
         """The estimate as a JSON object."""
-        return {"value": self.value, "low": self.low, "high": self.high, "confidence": self.confidence}
+        return EstimateJson(value=self.value, low=self.low, high=self.high, confidence=self.confidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,21 +1,18 @@
 """What a decision says: the recommendation and the verdict, as data."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypedDict
 
 from forbear.errors import InvalidInput
-from forbear.stats.intervals import Estimate
+from forbear.stats.intervals import Estimate, EstimateJson
 from forbear.stats.rule import DecisionRule
-from forbear.wording import described, points
+from forbear.wording import described, plural, points, points_confidence
 
 _FORMAT = "forbear-verdict-2"
 _FIRST_FORMAT = "forbear-verdict-1"
 """Called `unpaired` `excluded`, and had remarks without values; still read."""
-
-Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-"""What JSON can hold. Sequences are lists, so that what is read back is equal."""
 
 
 class Recommendation(enum.Enum):
@@ -29,18 +26,26 @@ class Recommendation(enum.Enum):
     """The pilot cannot tell. Never deployed: leave it off."""
 
 
+class RemarkJson(TypedDict):
+    """A remark in JSON."""
+
+    code: str
+    text: str
+    values: dict[str, object]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
     """A reason or a caution: a stable code and values for programs, a sentence for people."""
 
     code: str
     text: str
-    values: Mapping[str, Json] = field(default_factory=dict, hash=False)
-    """Every number and name of the sentence, unrounded; rates and gains are fractions."""
+    values: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """Every number and name of the sentence as JSON, unrounded; rates and gains are fractions."""
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> RemarkJson:
         """The remark as a JSON object."""
-        return {"code": self.code, "text": self.text, "values": dict(self.values)}
+        return RemarkJson(code=self.code, text=self.text, values=dict(self.values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,7 @@ class AtLook:
     """Why it is over: `decided`, `watch`, `futile`, `last look`, or of a control `with the others`; None where it goes
     on."""
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> dict[str, object]:
         """A JSON object with the fields as keys."""
         return {**asdict(self), "looks": list(self.looks)}
 
@@ -85,12 +90,42 @@ class AtAnyTime:
     stopped: str | None = None
     """`decided`, or None."""
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> dict[str, object]:
         """A JSON object with the fields as keys, and `anytime`: true."""
         return {"anytime": True, **asdict(self)}
 
 
 Look: TypeAlias = AtLook | AtAnyTime
+
+
+class VerdictJson(TypedDict):
+    """A verdict in JSON (docs/formats.md); its fields are those of `Verdict`."""
+
+    format: str
+    recommendation: str
+    harmful: bool
+    futile: bool
+    tasks: int
+    pairs: int
+    both_fail: int | None
+    recovered: int | None
+    disrupted: int | None
+    both_succeed: int | None
+    failure_rate: EstimateJson
+    recovery_rate: EstimateJson | None
+    disruption_rate: EstimateJson | None
+    break_even_failure_rate: EstimateJson | None
+    success_gain: EstimateJson
+    p_value_gain: float
+    p_value_harm: float
+    p_value_worthwhile: float
+    method: str
+    rule: dict[str, Any]
+    reasons: list[RemarkJson]
+    cautions: list[RemarkJson]
+    tasks_needed: int | None
+    look: dict[str, object] | None
+    unpaired: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,48 +171,56 @@ class Verdict:
     """Tasks left out for want of a partner with an outcome, by arm."""
 
     def __str__(self) -> str:
-        gain, noun = self.success_gain, "pair" if self.pairs == 1 else "pairs"
+        gain, pairs = self.success_gain, f"{self.pairs} {plural('pair', self.pairs)}"
         numbers = (
-            f"gain {points(gain.value)} ({100 * gain.confidence:.4g}% CI {points(gain.low)} to {points(gain.high)}; "
-            + (f"{self.pairs} {noun}" if self.pairs == self.tasks else f"{self.tasks} tasks, {self.pairs} {noun}")
+            f"gain {points(gain.value)} ({points_confidence(gain.low, gain.high, confidence=gain.confidence)}; "
+            + (pairs if self.pairs == self.tasks else f"{self.tasks} tasks, {pairs}")
             + ("" if self.recovered is None else f": {self.recovered} recovered, {self.disrupted} disrupted")
             + ")"
         )
         return f"{self.recommendation.value}: {numbers}. {' '.join(reason.text for reason in self.reasons)}"
 
-    def to_dict(self) -> dict[str, Json]:
+    @property
+    def goes_on(self) -> bool:
+        """UNDECIDED, and deciding again on more tasks was declared, or needs not be."""
+        look = self.look
+        if self.recommendation is not Recommendation.UNDECIDED or look is None or self.futile:
+            return False
+        return isinstance(look, AtAnyTime) or look.next is not None
+
+    def to_dict(self) -> VerdictJson:
         """The verdict as a JSON object, format `forbear-verdict-2`; undefined is null."""
 
-        def estimate(value: Estimate | None) -> Json:
+        def estimate(value: Estimate | None) -> EstimateJson | None:
             return None if value is None else value.to_dict()
 
-        return {
-            "format": _FORMAT,
-            "recommendation": self.recommendation.value,
-            "harmful": self.harmful,
-            "futile": self.futile,
-            "tasks": self.tasks,
-            "pairs": self.pairs,
-            "both_fail": self.both_fail,
-            "recovered": self.recovered,
-            "disrupted": self.disrupted,
-            "both_succeed": self.both_succeed,
-            "failure_rate": estimate(self.failure_rate),
-            "recovery_rate": estimate(self.recovery_rate),
-            "disruption_rate": estimate(self.disruption_rate),
-            "break_even_failure_rate": estimate(self.break_even_failure_rate),
-            "success_gain": estimate(self.success_gain),
-            "p_value_gain": self.p_value_gain,
-            "p_value_harm": self.p_value_harm,
-            "p_value_worthwhile": self.p_value_worthwhile,
-            "method": self.method,
-            "rule": self.rule.to_dict(),
-            "reasons": [remark.to_dict() for remark in self.reasons],
-            "cautions": [remark.to_dict() for remark in self.cautions],
-            "tasks_needed": self.tasks_needed,
-            "look": None if self.look is None else self.look.to_dict(),
-            "unpaired": dict(self.unpaired),
-        }
+        return VerdictJson(
+            format=_FORMAT,
+            recommendation=self.recommendation.value,
+            harmful=self.harmful,
+            futile=self.futile,
+            tasks=self.tasks,
+            pairs=self.pairs,
+            both_fail=self.both_fail,
+            recovered=self.recovered,
+            disrupted=self.disrupted,
+            both_succeed=self.both_succeed,
+            failure_rate=self.failure_rate.to_dict(),
+            recovery_rate=estimate(self.recovery_rate),
+            disruption_rate=estimate(self.disruption_rate),
+            break_even_failure_rate=estimate(self.break_even_failure_rate),
+            success_gain=self.success_gain.to_dict(),
+            p_value_gain=self.p_value_gain,
+            p_value_harm=self.p_value_harm,
+            p_value_worthwhile=self.p_value_worthwhile,
+            method=self.method,
+            rule=dict(self.rule.to_dict()),
+            reasons=[remark.to_dict() for remark in self.reasons],
+            cautions=[remark.to_dict() for remark in self.cautions],
+            tasks_needed=self.tasks_needed,
+            look=None if self.look is None else self.look.to_dict(),
+            unpaired=dict(self.unpaired),
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -1,6 +1,5 @@
 import gzip
 import json
-import time
 
 import pytest
 
@@ -9,6 +8,7 @@ from forbear.worlds.household.engine import Household
 from forbear.worlds.household.games import parse_game, read_games
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pddl import read_expression, read_problem, write_problem
+from work import work
 
 GAME = next(generate(seed=1, count=1))
 TEXT = write_problem(GAME.problem, name="game")
@@ -72,10 +72,8 @@ MALFORMED = {
 
 @pytest.mark.parametrize("case", MALFORMED)
 def test_a_malformed_game_is_one_line_with_its_id_and_does_not_hang(case):
-    begin = time.process_time()
-    with pytest.raises(InvalidInput) as caught:
+    with work(most=2_000_000), pytest.raises(InvalidInput) as caught:
         Household(parse_game(MALFORMED[case], where="line 1"))
-    assert time.process_time() - begin < 2.0
     assert NAME in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500

@@ -16,6 +16,7 @@ from forbear.outcomes.paired import PairedOutcomes, outcome_vector
 from forbear.stats.clustered import clustered_rate
 from forbear.stats.intervals import Estimate
 from forbear.stats.verdict import Remark
+from forbear.wording import percent
 
 _NEGLIGIBLE = 0.01
 
@@ -133,7 +134,7 @@ def _cautions(churn: Churn, recovery: float | None, disruption: float | None) ->
     flips, remarks = churn.flip_rate.value or 0.0, []
     if flips > _NEGLIGIBLE:
         text = (
-            f"Two runs of the agent alone differ on {100 * flips:.1f} % of tasks: recovery and disruption include "
+            f"Two runs of the agent alone differ on {percent(flips)} of tasks: recovery and disruption include "
             "that. Net rates hold at this failure rate only; the gain is free of churn."
         )
         remarks.append(Remark(code="churn", text=text, values={"flip_rate": flips}))

@@ -20,8 +20,8 @@ from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain_interval
 from forbear.stats.intervals import Estimate, Interval, Rate, check_confidence, paired_gain_interval
-from forbear.stats.verdict import Json, Remark
-from forbear.wording import listed, points, shown
+from forbear.stats.verdict import Remark
+from forbear.wording import listed, percent, points, points_confidence, share, shown
 
 Floats = NDArray[np.float64]
 
@@ -50,17 +50,21 @@ class GainAt:
     method: Literal["cross-seed slope", "naive line"]
     """"naive line" changes at least as fast with the failure rate as the truth."""
 
-    @property
-    def remark(self) -> Remark:
-        """The gain there as a caution for a verdict (`gain_at`)."""
-        how = "cross-seed slope"
+    def remark(self, *, baseline: str = "baseline") -> Remark:
+        """The gain there as a caution for a verdict (`gain_at`).
+
+        Args:
+            baseline: The baseline's name.
+        """
+        who = "the baseline" if baseline == "baseline" else f"'{shown(baseline)}'"
+        gain, how = self.gain, "cross-seed slope"
         if self.method == "naive line":
             how = "naive line: it changes at least as fast as the truth; several seeds would tell"
         text = (
-            f"Where the baseline fails {100 * self.failure_rate:.4g} % of the time the gain is "
-            f"{points(self.gain.value)} ({_with_confidence(self.gain)}; {how})."
+            f"Where {who} fails {share(self.failure_rate)} of the time the gain is "
+            f"{points(gain.value)} ({points_confidence(gain.low, gain.high, confidence=gain.confidence)}; {how})."
         )
-        values: dict[str, Json] = {
+        values: dict[str, object] = {
             "failure_rate": self.failure_rate,
             "gain": self.gain.to_dict(),
             "method": self.method,
@@ -207,17 +211,15 @@ class MixedGain:
         Args:
             margin: Whether the gain is shown to exceed it, −1 < margin < 1.
         """
-        above = self.gain.low > margin
+        gain = self.gain
+        above = gain.low > margin
         text = (
-            f"On the mix given the gain is {points(self.gain.value)} ({_with_confidence(self.gain)}): "
+            f"On the mix given the gain is {points(gain.value)} "
+            f"({points_confidence(gain.low, gain.high, confidence=gain.confidence)}): "
             f"{'also there above' if above else 'not shown to exceed'} {points(margin)}."
         )
-        values: dict[str, Json] = {"gain": self.gain.to_dict(), "margin": margin, "above": above}
+        values: dict[str, object] = {"gain": self.gain.to_dict(), "margin": margin, "above": above}
         return Remark(code="deployment_mix", text=text, values=values), *self.cautions
-
-
-def _with_confidence(gain: Estimate) -> str:
-    return f"{100 * gain.confidence:.4g}% CI {points(gain.low)} to {points(gain.high)}"
 
 
 def post_stratified_gain(
@@ -256,7 +258,7 @@ def post_stratified_gain(
     cautions = []
     if unknown:
         text = (
-            f"{100 * uncovered:.0f} % of the mix ({listed(unknown)}) has no pilot tasks: the interval allows for any "
+            f"{percent(uncovered, 0)} of the mix ({listed(unknown)}) has no pilot tasks: the interval allows for any "
             "gain there, and no single gain is stated."
         )
         cautions.append(Remark(code="uncovered_strata", text=text, values={"weight": uncovered, "strata": unknown}))

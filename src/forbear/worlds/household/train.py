@@ -23,7 +23,7 @@ from forbear.critics.logistic import Features, LogisticCritic, LogisticWeights, 
 from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
 from forbear.learned.optimiser import minimise
 from forbear.records.model import Action, Step, Trajectory
-from forbear.stats.intervals import Estimate
+from forbear.stats.intervals import Estimate, EstimateJson
 from forbear.worlds.household.agent import BUCKETS, Choice, RankerAgent, RankerWeights, describe
 from forbear.worlds.household.critic import HouseholdFeatures
 from forbear.worlds.household.demonstrations import demonstrate
@@ -192,7 +192,7 @@ def main(folder: Path) -> None:
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
 
 
-def _written(estimates: Mapping[str, Estimate | None]) -> dict[str, dict[str, float | None] | None]:
+def _written(estimates: Mapping[str, Estimate | None]) -> dict[str, EstimateJson | None]:
     return {name: None if value is None else value.to_dict() for name, value in estimates.items()}
 
 
