@@ -3,7 +3,19 @@ import pickle
 import pytest
 
 from forbear.errors import InvalidInput
-from forbear.records.model import Action, Episode, Proposal, RoleUsage, Step, Task, Termination, Trajectory, Usage
+from forbear.records.model import (
+    Action,
+    Episode,
+    EpisodeUsage,
+    Proposal,
+    RoleUsage,
+    Step,
+    Task,
+    Termination,
+    Trajectory,
+    Usage,
+    total_usage,
+)
 
 TASK = Task(id="t1")
 
@@ -38,8 +50,12 @@ def test_usages_add_up_what_is_known():
     assert total == Usage(calls=3, input_tokens=15, output_tokens=3, cached_tokens=4, seconds=1.5, cost=0.25)
     assert total.tokens == 18
     assert (Usage() + Usage()).tokens is None
-    role = RoleUsage(paid=some, reused=other) + RoleUsage() + RoleUsage(paid=other)
-    assert (role.paid, role.reused, role.calls, role.all) == (total, other, 4, total + other)
+    role = RoleUsage(paid=some, reused=other)
+    assert (role.calls, role.all) == (3, total)
+    episodes = [EpisodeUsage(agent=role, seconds=1), EpisodeUsage(agent=RoleUsage(paid=other), feedback=role)]
+    summed = total_usage([*episodes, EpisodeUsage(seconds=2)])
+    assert summed == EpisodeUsage(agent=RoleUsage(paid=total, reused=other), feedback=role, seconds=3)
+    assert total_usage([]) == EpisodeUsage()
 
 
 def test_prefix_is_the_steps_before():

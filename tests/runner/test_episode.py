@@ -13,7 +13,7 @@ from forbear.errors import AgentError, InvalidInput, NotReproducible, ProviderEr
 from forbear.interventions import Append, Placebo, Rollback, Stop
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy, critic_name
-from forbear.records.model import FAILED, PROCEED, REFUSED, Action, EpisodeUsage, RoleUsage, Termination
+from forbear.records.model import FAILED, PROCEED, REFUSED, Action, EpisodeUsage, RoleUsage, Termination, Usage
 from forbear.runner.episode import ForkCheck, run_episode
 from forbear.runner.memo import Memo, share
 from forbear.runner.plan import freeze
@@ -530,7 +530,10 @@ def synchronous_agent():
 def test_tokens_are_summed_where_they_are_known():
     class Frugal(ScriptedAgent):
         async def act(self, trajectory, *, draw, excluded=()):
-            return Action("open", tokens=10)
+            return Action("open", usage=Usage(output_tokens=10))
 
-    assert episodes([Arm.baseline()], lambda: Frugal([]))["baseline"].usage.tokens == 30
-    assert episodes([Arm.baseline()], lambda: ScriptedAgent(["open"]))["baseline"].usage.tokens is None
+    def tokens(agent):
+        return episodes([Arm.baseline()], agent)["baseline"].usage.agent.all.tokens
+
+    assert tokens(lambda: Frugal([])) == 30
+    assert tokens(lambda: ScriptedAgent(["open"])) is None
