@@ -6,14 +6,17 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as changed
 
 from forbear.analysis.evidence import evidence_of
-from forbear.analysis.monitor import Course, Schedule, course_in
+from forbear.analysis.monitor import Monitor, monitor_of
+from forbear.analysis.result import analyse
 from forbear.errors import InvalidInput, ProviderError
 from forbear.interventions import Append, Placebo
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
-from forbear.records.journal import Journal
+from forbear.records.codec import ArmEnd
+from forbear.records.journal import Journal, JournalContent
 from forbear.records.model import Task
 from forbear.runner.plan import freeze
 from forbear.stats.decision import decide
@@ -173,13 +176,24 @@ def test_a_stop_in_the_journal_is_final(tmp_path):
     content = Journal(tmp_path / "j").read()
     assert content.ends["append"] == whole.monitor.ends["append"]
     # A later version that would be less alarmed still ends the arm where it was ended.
-    calm = Course(
-        replace(Schedule.of(freeze(made)), looks=replace(LOOKS, watch=False)),
+    calm = Monitor(
+        changed(freeze(made).record, looks=replace(LOOKS, watch=False)),
         lambda key: content.episodes[key].success,
-        stops=content.ends,
+        ends=content.ends,
     )
     calm.advance()
-    assert calm.stops["append"] == whole.monitor.ends["append"]
+    assert calm.ends["append"] == whole.monitor.ends["append"]
+
+
+@pytest.mark.parametrize(
+    ("arm", "count"), [("append", 0), ("append", 61), ("append", 10**9), ("baseline", 1), ("other", 1)]
+)
+def test_an_end_that_cannot_be_is_refused(arm, count):
+    record = freeze(pilot(HARMED)).record
+    end = ArmEnd(arm=arm, tasks=count, reason="watch")
+    for use in (monitor_of, analyse):
+        with pytest.raises(InvalidInput, match=f"arm '{arm}' ended after {count} tasks; the plan has no such"):
+            use(record, JournalContent(plan=record.to_dict(), ends={arm: end}))
 
 
 def test_a_task_that_an_outage_broke_holds_its_place(tmp_path):
@@ -294,8 +308,8 @@ def test_a_pilot_can_be_paid_for_look_by_look(tmp_path):
     assert (first.monitor.tasks, first.monitor.over, first.monitor.looks_taken) == (20, False, 1)
     assert evidence_of(first).verdicts["append"].look.next == 40
     assert evidence_of(first).verdicts["append"].look.stopped is None
-    course = course_in(freeze(made), Journal(tmp_path / "j").read())
-    assert (course.tasks, course.looks_taken) == (20, 1)
+    monitor = monitor_of(freeze(made).record, Journal(tmp_path / "j").read())
+    assert (monitor.tasks, monitor.looks_taken, monitor.counted("append")) == (20, 1, 20)
     second = run(made, tmp_path / "j", until_look=2)
     assert second.monitor.tasks == 40
     run(made, tmp_path / "j")
@@ -358,7 +372,7 @@ def test_the_plan_records_looks_and_order(tmp_path):
     run(made, tmp_path / "j", until_look=1)
     record = json.loads((tmp_path / "j" / "plan.json").read_text())
     assert record["looks"]["tasks"] == [20, 40, 60]
-    assert [task for task, _ in record["baseline"]["tasks"]] == order(made)
+    assert [task for task, _, _ in record["baseline"]["tasks"]] == order(made)
 
 
 # Units of the watch -------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from importlib.resources import files
 import pytest
 
 from forbear.records.journal import Journal
+from runner.pilots import digest
 
 KILLS = 20
 TASKS = 60
@@ -75,4 +76,4 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
     assert final.startswith(kept)
     content = Journal(tmp_path / "killed").read()
     assert len(final.splitlines()) == len(content.episodes) == 4 * TASKS, "an episode was run twice"
-    assert content.digest() == Journal(tmp_path / "whole").read().digest()
+    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from forbear.cli.main import run
-from forbear.records.journal import Journal
 from pilot_files import TEXT, write_pilot
+from runner.pilots import digest
 
 FORBEAR = [sys.executable, "-m", "forbear"]
 
@@ -47,7 +47,7 @@ def test_status_and_digest(pilot, capsys):
     assert run(["pilot", "status", "pilot.toml"]) == 0
     assert "rollback: 12 of 12 episodes" in capsys.readouterr().out
     assert run(["journal", "digest", "runs/pilot"]) == 0
-    assert capsys.readouterr().out.strip() == Journal("runs/pilot").read().digest()
+    assert capsys.readouterr().out.strip() == digest("runs/pilot")
 
 
 def test_a_changed_plan_is_refused_and_says_what_changed(pilot, capsys):
@@ -122,4 +122,4 @@ def test_ctrl_c_keeps_what_was_finished_and_the_same_command_goes_on(pilot, caps
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert lines.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
     assert subprocess.run([*command, "--journal", "fresh"], capture_output=True, check=False).returncode == 0
-    assert Journal("runs/pilot").read().digest() == Journal("fresh").read().digest()
+    assert digest("runs/pilot") == digest("fresh")

@@ -2,16 +2,20 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 import zlib
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
-from forbear.errors import InvalidInput, JournalLocked, PlanChanged
-from forbear.records.codec import Journal, Missing
-from forbear.records.model import Action, Episode, Origin, Step, Task, Termination, Usage
+from forbear.errors import InvalidInput, JournalLocked, JournalUnwritable, PlanChanged
+from forbear.records.codec import ArmEnd, Missing
+from forbear.records.journal import Journal
+from forbear.records.model import Action, Episode, Origin, Step, Task, Termination
 
-PLAN = {"format": "forbear-plan-1", "baseline": {"max_steps": 15, "tasks": [["t1", "a"], ["t2", "b"]]}, "arms": {}}
+# Of what is being run the journal knows nothing: any JSON object will do.
+PLAN = {"mine": [1, {"a": None}], "digest": "ü"}
 
 
 def episode(task="t1", arm="baseline", *, success=True, termination=Termination.FINISHED, **more):
@@ -21,7 +25,7 @@ def episode(task="t1", arm="baseline", *, success=True, termination=Termination.
 
 BROKEN = episode("t2", success=None, termination=Termination.PROVIDER_ERROR, cause="503")
 SHARED = replace(episode(arm="rollback"), origin=Origin(arm="baseline", step=None))
-EXCLUDED = Missing(task_id="t2", seed=1, arm="baseline", reason="503")
+LOST = Missing(task_id="t2", seed=1, arm="baseline", reason="503")
 
 
 @pytest.fixture
@@ -30,12 +34,17 @@ def journal(tmp_path):
     with journal.writing(PLAN) as writer:
         writer.append(episode(), SHARED)
         writer.append(BROKEN)
-        writer.append(EXCLUDED)
+        writer.append(LOST)
     return journal
 
 
 def lines_of(journal):
     return journal.directory / "episodes.jsonl"
+
+
+def written_by_another(journal, body):
+    with lines_of(journal).open("ab") as file:
+        file.write(body + f',"check":"{zlib.crc32(body):08x}"}}\n'.encode())
 
 
 def test_what_was_written_is_read(journal):
@@ -44,72 +53,44 @@ def test_what_was_written_is_read(journal):
     assert list(content.episodes.values()) == [episode(), SHARED]
     assert content.broken == {("t2", 1, "baseline"): 1}
     assert content.rows == {("t1", 1): [episode(), SHARED], ("t2", 1): [BROKEN]}
-    assert content.missing == {EXCLUDED.key: EXCLUDED}
+    assert content.missing == {LOST.key: LOST}
     assert sorted(path.name for path in journal.directory.iterdir()) == ["episodes.jsonl", "plan.json"]
     for line in lines_of(journal).read_text().splitlines():
         assert json.loads(line)["format"].startswith("forbear-")
 
 
-def test_the_digest_is_of_what_was_found_not_of_how(journal, tmp_path):
-    other = Journal(tmp_path / "other")
-    with other.writing(PLAN) as writer:
-        writer.append(replace(EXCLUDED, reason="timeout"))
-        writer.append(replace(episode(), usage=Usage(seconds=3.5)))
-        writer.append(SHARED)
-    assert other.read().digest() == journal.read().digest()
-    with other.writing(PLAN) as writer:
-        writer.append(episode("t3", success=False))
-    assert other.read().digest() != journal.read().digest()
+def test_the_content_grows_as_it_is_written(journal):
+    end = ArmEnd(arm="rollback", tasks=1, reason="watch")
+    with journal.writing(PLAN) as writer:
+        assert writer.content == journal.read()
+        writer.append(episode("t3"))
+        writer.append(replace(BROKEN, task=Task(id="t3")), end)
+        assert writer.content == journal.read()
+    assert journal.read().ends == {"rollback": end}
+    assert len(journal.read().rows["t3", 1]) == 2
 
 
-STOPPABLE = {**PLAN, "arms": {"baseline": {"kind": "baseline"}, "rollback": {"kind": "policy"}}}
-
-
-def test_a_stop_is_read_and_what_lies_beyond_it_is_no_part_of_the_digest(tmp_path):
+def test_a_line_written_by_this_version_loads_for_ever(tmp_path):
     journal = Journal(tmp_path / "j")
-    stop = ArmEnd(arm="rollback", tasks=1, reason="watch")
-    with journal.writing(STOPPABLE) as writer:
-        writer.append(episode(), SHARED, stop)
-    digest = journal.read().digest()
-    assert journal.read().stops == {"rollback": stop}
-    with journal.writing(STOPPABLE) as writer:
-        # Both were under way: the arm's is no evidence; nor is the baseline's, as no arm is left to compare with it.
-        writer.append(episode("t2"), episode("t2", arm="rollback"))
-    assert journal.read().digest() == digest
-
-
-def test_a_line_of_the_first_version_loads(tmp_path):
-    journal = Journal(tmp_path / "j")
-    with journal.writing(STOPPABLE):
+    with journal.writing(PLAN):
         pass
-    line = b'{"format":"forbear-stop-1","arm":"rollback","tasks":2,"reason":"watch","check":"d040ad96"}\n'
-    (journal.directory / "episodes.jsonl").write_bytes(line)
-    assert journal.read().stops == {"rollback": ArmEnd(arm="rollback", tasks=2, reason="watch")}
+    line = b'{"format":"forbear-end-1","arm":"rollback","tasks":2,"reason":"watch","check":"a11eccc0"}\n'
+    lines_of(journal).write_bytes(line)
+    assert journal.read().ends == {"rollback": ArmEnd(arm="rollback", tasks=2, reason="watch")}
 
 
-@pytest.mark.parametrize(
-    "stops",
-    [
-        [("rollback", 0)],
-        [("rollback", -3)],
-        [("rollback", 3)],
-        [("baseline", 1)],
-        [("other", 1)],
-        [("rollback", 1), ("rollback", 2)],
-    ],
-)
-def test_a_stop_that_cannot_be_is_refused(tmp_path, stops):
+def test_an_arm_ends_once(tmp_path):
     journal = Journal(tmp_path / "j")
-    with journal.writing(STOPPABLE) as writer:
-        writer.append(*(ArmEnd(arm=arm, tasks=tasks, reason="watch") for arm, tasks in stops))
-    with pytest.raises(InvalidInput, match=f"line {len(stops)}"):
+    with journal.writing(PLAN) as writer:
+        first = ArmEnd(arm="rollback", tasks=1, reason="watch")
+        writer.append(first, first)
+        with pytest.raises(InvalidInput, match=r"arm 'rollback' ended before, after 1 tasks"):
+            writer.append(episode(), replace(first, tasks=2))
+    assert not journal.read().episodes  # refused before a byte was written
+    body = b'{"format":"forbear-end-1","arm":"rollback","tasks":2,"reason":"watch"'
+    written_by_another(journal, body)
+    with pytest.raises(InvalidInput, match=r"line 3: arm 'rollback' ended before"):
         journal.read()
-
-
-def test_a_pilot_that_has_grown_is_refused_with_the_reason(journal):
-    grown = {**PLAN, "baseline": {**PLAN["baseline"], "tasks": [["t1", "a"], ["t2", "b"], ["t3", "c"]]}}
-    with pytest.raises(PlanChanged, match="it has grown: 2 tasks were planned, now there are 3"):
-        journal.writing(grown)
 
 
 def test_a_torn_tail_is_dropped_and_written_over(journal):
@@ -119,7 +100,7 @@ def test_a_torn_tail_is_dropped_and_written_over(journal):
         assert len(journal.read().missing) == 0
     with journal.writing(PLAN) as writer:
         assert not writer.content.missing
-        writer.append(EXCLUDED)
+        writer.append(LOST)
     assert lines_of(journal).read_bytes() == whole
 
 
@@ -137,31 +118,33 @@ def test_every_flipped_bit_is_found_and_its_line_named(journal):
 
 
 def test_a_newer_format_is_named(journal):
-    body = b'{"format":"forbear-episode-9","x":1'
-    with lines_of(journal).open("ab") as file:
-        file.write(body + f',"check":"{zlib.crc32(body):08x}"}}\n'.encode())
+    written_by_another(journal, b'{"format":"forbear-episode-9","x":1')
     with pytest.raises(InvalidInput, match=r"line 5: this version .* 'forbear-episode-9'"):
         journal.read()
-    (journal.directory / "plan.json").write_text(json.dumps({**PLAN, "format": "forbear-plan-9"}))
-    with pytest.raises(InvalidInput, match=r"plan.json: this version .* 'forbear-plan-9'"):
-        journal.writing(PLAN)
 
 
-def test_another_plan_is_refused_with_what_differs(journal):
-    changed = {
-        **PLAN,
-        "baseline": {"max_steps": 20, "tasks": [["t1", "a"], ["t2", "c"]], "digest": "x"},
-        "arms": {"rollback": {}},
-    }
-    with pytest.raises(PlanChanged) as raised:
+def test_a_journal_of_the_first_version_is_refused_with_what_to_do(journal):
+    written_by_another(journal, b'{"format":"forbear-stop-1","arm":"rollback","tasks":2,"reason":"watch"')
+    with pytest.raises(InvalidInput, match=r"line 5: written by an earlier version .* start the pilot afresh"):
+        journal.read()
+
+
+@pytest.mark.parametrize("changed", [{}, {**PLAN, "digest": "u"}, {"mine": [1, {}], "digest": "ü"}])
+def test_another_plan_is_refused_and_the_lock_let_go(journal, changed):
+    before = lines_of(journal).read_bytes()
+    with pytest.raises(PlanChanged, match=r"was started under another plan. Go back to that plan, or name another"):
         journal.writing(changed)
-    said = str(raised.value)
-    assert "baseline.max_steps was 15, is 20" in said
-    assert "baseline.tasks[1][1] was 'b', is 'c'" in said
-    assert "arms.rollback is new" in said
-    assert "\n" not in said
-    with journal.writing(PLAN) as writer:  # and the lock was let go
+    assert lines_of(journal).read_bytes() == before
+    with journal.writing({key: PLAN[key] for key in reversed(PLAN)}) as writer:
         assert len(writer.content.episodes) == 2
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"a": NaN}', "[" * 100_000, "\xff"])
+def test_a_plan_that_is_no_json_object_is_named(journal, text):
+    (journal.directory / "plan.json").write_bytes(text.encode("latin-1"))
+    for use in (journal.read, lambda: journal.writing(PLAN)):
+        with pytest.raises(InvalidInput, match=r"no readable journal|expected a JSON object"):
+            use()
 
 
 def test_a_second_writer_is_refused_at_once_and_readers_are_not(journal):
@@ -227,3 +210,80 @@ def test_a_full_disk_loses_nothing_that_was_written(tmp_path):
     raw = (tmp_path / "j" / "episodes.jsonl").read_bytes()
     assert raw.endswith(b"\n")
     assert len(Journal(tmp_path / "j").read().episodes) == int(count) > 10
+
+
+# Forced to the disk ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls():
+    """What the system is asked for, in order, by any thread; marks of the test's own may stand between."""
+    made, hold = [], {"fsync": None}
+
+    def note(frame, event, called):
+        if event == "c_call" and called in (os.fsync, os.replace, os.write):
+            made.append(called.__name__)
+        elif event == "c_return" and called is os.fsync and threading.current_thread() is not threading.main_thread():
+            held = hold["fsync"]
+            if held is not None:
+                made.append("held")
+                held.wait(60)
+        elif event == "call" and frame.f_code is threading.Thread.join.__code__ and hold["fsync"] is not None:
+            hold["fsync"].set()
+
+    sys.setprofile(note)
+    threading.setprofile(note)
+    yield made, hold
+    sys.setprofile(None)
+    threading.setprofile(None)
+
+
+def wait_for(holds):
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_the_plan_is_on_the_disk_before_it_has_its_name_and_its_name_before_a_line(tmp_path, calls):
+    made, _ = calls
+    with Journal(tmp_path / "j").writing(PLAN):
+        assert [name for name in made if name != "write"] == ["fsync", "replace", "fsync"]
+
+
+def test_lines_are_forced_to_the_disk_without_being_asked(tmp_path, calls):
+    made, _ = calls
+    with Journal(tmp_path / "j").writing(PLAN) as writer:
+        for _ in range(3):
+            made.clear()
+            writer.append(episode())
+            wait_for(lambda: "fsync" in made)
+
+
+def test_a_line_written_while_the_disk_was_busy_is_on_it_before_the_journal_is_closed(tmp_path, calls):
+    """The thread that syncs is held after a sync, the last line is written, and only the closing lets it go on."""
+    made, hold = calls
+    writer = Journal(tmp_path / "j").writing(PLAN)
+    hold["fsync"] = threading.Event()
+    writer.append(episode())
+    wait_for(lambda: "held" in made)
+    writer.append(episode("t2"))
+    made.clear()
+    writer.close()
+    assert "fsync" in made
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere /dev/null has no locks")
+def test_a_disk_that_does_not_take_a_sync_is_said_at_the_next_line_or_at_the_end(tmp_path):
+    """/dev/null takes every line and refuses every sync."""
+    (tmp_path / "j").mkdir()
+    (tmp_path / "j" / "episodes.jsonl").symlink_to("/dev/null")
+    with pytest.raises(JournalUnwritable, match="make room"), Journal(tmp_path / "j").writing(PLAN) as writer:
+        writer.append(episode())
+    writer = Journal(tmp_path / "j").writing(PLAN)
+    writer.append(episode())
+    with pytest.raises(JournalUnwritable, match="cannot be written"):
+        wait_for(lambda: writer.append(episode()))
+    with pytest.raises(JournalUnwritable, match="cannot be written"):
+        writer.close()
+    writer.close()  # closed is closed

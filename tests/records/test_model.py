@@ -1,7 +1,21 @@
+import pickle
+
 import pytest
 
 from forbear.errors import InvalidInput
-from forbear.records.model import Action, Episode, Proposal, Step, Task, Termination, Trajectory
+from forbear.records.model import (
+    Action,
+    Episode,
+    EpisodeUsage,
+    Proposal,
+    RoleUsage,
+    Step,
+    Task,
+    Termination,
+    Trajectory,
+    Usage,
+    total_usage,
+)
 
 TASK = Task(id="t1")
 
@@ -11,9 +25,37 @@ def step(index, executed="go", **more):
 
 
 def test_actions_are_equal_by_what_they_do_not_by_what_they_cost():
-    assert Action("go", tokens=3) == Action("go", tokens=5)
-    assert hash(Action("go", payload={"a": [1]})) == hash(Action("go", payload={"a": [1]}))
+    cheap, dear = Usage(output_tokens=3), Usage(output_tokens=5, cost=0.1)
+    assert Action("go", usage=cheap) == Action("go", usage=dear, rationale="because", logprobs=[-0.5])
+    assert hash(Action("go", payload={"a": [1]}, usage=cheap)) == hash(Action("go", payload={"a": [1]}))
     assert Action("go", payload={"a": 1}) != Action("go")
+    assert Action("go") != "go"
+
+
+def test_an_action_cannot_be_changed_and_survives_being_sent_to_another_process():
+    action = Action("go", payload={"a": 1}, rationale="because", logprobs=[-0.5], usage=Usage(output_tokens=3))
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        action.text = "stay"
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        del action.text
+    back = pickle.loads(pickle.dumps(action))
+    assert (back, back.extras()) == (action, action.extras())
+    assert repr(Action("go", payload=1)) == "Action('go', payload=1)"
+
+
+def test_usages_add_up_what_is_known():
+    some = Usage(calls=2, input_tokens=10, output_tokens=3, cost=0.25)
+    other = Usage(calls=1, input_tokens=5, cached_tokens=4, seconds=1.5)
+    total = some + other
+    assert total == Usage(calls=3, input_tokens=15, output_tokens=3, cached_tokens=4, seconds=1.5, cost=0.25)
+    assert total.tokens == 18
+    assert (Usage() + Usage()).tokens is None
+    role = RoleUsage(paid=some, reused=other)
+    assert (role.calls, role.all) == (3, total)
+    episodes = [EpisodeUsage(agent=role, seconds=1), EpisodeUsage(agent=RoleUsage(paid=other), feedback=role)]
+    summed = total_usage([*episodes, EpisodeUsage(seconds=2)])
+    assert summed == EpisodeUsage(agent=RoleUsage(paid=total, reused=other), feedback=role, seconds=3)
+    assert total_usage([]) == EpisodeUsage()
 
 
 def test_prefix_is_the_steps_before():

@@ -1,11 +1,11 @@
 """Coupling saves calls and changes nothing: each arm's episode is the one that it would have run alone."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from forbear.interventions import Append, Placebo, Rollback, Stop
 from forbear.policy.arm import Arm
@@ -15,6 +15,7 @@ from forbear.runner.memo import Memo
 from forbear.runner.plan import freeze
 from forbear.testing import CoinCritic, ScriptedCritic
 from runner.pilots import WORD, agent, corridor, plan, restorable
+from runner.test_episode import timeless
 
 messages = st.sampled_from(["no {action}", "careful"])
 interventions = st.one_of(
@@ -67,7 +68,3 @@ def test_an_arm_among_others_does_what_it_does_alone(drawn, seed, environment):
         resumed = asyncio.run(run_episode(cell, arm.policy, refilled))
         assert timeless(resumed) == timeless(coupled)
         written.append(coupled)
-
-
-def timeless(episode):
-    return replace(episode, usage=replace(episode.usage, seconds=0.0))

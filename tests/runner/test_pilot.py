@@ -10,7 +10,7 @@ from forbear.interventions import Append, Placebo, Rollback
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
-from forbear.records.model import Action, Task, Termination
+from forbear.records.model import Action, EpisodeUsage, Task, Termination
 from forbear.runner.episode import ForkCheck
 from forbear.runner.plan import PilotPlan, freeze
 from forbear.stats.looks.looks import Looks
@@ -84,9 +84,10 @@ def test_every_episode_is_accounted_for_and_every_call_is_metered(tmp_path):
     assert baseline.critic_calls == 2 * baseline.agent_calls  # two critics, five policies
     assert rollback.new_agent_calls < rollback.agent_calls
     assert (same.new_agent_calls, same.new_critic_calls, same.shared_episodes) == (0, 0, 8)
-    assert replace(same, name="rollback", new_agent_calls=0, new_critic_calls=0, shared_episodes=0) == replace(
-        rollback, new_agent_calls=0, new_critic_calls=0, shared_episodes=0
-    )
+    assert same.agent_calls == rollback.agent_calls
+    assert same.critic_calls == rollback.critic_calls
+    unpaid = {"usage": EpisodeUsage(), "shared_episodes": 0}
+    assert replace(same, name="rollback", **unpaid) == replace(rollback, **unpaid)
     assert sum(rollback.first_interventions.values()) == 8 - rollback.shared_episodes
     assert result.arm("deep").interventions > 0
     assert result.arm("stop").no_answers >= sum(result.arm("stop").first_interventions.values())
@@ -345,10 +346,10 @@ def test_digests_come_in_two_parts():
     base = freeze(plan(arms))
     more = freeze(plan([*arms, Arm("append", with_(Append()))]))
     assert base.digest == freeze(plan(arms)).digest != more.digest
-    assert base.record["baseline"] == more.record["baseline"]
-    assert base.record["arms"]["rollback"] == more.record["arms"]["rollback"]
-    assert freeze(plan(arms, max_steps=3)).record["baseline"]["digest"] != base.record["baseline"]["digest"]
-    json.dumps(base.record)
+    assert base.record.baseline == more.record.baseline
+    assert base.record.arms["rollback"] == more.record.arms["rollback"]
+    assert freeze(plan(arms, max_steps=3)).record.baseline.digest != base.record.baseline.digest
+    json.dumps(base.record.to_dict())
 
 
 @pytest.mark.parametrize(
@@ -363,7 +364,6 @@ def test_digests_come_in_two_parts():
         ({"arms": [Arm.baseline(), Arm("baseline", POLICY)]}, "arm name 'baseline' occurs twice"),
         ({"max_steps": 0}, "max_steps"),
         ({"design": "paired"}, "design"),
-        ({"critic_deadline_s": 0}, "critic_deadline_s"),
         ({"call_deadline_s": float("inf")}, "call_deadline_s"),
     ],
 )
@@ -373,9 +373,26 @@ def test_plans_that_cannot_be_run_are_refused(options, said):
 
 
 def test_arguments_out_of_range_are_refused(tmp_path):
-    for bad in ({"concurrency": 0}, {"retries": -1}, {"outage_after": 0}):
-        with pytest.raises(InvalidInput, match="at least"):
+    for bad in ({"concurrency": 0}, {"retries": -1}, {"outage_after": 0}, {"workers": 0}):
+        with pytest.raises(InvalidInput, match=f"{next(iter(bad))} must be at least"):
             run(plan(), tmp_path / "j", **bad)
+    assert not (tmp_path / "j").exists()
+
+
+def test_arms_that_ask_one_critic_under_two_deadlines_are_refused():
+    arms = [Arm.baseline(), Arm("one", POLICY), Arm("two", replace(POLICY, critic_deadline_s=2.5))]
+    with pytest.raises(
+        InvalidInput, match=r"critic 'word:\w+' has a deadline of 30 s in one arm and of 2.5 s in another"
+    ):
+        freeze(plan(arms))
+    assert freeze(plan([arms[0], arms[2]])).deadlines == {POLICY.critic_name: 2.5}
+
+
+def test_a_plan_frozen_before_is_the_plan(tmp_path):
+    run(plan(n=2), tmp_path / "plan")
+    run(freeze(plan(n=2)), tmp_path / "frozen")
+    assert digest(tmp_path / "frozen") == digest(tmp_path / "plan")
+    assert (tmp_path / "frozen/plan.json").read_bytes() == (tmp_path / "plan/plan.json").read_bytes()
 
 
 def test_a_bug_stops_the_pilot_as_itself_and_what_was_found_stays(tmp_path):

@@ -20,7 +20,7 @@ def lines_of(directory):
 
 
 @pytest.mark.parametrize(
-    "torn", [b"", pytest.param(b'{"format":"forbear-episode-1","task":"t0', marks=pytest.mark.slow)]
+    "torn", [b"", pytest.param(b'{"format":"forbear-episode-2","task":"t0', marks=pytest.mark.slow)]
 )
 def test_after_the_kth_line_for_every_k(tmp_path, torn):
     run(plan(n=2), tmp_path / "whole")

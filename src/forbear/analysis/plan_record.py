@@ -248,4 +248,4 @@ def _is_list(value: Any) -> bool:
 def _brief(value: Any) -> str:
     if _is_list(value) and (len(value) > 8 or any(_is_list(one) or isinstance(one, Mapping) for one in value)):
         return f"a list of {len(value)}"
-    return shown(repr(value))
+    return shown(repr(list(value) if _is_list(value) else value))

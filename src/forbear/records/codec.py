@@ -22,6 +22,7 @@ from forbear.records.model import (
     Episode,
     EpisodeUsage,
     Origin,
+    RoleUsage,
     Step,
     Task,
     Termination,
@@ -113,7 +114,10 @@ def _read_action(kind: type, value: object) -> Action:
     assert kind is Action, "the only type of the records that msgspec does not know"
     if isinstance(value, str):
         return _plain_action(value)
-    read = msgspec.convert(value, _ActionObject)
+    try:
+        read = msgspec.convert(value, _ActionObject)
+    except msgspec.ValidationError as error:  # as a plain error it gets the path of the action put before it
+        raise ValueError(f"an action: {error}") from None
     return Action(read.text, payload=read.payload, rationale=read.rationale, logprobs=read.logprobs, usage=read.usage)
 
 
@@ -167,10 +171,24 @@ def encode_record(record: Record) -> bytes:
             success=record.success,
             final_observation=record.final_observation,
             final_payload=record.final_payload,
-            usage=record.usage,
+            usage=_compact(record.usage),
             cause=record.cause,
         )
     )
+
+
+def _compact(usage: EpisodeUsage) -> EpisodeUsage:
+    """The same usage, with the very defaults where it equals them: only those are left out of a line."""
+    roles: dict[str, RoleUsage] = {}
+    for name in ("agent", "critic", "feedback"):
+        role = getattr(usage, name)
+        parts = {part: value for part in ("paid", "reused") if (value := getattr(role, part)) != _NO_USAGE}
+        if parts:
+            roles[name] = RoleUsage(**parts)
+    return EpisodeUsage(**roles, seconds=usage.seconds)
+
+
+_NO_USAGE = Usage()
 
 
 def decode_record(line: bytes | str, *, where: str, parents: Mapping[EpisodeKey, Episode] | None = None) -> Record:

@@ -58,12 +58,11 @@ class JournalContent:
         Raises:
             InvalidInput: It says that an arm ended, which had ended elsewhere before.
         """
+        self.require_possible(record, where=where)
         if isinstance(record, Missing):
             self.missing[record.key] = record
         elif isinstance(record, ArmEnd):
-            before = self.ends.setdefault(record.arm, record)
-            if before != record:
-                raise InvalidInput(f"{where}: arm {record.arm!r:.60} ended before, after {before.tasks} tasks.")
+            self.ends[record.arm] = record
         else:
             key = episode_key(record)
             self.rows.setdefault(key[:2], []).append(record)
@@ -71,6 +70,12 @@ class JournalContent:
                 self.broken[key] = self.broken.get(key, 0) + 1
             else:
                 self.episodes[key] = record
+
+    def require_possible(self, record: Record, *, where: str) -> None:
+        """Refuses what `add` would refuse."""
+        before = self.ends.get(record.arm) if isinstance(record, ArmEnd) else None
+        if before not in (None, record):
+            raise InvalidInput(f"{where}: arm {record.arm!r:.60} ended before, after {before.tasks} tasks.")
 
 
 class Journal:
@@ -212,7 +217,10 @@ class JournalWriter:
 
         Raises:
             JournalUnwritable: The disk is full or fails; what was written before is whole and kept.
+            InvalidInput: One says that an arm ended, which had ended elsewhere before.
         """
+        for record in records:
+            self.content.require_possible(record, where=self._name)
         lines = b"".join([_checked(encode_record(record)) for record in records])
         if self._fault is not None:
             raise self._unwritable(self._fault)

@@ -184,10 +184,10 @@ class Action:
         put(self, "logprobs", None if logprobs is None else tuple(logprobs))
         put(self, "usage", usage)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"an Action cannot be changed; make another one instead of setting {name!r}.")
+    def __setattr__(self, name: str, value: object = None) -> None:
+        raise AttributeError(f"an Action cannot be changed; make another one instead of changing {name!r}.")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    __delattr__ = __setattr__
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -59,9 +59,10 @@ async def run_pilot(
         ProviderError: An outage; the same call goes on where this one stopped.
         InvalidInput: A part breaks its contract, or the plan asks for what cannot be done.
     """
-    for name, value in (("concurrency", concurrency), ("workers", workers), ("outage_after", outage_after)):
-        if value < 1:
-            raise InvalidInput(f"{name} must be at least 1, got {value}.")
+    least = {"concurrency": (concurrency, 1), "workers": (workers, 1), "outage_after": (outage_after, 1)}
+    for name, (value, at_least) in (least | {"retries": (retries, 0)}).items():
+        if value < at_least:
+            raise InvalidInput(f"{name} must be at least {at_least}, got {value}.")
     frozen = plan if isinstance(plan, FrozenPlan) else freeze(plan)
     looks = frozen.looks.tasks
     if until_look is not None and not 1 <= until_look <= len(looks):
@@ -195,8 +196,9 @@ class _Pilot:
     def _advance(self) -> None:
         """Takes in what has become complete, and writes down which arms it ends."""
         for end in self.monitor.advance():
-            if end.arm not in self.content.ends:
-                logger.info("arm %r is over after %d tasks: %s", end.arm, end.tasks, end.reason)
+            logger.info("arm %r is over after %d tasks: %s", end.arm, end.tasks, end.reason)
+            # At the last task there is nothing left that it would end.
+            if end.tasks < len(self.frozen.plan.tasks) and end.arm not in self.content.ends:
                 self.writer.append(end)
 
     def _take(self, row: _Row, found: Found) -> None:
