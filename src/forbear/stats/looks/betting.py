@@ -14,14 +14,14 @@ Source: Waudby-Smith & Ramdas (2023, JRSS-B 86:1). How each was checked: docs/me
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from forbear.errors import InvalidInput
 from forbear.stats.exact import OneSided, check_test
-from forbear.stats.intervals import check_confidence
+from forbear.stats.intervals import Interval, check_confidence
 from forbear.stats.looks.lattice import Bools, Tables, walk
 from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.regions import Counts, Floats
@@ -31,6 +31,8 @@ BETS: Floats = np.linspace(0.25, 0.95, 16)
 BETS_ON_MEANS: Floats = np.linspace(0.3, 0.999, 16)
 """Staked on means over several seeds, which vary less."""
 
+_LEFTMOST, _RESOLVED = -28.0, 1e-13
+"""Where log(1 + margin) is first tried, and the step at which it is found."""
 _STEP = 2e-3
 """Thresholds are found to this precision, from above."""
 _ASYMPTOTIC = 0.1
@@ -177,6 +179,39 @@ def confidence_sequence(
 
     Checked: coverage by simulation with a look after every task; a bound lies exactly where an `EProcess` reaches 1/α.
     """
+    facing, opposite, needed = _stakes(differences, confidence, several_seeds, weights)
+    low = np.expm1(_first_kept(facing, needed))
+    high = -np.expm1(_first_kept(opposite, needed))
+    # Rounding must not let the two pass each other when they meet.
+    low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
+    return ConfidenceSequence(low=np.minimum(low, high), high=np.maximum(low, high), confidence=confidence)
+
+
+def last_bounds(
+    differences: Floats, *, confidence: float = 0.9, several_seeds: bool = False, weights: Floats | None = None
+) -> Interval:
+    """Where a `confidence_sequence`, of the same arguments and at least one difference, has come to."""
+    facing, opposite, needed = _stakes(differences, confidence, several_seeds, weights)
+    low, high = _furthest(facing, needed), -_furthest(opposite, needed)
+    return Interval(min(low, high), max(low, high))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stakes:
+    """What was bet on: distinct differences, and how often each had occurred after each task."""
+
+    counts: Floats
+    """(n, distinct)."""
+    kept: Floats
+    """(distinct, bets): the share of its money that a bettor keeps."""
+    gained: Floats
+    """(distinct, bets): what it wins of it, times 1 + margin."""
+
+
+def _stakes(
+    differences: Floats, confidence: float, several_seeds: bool, weights: Floats | None
+) -> tuple[_Stakes, _Stakes, float]:
+    """For the lower bound, for the upper one (signs turned), and the log E at which a margin is rejected."""
     check_confidence(confidence)
     given = np.asarray(differences, dtype=float)
     if given.ndim != 1 or (np.abs(given[~np.isnan(given)]) > 1).any():
@@ -186,33 +221,47 @@ def confidence_sequence(
         raise InvalidInput(
             "the weights of a confidence sequence are as many as its differences, above 0 and at most 1."
         )
-    # (n, distinct values): how often each has occurred. A pair of one task can only differ by −1, 0 or 1.
     known = ~np.isnan(given)
+    # A pair of one task can only differ by −1, 0 or 1.
     distinct, code = np.unique(np.column_stack((given, shares))[known], axis=0, return_inverse=True)
     occurs = np.zeros((len(given), len(distinct)))
     occurs[np.flatnonzero(known), code.ravel()] = 1
-    counts, values, shares = np.cumsum(occurs, axis=0), distinct[:, 0], distinct[:, 1]
+    counts, values, shares = np.cumsum(occurs, axis=0), distinct[:, :1], distinct[:, 1:]
     bets = BETS_ON_MEANS if several_seeds else BETS
-    needed = math.log(2 / (1 - confidence))
-    low = _first_kept(values, shares, counts, needed, bets)
-    high = -_first_kept(-values, shares, counts, needed, bets)
-    # Rounding must not let the two pass each other when they meet.
-    low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
-    return ConfidenceSequence(low=np.minimum(low, high), high=np.maximum(low, high), confidence=confidence)
+    facing, opposite = (
+        _Stakes(counts=counts, kept=1 - bets * shares, gained=bets * shares * (1 + signed))
+        for signed in (values, -values)
+    )
+    return facing, opposite, math.log(2 / (1 - confidence))
 
 
-def _first_kept(values: Floats, shares: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
-    """For each row of counts, the smallest margin m for which log E against Δ ≤ m stays below what is needed."""
-    low, high = np.full(len(counts), -1.0), np.full(len(counts), 1.0)
-    for _ in range(40):
-        middle = (low + high) / 2
-        ratio = (1 + values[None, :]) / (1 + middle[:, None])
-        growth = np.log1p(bets * (shares * (ratio - 1))[:, :, None])
-        wealth = np.einsum("nv,nvb->nb", counts, growth)
+def _furthest(stakes: _Stakes, needed: float) -> float:
+    """The largest of what `_first_kept` finds: few go beyond the last of them."""
+    last = _first_kept(replace(stakes, counts=stakes.counts[-1:]), needed)
+    return float(np.expm1(_first_kept(stakes, needed, start=float(last[0])).max()))
+
+
+def _first_kept(stakes: _Stakes, needed: float, *, start: float = -math.inf) -> Floats:
+    """After each task, x = log(1 + m) of the smallest margin m for which log E against Δ ≤ m stays below the needed.
+
+    By Newton's method: log E is convex in x and falls, so from the left it never goes too far. Where `start`, at the
+    left, is already enough, it is the answer.
+    """
+    x = np.full(len(stakes.counts), max(start, _LEFTMOST))
+    going = np.arange(len(x))
+    while len(going):
+        counts = stakes.counts[going]
+        won = stakes.gained * np.exp(-x[going])[:, None, None]
+        money = stakes.kept + won
+        wealth = np.einsum("nv,nvb->nb", counts, np.log(money))
         most = wealth.max(axis=1)
-        rejected = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= needed
-        low, high = np.where(rejected, middle, low), np.where(rejected, high, middle)
-    return low
+        parts = np.exp(wealth - most[:, None])
+        excess = most + np.log(parts.mean(axis=1)) - needed
+        slope = (parts * np.einsum("nv,nvb->nb", counts, won / money)).sum(axis=1) / parts.sum(axis=1)
+        move = np.divide(excess, slope, out=np.zeros_like(excess), where=excess > 0)
+        x[going] += move
+        going = going[move > _RESOLVED]
+    return np.where(x > _LEFTMOST, x, -math.inf)
 
 
 # --- The watch, exactly, one pair per task ------------------------------------------------------------------
