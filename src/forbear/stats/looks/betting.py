@@ -22,7 +22,7 @@ import numpy as np
 from forbear.errors import InvalidInput
 from forbear.stats.exact import OneSided, check_test
 from forbear.stats.intervals import Interval, check_confidence
-from forbear.stats.looks.lattice import Bools, Tables, walk
+from forbear.stats.looks.lattice import Bools, first_stops
 from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.regions import Counts, Floats
 
@@ -267,8 +267,11 @@ def _first_kept(stakes: _Stakes, needed: float, *, start: float = -math.inf) -> 
 # --- The watch, exactly, one pair per task ------------------------------------------------------------------
 
 
-def alarm_region(planned: int, *, log_value: float, margin: float) -> list[Bools]:
-    """By number of tasks 0..planned, the tables [C, B] at which log E against Δ ≥ margin is at least a value."""
+def alarm_edges(planned: int, *, log_value: float, margin: float) -> list[Counts]:
+    """By number of tasks n, 0..planned, and of recovered pairs C: the fewest disrupted pairs B that reach a value.
+
+    That is log E against Δ ≥ margin of at least the value; n − C + 1 where no B does.
+    """
     up, same, down = log_growth(np.array([1.0, 0.0, -1.0]), margin=margin, alternative="less")
 
     def alarmed(tasks: int, recovered: Counts, disrupted: Counts) -> Bools:
@@ -278,20 +281,27 @@ def alarm_region(planned: int, *, log_value: float, margin: float) -> list[Bools
         enough: Bools = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= log_value - 1e-9
         return enough
 
-    # E rises with the disrupted count: each recovered count has a first one, found from that of a task before.
-    regions, needed = [], np.empty(0, np.int64)
+    # E rises with B: for each C the first one is found from that of a task before. It falls with C: from the smallest C
+    # on that no B can make up for, there is none, and a task more raises that C by one at most.
+    edges, needed, hopeless = [], np.empty(0, np.int64), 1
     for tasks in range(planned + 1):
         recovered = np.arange(tasks + 1)
-        room = tasks - recovered
-        trial = np.minimum(np.append(needed, 0), room)
-        below, found = np.full(tasks + 1, -1), room + 1
-        while (open_ := np.flatnonzero(found - below > 1)).size:
+        found = tasks - recovered + 1
+        trial = np.minimum(np.append(needed, 0), found - 1)[:hopeless]
+        below, met = np.full(len(trial), -1), found[:hopeless].copy()
+        while (open_ := np.flatnonzero(met - below > 1)).size:
             inside = alarmed(tasks, recovered[open_], trial[open_])
-            found[open_[inside]], below[open_[~inside]] = trial[open_[inside]], trial[open_[~inside]]
+            met[open_[inside]], below[open_[~inside]] = trial[open_[inside]], trial[open_[~inside]]
             trial[open_] += np.where(inside, -1, 1)
-        needed = found
-        regions.append(recovered[None, :] >= needed[:, None])
-    return regions
+        hopeless = int((met <= tasks - recovered[:hopeless]).sum()) + 1
+        needed = np.append(met, found[len(met) :])
+        edges.append(needed)
+    return edges
+
+
+def can_alarm(edge: Counts) -> bool:
+    """Whether some table of so many tasks reaches the value of `alarm_edges`."""
+    return bool((edge < np.arange(len(edge), 0, -1)).any())
 
 
 @lru_cache(maxsize=1024)
@@ -303,20 +313,20 @@ def alarm_probability(planned: int, log_value: float, *, margin: float) -> float
     """
     if planned > MOST_EXACT_TASKS or log_value < -math.log(_ASYMPTOTIC):
         return min(1.0, math.exp(-log_value))
-    regions = alarm_region(planned, log_value=log_value, margin=margin)
-    first = next((n for n, region in enumerate(regions) if _possible(region).any()), None)
+    edges = alarm_edges(planned, log_value=log_value, margin=margin)
+    first = next((n for n, edge in enumerate(edges) if can_alarm(edge)), None)
     if first is None:
         return 0.0
-    alarms = (
-        (reached, regions[reached.tasks]) for reached in walk(first=first, last=planned, stops=regions.__getitem__)
-    )
-    return Tables.of(alarms).worst_case(margin)
 
+    def reached(tasks: int) -> tuple[Counts, Counts]:
+        """From what had not reached it a task before, with one pair more."""
+        edge, room = edges[tasks], np.arange(tasks, -1, -1)
+        most = room if tasks == first else np.minimum(np.append(edges[tasks - 1], 0), room)
+        count = np.maximum(most - edge + 1, 0)
+        recovered = np.repeat(np.arange(tasks + 1), count)
+        return recovered, edge[recovered] + np.arange(len(recovered)) - np.repeat(np.cumsum(count) - count, count)
 
-def _possible(region: Bools) -> Bools:
-    count: Counts = np.arange(len(region))
-    possible: Bools = region & (count[:, None] + count[None, :] < len(region))
-    return possible
+    return first_stops(first=first, last=planned, margin=margin, stops=reached).worst_case(margin)
 
 
 @lru_cache(maxsize=64)
