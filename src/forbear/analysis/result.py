@@ -77,7 +77,7 @@ class PilotResult:
     """What was planned."""
     arms: Mapping[str, ArmResult]
     """By name, the baseline first."""
-    # Left out of its repr, which asyncio asks for when a loop that returned it is closed: hundreds of megabytes of text.
+    # No part of its repr, which asyncio asks for when the loop that made it is closed: that would be megabytes of text.
     episodes: Mapping[EpisodeKey, Episode] = field(repr=False)
     """The evidence: those with an outcome, to the end of each arm or the last declared look that was taken, in the
     order of the plan: by task, seed, arm."""
