@@ -18,7 +18,7 @@ from forbear.records.codec import EpisodeKey, config_digest
 from forbear.records.journal import JournalContent, Stop
 from forbear.runner.plan import FrozenPlan, is_control
 from forbear.stats.decision import decide_arms
-from forbear.stats.looks.betting import EProcess, alarm_threshold
+from forbear.stats.looks.betting import EProcess, watch_threshold
 from forbear.stats.looks.looks import Looks
 from forbear.stats.looks.sequential import SequentialOutcomes, sequential_outcomes, unit_differences
 from forbear.stats.rule import DecisionRule
@@ -126,10 +126,10 @@ class Course:
         self._outcomes: dict[str, list[list[bool | None]]] = {arm: [] for arm in (schedule.baseline, *schedule.treated)}
         looks, rule = schedule.looks, schedule.rule
         several = len(schedule.seeds) > 1 or schedule.clusters is not None
-        self._alarm = 0.0
+        self._watch_threshold = 0.0
         self._watches: dict[str, EProcess] = {}
         if looks.watch and schedule.candidates:
-            self._alarm = alarm_threshold(
+            self._watch_threshold = watch_threshold(
                 looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile, several_seeds=several
             )
             self._watches = {
@@ -194,8 +194,8 @@ class Course:
         running = [arm for arm in self.running if arm in self.schedule.candidates]
         known = {arm: self._known[arm] for arm in running if arm in self._known}
         stops = [stop for stop in known.values() if stop.tasks == self.tasks]
-        alarmed = [arm for arm in running if self._alarmed(arm)]
-        asked = [arm for arm in alarmed if arm not in known]
+        watched = [arm for arm in running if self._watch_stops(arm)]
+        asked = [arm for arm in watched if arm not in known]
         if self.tasks in self.schedule.looks.tasks:
             asked = [arm for arm in running if arm not in known]
         if asked:
@@ -206,8 +206,8 @@ class Course:
                     stops.append(Stop(arm=arm, tasks=self.tasks, reason=str(stopped["stopped"])))
         return stops
 
-    def _alarmed(self, arm: str) -> bool:
-        """Feeds the watch with the task just taken, and says whether it gives the alarm."""
+    def _watch_stops(self, arm: str) -> bool:
+        """Feeds the watch with the task just taken, and says whether it stops the arm."""
         if arm not in self._watches:
             return False
         clusters = self.schedule.clusters
@@ -217,7 +217,7 @@ class Course:
             differences, weights = unit_differences(*runs, clusters)
             if not math.isnan(differences[-1]):
                 self._watches[arm].update(float(differences[-1]), weight=float(weights[-1]))
-        return float(self._watches[arm].log_value) >= self._alarm and self._enough_clusters()
+        return float(self._watches[arm].log_value) >= self._watch_threshold and self._enough_clusters()
 
     def _enough_clusters(self) -> bool:
         clusters = self.schedule.clusters
