@@ -53,14 +53,6 @@ class Reached:
     early_weight: Floats | None
     """[C, B]: the same times the mean, over those orders, of the gain of the first tasks (those before any stop)."""
 
-    @property
-    def share(self) -> Floats:
-        """[C, B]: the share of a table's orders in which the pilot had not stopped before."""
-        recovered, disrupted = _axes(self.tasks)
-        log_uniform = _log_orders(np.full_like(self.weight, self.tasks, dtype=np.int64), recovered, disrupted)
-        share: Floats = self.weight / np.exp(log_uniform - self.tasks * _LOG_3)
-        return np.where(recovered + disrupted <= self.tasks, share, 0.0)
-
 
 def walk(*, first: int, last: int, stops: Region, with_early: bool = False) -> Iterator[Reached]:
     """Goes through a pilot task by task.
