@@ -14,7 +14,7 @@ import numpy as np
 
 from forbear import DecisionRule, Looks
 from forbear.stats import AssumedEffect, EProcess, boundary_constant
-from forbear.stats.looks.betting import alarm_probability, alarm_threshold
+from forbear.stats.looks.betting import watch_probability, watch_threshold
 from forbear.stats.looks.lattice import Tables, walk
 from forbear.stats.looks.looks import crossing_probability, look_region
 from forbear.stats.looks.stopping import looked_power
@@ -94,8 +94,8 @@ def watch():
     print("\n| planned tasks | alpha | threshold log E | Ville's | worst false alarm | median stop, 35 % | 27 % |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for planned, alpha in itertools.product((50, 100, 200, 400), (0.05, 0.025)):
-        threshold = alarm_threshold(planned, alpha=alpha, margin=0.02)
-        size = alarm_probability(planned, threshold, margin=0.02)
+        threshold = watch_threshold(planned, alpha=alpha, margin=0.02)
+        size = watch_probability(planned, threshold, margin=0.02)
         medians = [median_stop(threshold, gain=-0.255, discordance=psi) for psi in (0.35, 0.27)]
         print(
             f"| {planned} | {alpha} | {threshold:.3f} | {-math.log(alpha):.3f} | {size:.4f} "

@@ -13,7 +13,7 @@ import simulated
 from forbear import ClusteredOutcomes, DecisionRule, Looks
 from forbear.stats import EProcess, boundary_constant
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.looks.betting import alarm_threshold
+from forbear.stats.looks.betting import watch_threshold
 from forbear.stats.looks.stopping import StoppingRule, is_futile
 
 
@@ -91,7 +91,7 @@ def run(effects: np.ndarray, looks: Looks, rule: DecisionRule) -> Course:
     helps = [boundary_constant(looks, alpha=rule.alpha / k, margin=rule.margin) for k in range(arms, 0, -1)]
     harms = {m: boundary_constant(looks, alpha=harm, margin=-m) for m in (rule.worthwhile, 0.0)}
     levels = {
-        m: alarm_threshold(looks.planned, alpha=harm, margin=m, several_seeds=seeds > 1) for m in (rule.worthwhile, 0.0)
+        m: watch_threshold(looks.planned, alpha=harm, margin=m, several_seeds=seeds > 1) for m in (rule.worthwhile, 0.0)
     }
     wealth = {m: np.stack([watched(effects[:, a], m) for a in range(arms)], axis=1) for m in levels}
     course = Course(
@@ -166,7 +166,7 @@ def missed(effects: np.ndarray, course: Course, looks: Looks, rule: DecisionRule
         boundary_constant(looks, alpha=a, margin=m) for a, m in ((rule.alpha, rule.margin), (upper, -rule.worthwhile))
     )
     stopped = course.stopped[:, 0]
-    level = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=seeds > 1)
+    level = watch_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=seeds > 1)
     after = np.arange(1, effects.shape[2] + 1)
     out = ((watched(effects[:, 0], gain) >= level) & (after <= stopped[:, None])).any(axis=1)
     for n, factor in zip(looks.tasks, looks.factors, strict=True):

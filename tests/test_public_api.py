@@ -174,7 +174,6 @@ CRITICS = [
     "fit_temperature",
     "log_loss",
     "reliability_curve",
-    "tempered",
     "train_logistic",
 ]
 

@@ -7,7 +7,7 @@ import reference_looks as slow
 import simulated_looks as many
 from forbear import DecisionRule, Looks, Recommendation, decide, decide_arms
 from forbear.stats import boundary_constant, sequential_outcomes
-from forbear.stats.looks.betting import alarm_threshold, confidence_sequence
+from forbear.stats.looks.betting import confidence_sequence, watch_threshold
 
 PILOTS = 2000
 RULE = DecisionRule()
@@ -129,7 +129,7 @@ def missing_probability(looks, gain, discordance):
     upper = RULE.alpha / 2 if looks.watch else RULE.alpha
     low = boundary_constant(looks, alpha=RULE.alpha)
     high = boundary_constant(looks, alpha=upper, margin=-RULE.worthwhile)
-    level = alarm_threshold(looks.planned, alpha=upper, margin=RULE.worthwhile) if looks.watch else None
+    level = watch_threshold(looks.planned, alpha=upper, margin=RULE.worthwhile) if looks.watch else None
     design = slow.design(
         looks.tasks,
         helps=low,

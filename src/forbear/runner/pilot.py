@@ -78,7 +78,7 @@ async def run_pilot(
                 await pilot.run(executor.width or concurrency, looks=looks[:until_look])
         except BaseExceptionGroup as group:
             raise _first(group) from None
-        return analyse(frozen.record, writer.content)
+        return analyse(frozen.record, writer.content, monitor=pilot.monitor)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

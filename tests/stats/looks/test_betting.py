@@ -14,11 +14,11 @@ from forbear.stats import EProcess
 from forbear.stats.looks.betting import (
     BETS,
     BETS_ON_MEANS,
-    alarm_edges,
-    alarm_probability,
-    alarm_threshold,
     confidence_sequence,
     log_growth,
+    watch_edges,
+    watch_probability,
+    watch_threshold,
 )
 
 ALTERNATIVES = ["greater", "less"]
@@ -157,7 +157,7 @@ def test_anytime_power():
 @pytest.mark.slow
 @pytest.mark.parametrize(("discordance", "found", "asked"), [(0.35, 29, 30), (0.27, 26, 27)])
 def test_median_stop_of_the_watch_at_a_grave_loss(discordance, found, asked):
-    threshold = alarm_threshold(200, alpha=0.025, margin=0.02)
+    threshold = watch_threshold(200, alpha=0.025, margin=0.02)
     forward = slow.forward(60, *slow.shares(-0.255, discordance), slow.reaching(threshold, 0.02, "less"))
     stopped = np.cumsum([mass.sum() for _, mass in forward["alarm"]])
     median = int(np.argmax(stopped >= 0.5)) + 1
@@ -166,7 +166,7 @@ def test_median_stop_of_the_watch_at_a_grave_loss(discordance, found, asked):
 
 
 def test_alarms_are_where_the_process_is():
-    for tasks, edge in enumerate(alarm_edges(60, log_value=2.5, margin=0.02)):
+    for tasks, edge in enumerate(watch_edges(60, log_value=2.5, margin=0.02)):
         recovered, disrupted = np.indices((tasks + 1, tasks + 1))
         possible = recovered + disrupted <= tasks
         expected = possible & (slow.log_wealths(tasks, 0.02, "less") >= 2.5 - 1e-9)
@@ -175,7 +175,7 @@ def test_alarms_are_where_the_process_is():
 
 @pytest.mark.parametrize("margin", [-0.02, 0.0, 0.02])
 def test_alarm_probability_is_the_worst_case(margin):
-    found = alarm_probability(80, 3.2, margin=margin)
+    found = watch_probability(80, 3.2, margin=margin)
     polynomial = slow.bernstein(80, slow.reaching(3.2, margin, "less"), "alarm", margin)
     assert reference.bernstein_at_most(polynomial, found * (1 + 1e-6))
     assert not reference.bernstein_at_most(polynomial, found * (1 - 1e-6))
@@ -187,7 +187,7 @@ def test_alarm_probability_is_the_worst_case(margin):
     [(50, 0.025), (100, 0.05), pytest.param(200, 0.025, marks=pytest.mark.slow)],
 )
 def test_the_threshold_keeps_alpha_at_every_discordance(planned, alpha):
-    threshold = alarm_threshold(planned, alpha=alpha, margin=0.02)
+    threshold = watch_threshold(planned, alpha=alpha, margin=0.02)
     assert threshold <= -math.log(alpha)
     polynomial = slow.bernstein(planned, slow.reaching(threshold, 0.02, "less"), "alarm", 0.02)
     assert reference.bernstein_at_most(polynomial, alpha)
@@ -195,19 +195,19 @@ def test_the_threshold_keeps_alpha_at_every_discordance(planned, alpha):
 
 @pytest.mark.parametrize(("planned", "alpha"), [(20, 0.025), (50, 0.025), (75, 0.0125), (100, 0.05)])
 def test_the_threshold_is_the_smallest(planned, alpha):
-    threshold = alarm_threshold(planned, alpha=alpha, margin=0.02)
-    assert alarm_probability(planned, threshold - 2e-3, margin=0.02) > alpha
+    threshold = watch_threshold(planned, alpha=alpha, margin=0.02)
+    assert watch_probability(planned, threshold - 2e-3, margin=0.02) > alpha
 
 
 @pytest.mark.parametrize("keywords", [{"planned": 401}, {"planned": 200, "several_seeds": True}])
 def test_without_exact_probabilities_the_threshold_is_villes(keywords):
-    assert alarm_threshold(alpha=0.025, margin=0.02, **keywords) == pytest.approx(math.log(40))
+    assert watch_threshold(alpha=0.025, margin=0.02, **keywords) == pytest.approx(math.log(40))
 
 
 def test_alarms_beyond_reach():
-    assert alarm_probability(4, 12.0, margin=0.02) == 0.0
-    assert alarm_probability(1000, 5.0, margin=0.02) == pytest.approx(math.exp(-5.0))
-    assert alarm_probability(200, -1.0, margin=0.02) == 1.0
+    assert watch_probability(4, 12.0, margin=0.02) == 0.0
+    assert watch_probability(1000, 5.0, margin=0.02) == pytest.approx(math.exp(-5.0))
+    assert watch_probability(200, -1.0, margin=0.02) == 1.0
 
 
 # --- The confidence sequence --------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_no_statistic_is_no_evidence():
 
 
 def test_more_statistics_than_looks_are_refused():
-    with pytest.raises(InvalidInput, match="the design has 2 looks, got statistics of 3"):
+    with pytest.raises(InvalidInput, match="2 looks were declared, got statistics of 3"):
         sequential_pvalue(Looks(tasks=(50, 100)), [1.0, 1.0, 1.0])
 
 

@@ -19,7 +19,7 @@ from forbear import (
     decide_arms,
 )
 from forbear.stats import SequentialOutcomes, sequential_outcomes
-from forbear.stats.looks.betting import alarm_threshold, confidence_sequence
+from forbear.stats.looks.betting import confidence_sequence, watch_threshold
 from forbear.stats.looks.lattice import Bools
 from forbear.stats.looks.looks import sequential_pvalue
 from forbear.stats.looks.sequential import Sequential, unit_differences
@@ -191,7 +191,7 @@ def test_the_parts_of_the_interval():
     gain = decide(outcomes_of(differences, looks)).success_gain
     lows = [decide(outcomes_of(differences[:n], looks)).success_gain.low for n in (20, 40)]
     assert gain.low == max(lows)
-    needed = alarm_threshold(40, alpha=0.025, margin=0.02)
+    needed = watch_threshold(40, alpha=0.025, margin=0.02)
     course = confidence_sequence(np.array(differences, float), confidence=1 - 2 * math.exp(-needed))
     assert gain.high <= course.high[-1] + 1e-12
     only_watch = decide(outcomes_of(differences[:15], looks)).success_gain

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from forbear.records.codec import ArmEnd
     from forbear.report.pilot_view import TreatedView
     from forbear.report.terminal import Terminal
-    from forbear.stats.looks.path import Path
+    from forbear.stats.looks.gain_path import GainPath
 
 MOST_POINTS = 400
 """Of a path; more would not be told apart in a picture."""
@@ -74,13 +74,13 @@ def view(arm: str, result: PilotResult, evidence: Evidence) -> PathView:
     )
 
 
-def _points(path: Path) -> list[PointView]:
+def _points(path: GainPath) -> list[PointView]:
     step = max(1, path.tasks // MOST_POINTS)
     kept = {*range(step - 1, path.tasks, step), *(look.tasks - 1 for look in path.looks), path.tasks - 1}
     return [PointView(tasks=at + 1, gain=path.gains[at], low=path.low[at], high=path.high[at]) for at in sorted(kept)]
 
 
-def _looks(path: Path) -> list[LookView]:
+def _looks(path: GainPath) -> list[LookView]:
     return [
         LookView(
             number=look.number,

@@ -118,7 +118,7 @@ def rate_sequence(k: int, n: int, *, confidence: float) -> Interval:
     Returns:
         Fractions; k/n lies between them.
 
-    Source: Robbins (1970). Checked: coverage with a look after every trial, exactly (tests/stats/test_anytime.py).
+    Source: Robbins (1970). Checked: exact coverage with a look after every trial (tests/stats/looks/test_anytime.py).
     """
     check_confidence(confidence)
     if n == 0:

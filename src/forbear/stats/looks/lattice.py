@@ -1,11 +1,11 @@
-"""Every way in which a pilot can come to a table, one pair per task: exact probabilities of designs with several looks.
+"""Every way in which a pilot can come to a table, one pair per task: exact probabilities of several looks.
 
 Given the table (C recovered, B disrupted) after n tasks, each order of its pairs is equally likely, whatever the truth.
-So the share of orders in which a pilot is still going when it comes to a table belongs to the design alone:
+So the share of orders in which a pilot is still going when it comes to a table belongs to the looks alone:
 
     share(n; C, B) = C/n·going(n − 1; C − 1, B) + B/n·going(n − 1; C, B − 1) + (n − C − B)/n·going(n − 1; C, B)
 
-with going = share where the design does not stop. The probability to come to the table under a truth is that share
+with going = share where they do not stop it. The probability to come to the table under a truth is that share
 times its trinomial probability.
 
 What is carried along is the share times the table's probability under the truth (⅓, ⅓, ⅓), for which the recursion is a
@@ -36,7 +36,7 @@ _LOG_3 = math.log(3)
 _NEGLIGIBLE = -36.0
 """Tables whose probability is below exp(−36) at every discordance are not worth a term: there are some 10⁴."""
 _LARGE = 1 << 20
-"""More than all tasks of a design."""
+"""More than all tasks of a pilot."""
 _CHUNK = 1 << 16
 """Probabilities that are held in memory at once."""
 _MOST_GROWTH = 256
@@ -45,7 +45,7 @@ _MOST_GROWTH = 256
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What a design can have come to after so many tasks."""
+    """What a pilot can have come to after so many tasks."""
 
     tasks: int
     weight: Floats
@@ -53,21 +53,13 @@ class Reached:
     early_weight: Floats | None
     """[C, B]: the same times the mean, over those orders, of the gain of the first tasks (those before any stop)."""
 
-    @property
-    def share(self) -> Floats:
-        """[C, B]: the share of a table's orders in which the pilot had not stopped before."""
-        recovered, disrupted = _axes(self.tasks)
-        log_uniform = _log_orders(np.full_like(self.weight, self.tasks, dtype=np.int64), recovered, disrupted)
-        share: Floats = self.weight / np.exp(log_uniform - self.tasks * _LOG_3)
-        return np.where(recovered + disrupted <= self.tasks, share, 0.0)
-
 
 def walk(*, first: int, last: int, stops: Region, with_early: bool = False) -> Iterator[Reached]:
-    """Goes through a design task by task.
+    """Goes through a pilot task by task.
 
     Args:
         first: The first number of tasks at which it can stop.
-        last: Tasks of the whole design.
+        last: Tasks of the whole pilot.
         stops: Where it stops; asked once for each number of tasks from `first` on.
         with_early: Also follow the gain of the first tasks.
 
@@ -250,11 +242,11 @@ def likely_tables(tasks: int, margin: float) -> tuple[Counts, Counts]:
 def first_stops(
     *, first: int, last: int, margin: float, stops: Callable[[int], tuple[Counts, Counts] | None]
 ) -> Tables:
-    """Where a design first stops, as far as that is not negligible under Δ = margin.
+    """Where a pilot first stops, as far as that is not negligible under Δ = margin.
 
     Args:
         first: The first number of tasks at which it can stop.
-        last: Tasks of the whole design.
+        last: Tasks of the whole pilot.
         margin: The gain in question, −1 < margin < 1.
         stops: Of a number of tasks, C and B of the tables at which it stops, those that cannot be reached or are
             negligible left out or not; None where it does not.
