@@ -213,4 +213,5 @@ def sequential_pvalue(looks: Looks, statistics: Sequence[float | None], *, margi
     if not seen:
         return 1.0
     # Rounded down, so that equal tables give equal keys and rounding never counts as evidence.
-    return crossing_probability(looks, math.floor(max(seen) * 1e9) / 1e9, margin=margin)
+    probability = crossing_probability(looks, math.floor(max(seen) * 1e9) / 1e9, margin=margin)
+    return probability if probability < 1 - 1e-12 else 1.0  # sums that round to just below 1
