@@ -83,10 +83,10 @@ def log_evidence(
     for start in range(0, len(differences), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         part = log_growth(differences[chunk], margin=margin, alternative=alternative, bets=bets, weights=weights[chunk])
-        course = wealth + np.cumsum(part, axis=0)
-        most = course.max(axis=1)
-        values = most + np.log(np.exp(course - most[:, None]).mean(axis=1))
-        wealth, now, peak = course[-1], float(values[-1]), max(peak, float(values.max()))
+        wealths = wealth + np.cumsum(part, axis=0)
+        most = wealths.max(axis=1)
+        values = most + np.log(np.exp(wealths - most[:, None]).mean(axis=1))
+        wealth, now, peak = wealths[-1], float(values[-1]), max(peak, float(values.max()))
     return now, peak
 
 

@@ -260,12 +260,12 @@ def first_stops(
     weight = np.zeros((2, rows, int(columns.max()) - lowest + 1))  # even and odd m apart
     flat, new = weight.reshape(-1), np.empty_like(weight[0])
 
-    def place(recovered: Counts, disrupted: Counts) -> Counts:
+    def index_of(recovered: Counts, disrupted: Counts) -> Counts:
         half, odd = np.divmod(recovered + disrupted, 2)
         return (odd * rows + half) * weight.shape[2] + recovered - half - lowest
 
     recovered, disrupted = ends[0]
-    flat[place(recovered, disrupted)] = np.exp(_log_orders(np.array(first), recovered, disrupted) - first * _LOG_3)
+    flat[index_of(recovered, disrupted)] = np.exp(_log_orders(np.array(first), recovered, disrupted) - first * _LOG_3)
     scaled, found = first, []
     for tasks in range(first, last + 1):
         if tasks > first:
@@ -279,7 +279,7 @@ def first_stops(
         column = recovered - (recovered + disrupted) // 2 - lowest
         inside = (column >= 0) & (column < weight.shape[2])
         recovered, disrupted = recovered[inside], disrupted[inside]
-        at = place(recovered, disrupted)
+        at = index_of(recovered, disrupted)
         reached = flat[at] > 0
         recovered, disrupted, at = recovered[reached], disrupted[reached], at[reached]
         orders = np.log(flat[at]) + scaled * _LOG_3

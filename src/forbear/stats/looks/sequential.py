@@ -162,7 +162,7 @@ def sequential_outcomes(
         labels = None if clusters is None else clusters[:tasks]
         return planned_outcomes(baseline=before[:tasks], treated=after[:tasks], clusters=labels, arms=names)
 
-    def course(before: MaybeOutcomes, after: MaybeOutcomes) -> SequentialOutcomes | None:
+    def read(before: MaybeOutcomes, after: MaybeOutcomes) -> SequentialOutcomes | None:
         now = upto(size, before, after).observed
         if now is None:
             return None
@@ -177,7 +177,7 @@ def sequential_outcomes(
             arms=arms,
         )
 
-    return observed_and_bounds(course, baseline=baseline, treated=treated, arms=names)
+    return observed_and_bounds(read, baseline=baseline, treated=treated, arms=names)
 
 
 def unit_differences(
