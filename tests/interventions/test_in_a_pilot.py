@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+from forbear.analysis.evidence import evidence_of
 from forbear.contracts.intervention import Continue
 from forbear.errors import InvalidInput
 from forbear.interventions import Restart
@@ -13,7 +14,6 @@ from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import REFUSED, Task
-from forbear.runner.evidence import evidence_of
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan, freeze
 from forbear.testing import Corridor, RestorableCorridor, ScriptedAgent, WordCritic
