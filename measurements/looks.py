@@ -12,7 +12,8 @@ import time
 
 import numpy as np
 
-from forbear import AssumedEffect, DecisionRule, EProcess, Looks, boundary_constant
+from forbear import DecisionRule, Looks
+from forbear.stats import AssumedEffect, EProcess, boundary_constant
 from forbear.stats.looks.betting import alarm_probability, alarm_threshold
 from forbear.stats.looks.lattice import Tables, walk
 from forbear.stats.looks.looks import crossing_probability, look_region

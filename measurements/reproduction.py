@@ -10,7 +10,7 @@ import itertools
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.decision import decide, holm
 from forbear.stats.intervals import Rate, break_even_interval, paired_gain_interval, tango_limits
-from forbear.stats.power import AssumedEffect, power
+from forbear.stats.planning import AssumedEffect, power
 from forbear.stats.study import study_detectable
 
 ARMS = ("baseline", "U+Roll", "C+Roll", "U+App", "C+App")

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import stats
 
 import simulated
-from forbear import ClusteredOutcomes, DecisionRule, EProcess, Looks, boundary_constant
+from forbear import ClusteredOutcomes, DecisionRule, Looks
+from forbear.stats import EProcess, boundary_constant
 from forbear.stats.intervals import tango_statistic
 from forbear.stats.looks.betting import alarm_threshold
 from forbear.stats.looks.stopping import StoppingRule, is_futile

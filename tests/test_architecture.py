@@ -9,7 +9,7 @@ import forbear
 PACKAGE = Path(forbear.__file__).parent
 # Bottom first. Names in one row are siblings. `testing` is for tests alone: nothing in the package may import it.
 LAYERS = [
-    {"errors", "wording"},
+    {"errors", "lazy", "wording"},
     {"outcomes"},
     {"records", "stats", "learned"},
     {"contracts"},

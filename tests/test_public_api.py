@@ -1,98 +1,213 @@
 """A change of the public names is a visible change of this list."""
 
 import ast
+import importlib
 import inspect
 from pathlib import Path
 
 import pytest
 
-import forbear
-
 PUBLIC = [
     "Action",
+    "Agent",
     "AgentError",
-    "AnytimeOutcomes",
     "Append",
     "Arm",
-    "AssumedEffect",
+    "ArmResult",
+    "AtAnyTime",
+    "AtLook",
     "ClusteredOutcomes",
     "Columns",
+    "Continue",
+    "Critic",
     "DecisionRule",
     "Draw",
-    "EProcess",
+    "Effect",
+    "Environment",
     "Episode",
+    "EpisodeUsage",
+    "Estimate",
     "Evidence",
     "ForbearError",
+    "FrozenPlan",
+    "Halt",
+    "Intervention",
     "InterventionPolicy",
     "InvalidInput",
     "Journal",
+    "JournalLocked",
+    "JournalUnwritable",
+    "Judge",
     "Looks",
+    "MissingOutcomes",
+    "NotReproducible",
     "Observation",
     "OutcomeTable",
     "PairedOutcomes",
     "Pairing",
+    "PilotFile",
     "PilotPlan",
     "PilotResult",
-    "PilotTruth",
     "Placebo",
+    "PlanChanged",
+    "PlanRecord",
+    "PlannedOutcomes",
+    "Proposal",
     "ProviderError",
     "Recommendation",
     "Remark",
+    "Replace",
+    "Restart",
+    "Restorable",
+    "Retry",
+    "RoleUsage",
     "Rollback",
-    "SequentialOutcomes",
+    "Ruling",
+    "Score",
+    "Step",
     "Stop",
     "Task",
+    "Termination",
     "Trajectory",
+    "Usage",
     "Verdict",
     "__version__",
-    "anytime_outcomes",
-    "best_of",
-    "boundary_constant",
-    "ceilings",
-    "churn_of",
+    "analyse",
+    "analyse_journal",
     "compare",
-    "confidence_sequence",
+    "critics",
     "decide",
     "decide_arms",
     "decide_pairings",
+    "decision_json",
+    "decision_text",
+    "decision_view",
     "evidence_of",
-    "gain_at",
-    "looked_power",
-    "minimum_detectable_gain",
+    "findings_digest",
+    "freeze",
+    "pair_episodes",
+    "pilot_html",
+    "pilot_json",
+    "pilot_text",
+    "pilot_view",
     "planned_outcomes",
-    "post_stratified_gain",
-    "power",
     "read_mix",
     "read_outcomes",
+    "read_pilot_file",
+    "rehearse",
+    "repeats_of",
     "run_pilot",
+    "stats",
+    "stratify",
+    "verdicts_of",
+]
+STATS = [
+    "AnytimeOutcomes",
+    "AssumedEffect",
+    "AtAnyTime",
+    "AtLook",
+    "Best",
+    "Ceilings",
+    "Churn",
+    "ConfidenceSequence",
+    "DecisionRule",
+    "EProcess",
+    "Estimate",
+    "GainAt",
+    "GainTest",
+    "Interval",
+    "LookedPower",
+    "Looks",
+    "MixedGain",
+    "NetRates",
+    "OperatingCharacteristics",
+    "PilotTruth",
+    "Power",
+    "Rate",
+    "Recommendation",
+    "Remark",
+    "SequentialOutcomes",
+    "Verdict",
+    "anytime_outcomes",
+    "best_of",
+    "boundary_constant",
+    "break_even_interval",
+    "ceilings",
+    "churn_of",
+    "clustered_gain_interval",
+    "clustered_score_test",
+    "confidence_sequence",
+    "decide",
+    "decide_arms",
+    "draw_pilot",
+    "effective_pairs",
+    "exact_unconditional",
+    "gain_at",
+    "gain_curve",
+    "looked_power",
+    "minimum_detectable_gain",
+    "net_of_churn",
+    "paired_gain_interval",
+    "post_stratified_gain",
+    "power",
+    "score_test",
+    "seedwise_exact",
+    "seedwise_interval",
     "sequential_outcomes",
     "sequential_pvalue",
     "simulate",
-    "stratify",
     "tasks_needed",
+]
+CRITICS = [
+    "CriticReport",
+    "Features",
+    "Judgements",
+    "LogisticCritic",
+    "LogisticWeights",
+    "TranscriptFeatures",
+    "at_threshold",
+    "auroc",
+    "average_precision",
+    "brier",
+    "calibration_error",
+    "evaluate_critic",
+    "fit_temperature",
+    "log_loss",
+    "reliability_curve",
+    "tempered",
+    "train_logistic",
 ]
 
 
-def test_the_public_names_are_these():
-    assert sorted(forbear.__all__) == PUBLIC
-    assert dir(forbear) == PUBLIC
+FACES = {"forbear": PUBLIC, "forbear.stats": STATS, "forbear.critics": CRITICS}
+NAMES = [(package, name) for package, names in FACES.items() for name in names]
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_name_exists_and_says_what_it_is(name):
-    value = getattr(forbear, name)
-    if name != "__version__":
+@pytest.mark.parametrize("package", FACES)
+def test_the_public_names_are_these(package):
+    module = importlib.import_module(package)
+    assert sorted(module.__all__) == FACES[package]
+    assert dir(module) == FACES[package]
+
+
+@pytest.mark.parametrize(("package", "name"), NAMES)
+def test_every_public_name_exists_and_says_what_it_is(package, name):
+    value = getattr(importlib.import_module(package), name)
+    if name not in ("__version__", "Effect", "critics", "stats"):
         assert value.__name__ == name
         assert inspect.getdoc(value)
 
 
-def test_unknown_names_are_attribute_errors():
-    with pytest.raises(AttributeError, match="module 'forbear' has no attribute 'nonsense'"):
-        forbear.nonsense  # noqa: B018 - the access is the test
+@pytest.mark.parametrize("package", FACES)
+def test_unknown_names_are_attribute_errors(package):
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nonsense'"):
+        importlib.import_module(package).nonsense  # noqa: B018 - the access is the test
 
 
-def test_type_checkers_see_the_same_names():
-    tree = ast.parse(Path(forbear.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", FACES)
+def test_type_checkers_see_the_same_names(package):
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {
         alias.asname: (node.module, alias.name)
@@ -100,4 +215,6 @@ def test_type_checkers_see_the_same_names():
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert seen == {name: (f"forbear.{home}", name) for name, home in forbear._HOME.items()}
+    if package == "forbear":
+        assert (seen.pop("critics"), seen.pop("stats")) == (("forbear", "critics"), ("forbear", "stats"))
+    assert seen == {name: (f"{package}.{home}", name) for name, home in module._HOME.items()}

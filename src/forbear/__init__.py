@@ -1,70 +1,103 @@
 """Know when not to intervene: an honest verdict on a critic from a small paired pilot.
 
-The public names are listed once, in `_HOME`, and imported when first used (PEP 562), so that `import forbear` stays
-under 0.2 s.
+What users write, run, decide, read and catch is here; specialists' functions are in `forbear.stats` and
+`forbear.critics`. Public names are listed once, in `_HOME`, and imported when first used (PEP 562), so that
+`import forbear` stays under 0.1 s.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
+from forbear.lazy import lazily
+
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear import critics as critics
+    from forbear import stats as stats
     from forbear.adapters.formats.tabular import Columns as Columns
     from forbear.adapters.formats.tabular import read_mix as read_mix
     from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
+    from forbear.adapters.pilot_file import PilotFile as PilotFile
+    from forbear.adapters.pilot_file import read_pilot_file as read_pilot_file
     from forbear.analysis.evidence import Evidence as Evidence
     from forbear.analysis.evidence import evidence_of as evidence_of
+    from forbear.analysis.evidence import verdicts_of as verdicts_of
     from forbear.analysis.pairing import Pairing as Pairing
     from forbear.analysis.pairing import compare as compare
+    from forbear.analysis.pairing import pair_episodes as pair_episodes
+    from forbear.analysis.pairing import repeats_of as repeats_of
     from forbear.analysis.pairing import stratify as stratify
+    from forbear.analysis.plan_record import PlanRecord as PlanRecord
+    from forbear.analysis.result import ArmResult as ArmResult
     from forbear.analysis.result import PilotResult as PilotResult
+    from forbear.analysis.result import analyse as analyse
+    from forbear.analysis.result import analyse_journal as analyse_journal
+    from forbear.analysis.result import findings_digest as findings_digest
     from forbear.analysis.verdicts import decide_pairings as decide_pairings
+    from forbear.contracts.agent import Agent as Agent
+    from forbear.contracts.critic import Critic as Critic
+    from forbear.contracts.critic import Score as Score
     from forbear.contracts.draw import Draw as Draw
+    from forbear.contracts.environment import Environment as Environment
     from forbear.contracts.environment import Observation as Observation
+    from forbear.contracts.environment import Restorable as Restorable
+    from forbear.contracts.intervention import Continue as Continue
+    from forbear.contracts.intervention import Effect as Effect
+    from forbear.contracts.intervention import Halt as Halt
+    from forbear.contracts.intervention import Intervention as Intervention
+    from forbear.contracts.intervention import Replace as Replace
+    from forbear.contracts.intervention import Retry as Retry
     from forbear.errors import AgentError as AgentError
     from forbear.errors import ForbearError as ForbearError
     from forbear.errors import InvalidInput as InvalidInput
+    from forbear.errors import JournalLocked as JournalLocked
+    from forbear.errors import JournalUnwritable as JournalUnwritable
+    from forbear.errors import NotReproducible as NotReproducible
+    from forbear.errors import PlanChanged as PlanChanged
     from forbear.errors import ProviderError as ProviderError
     from forbear.interventions.append import Append as Append
     from forbear.interventions.placebo import Placebo as Placebo
+    from forbear.interventions.restart import Restart as Restart
     from forbear.interventions.rollback import Rollback as Rollback
     from forbear.interventions.stop import Stop as Stop
     from forbear.outcomes.clustered import ClusteredOutcomes as ClusteredOutcomes
+    from forbear.outcomes.missing import MissingOutcomes as MissingOutcomes
+    from forbear.outcomes.missing import PlannedOutcomes as PlannedOutcomes
     from forbear.outcomes.missing import planned_outcomes as planned_outcomes
     from forbear.outcomes.paired import PairedOutcomes as PairedOutcomes
     from forbear.outcomes.table import OutcomeTable as OutcomeTable
     from forbear.policy.arm import Arm as Arm
+    from forbear.policy.judge import Judge as Judge
+    from forbear.policy.judge import Ruling as Ruling
     from forbear.policy.policy import InterventionPolicy as InterventionPolicy
     from forbear.records.journal import Journal as Journal
     from forbear.records.model import Action as Action
     from forbear.records.model import Episode as Episode
+    from forbear.records.model import EpisodeUsage as EpisodeUsage
+    from forbear.records.model import Proposal as Proposal
+    from forbear.records.model import RoleUsage as RoleUsage
+    from forbear.records.model import Step as Step
     from forbear.records.model import Task as Task
+    from forbear.records.model import Termination as Termination
     from forbear.records.model import Trajectory as Trajectory
+    from forbear.records.model import Usage as Usage
+    from forbear.report.html import pilot_html as pilot_html
+    from forbear.report.pilot_text import pilot_text as pilot_text
+    from forbear.report.pilot_view import pilot_json as pilot_json
+    from forbear.report.pilot_view import pilot_view as pilot_view
+    from forbear.report.text import decision_text as decision_text
+    from forbear.report.view import decision_json as decision_json
+    from forbear.report.view import decision_view as decision_view
     from forbear.runner.pilot import run_pilot as run_pilot
+    from forbear.runner.plan import FrozenPlan as FrozenPlan
     from forbear.runner.plan import PilotPlan as PilotPlan
-    from forbear.stats.context.ceilings import ceilings as ceilings
-    from forbear.stats.context.churn import churn_of as churn_of
-    from forbear.stats.context.resample import best_of as best_of
-    from forbear.stats.context.transport import gain_at as gain_at
-    from forbear.stats.context.transport import post_stratified_gain as post_stratified_gain
+    from forbear.runner.plan import freeze as freeze
+    from forbear.runner.rehearsal import rehearse as rehearse
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
-    from forbear.stats.looks.anytime import AnytimeOutcomes as AnytimeOutcomes
-    from forbear.stats.looks.anytime import anytime_outcomes as anytime_outcomes
-    from forbear.stats.looks.betting import EProcess as EProcess
-    from forbear.stats.looks.betting import confidence_sequence as confidence_sequence
+    from forbear.stats.intervals import Estimate as Estimate
     from forbear.stats.looks.looks import Looks as Looks
-    from forbear.stats.looks.looks import boundary_constant as boundary_constant
-    from forbear.stats.looks.looks import sequential_pvalue as sequential_pvalue
-    from forbear.stats.looks.sequential import SequentialOutcomes as SequentialOutcomes
-    from forbear.stats.looks.sequential import sequential_outcomes as sequential_outcomes
-    from forbear.stats.looks.stopping import looked_power as looked_power
-    from forbear.stats.power import AssumedEffect as AssumedEffect
-    from forbear.stats.power import minimum_detectable_gain as minimum_detectable_gain
-    from forbear.stats.power import power as power
-    from forbear.stats.power import tasks_needed as tasks_needed
     from forbear.stats.rule import DecisionRule as DecisionRule
-    from forbear.stats.simulate import PilotTruth as PilotTruth
-    from forbear.stats.simulate import simulate as simulate
+    from forbear.stats.verdict import AtAnyTime as AtAnyTime
+    from forbear.stats.verdict import AtLook as AtLook
     from forbear.stats.verdict import Recommendation as Recommendation
     from forbear.stats.verdict import Remark as Remark
     from forbear.stats.verdict import Verdict as Verdict
@@ -73,79 +106,96 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Action": "records.model",
+    "Agent": "contracts.agent",
     "AgentError": "errors",
-    "AnytimeOutcomes": "stats.looks.anytime",
     "Append": "interventions.append",
     "Arm": "policy.arm",
-    "AssumedEffect": "stats.power",
+    "ArmResult": "analysis.result",
+    "AtAnyTime": "stats.verdict",
+    "AtLook": "stats.verdict",
     "ClusteredOutcomes": "outcomes.clustered",
     "Columns": "adapters.formats.tabular",
+    "Continue": "contracts.intervention",
+    "Critic": "contracts.critic",
     "DecisionRule": "stats.rule",
     "Draw": "contracts.draw",
-    "EProcess": "stats.looks.betting",
+    "Effect": "contracts.intervention",
+    "Environment": "contracts.environment",
     "Episode": "records.model",
+    "EpisodeUsage": "records.model",
+    "Estimate": "stats.intervals",
     "Evidence": "analysis.evidence",
     "ForbearError": "errors",
+    "FrozenPlan": "runner.plan",
+    "Halt": "contracts.intervention",
+    "Intervention": "contracts.intervention",
     "InterventionPolicy": "policy.policy",
     "InvalidInput": "errors",
     "Journal": "records.journal",
+    "JournalLocked": "errors",
+    "JournalUnwritable": "errors",
+    "Judge": "policy.judge",
     "Looks": "stats.looks.looks",
+    "MissingOutcomes": "outcomes.missing",
+    "NotReproducible": "errors",
     "Observation": "contracts.environment",
     "OutcomeTable": "outcomes.table",
     "PairedOutcomes": "outcomes.paired",
     "Pairing": "analysis.pairing",
+    "PilotFile": "adapters.pilot_file",
     "PilotPlan": "runner.plan",
     "PilotResult": "analysis.result",
-    "PilotTruth": "stats.simulate",
     "Placebo": "interventions.placebo",
+    "PlanChanged": "errors",
+    "PlanRecord": "analysis.plan_record",
+    "PlannedOutcomes": "outcomes.missing",
+    "Proposal": "records.model",
     "ProviderError": "errors",
     "Recommendation": "stats.verdict",
     "Remark": "stats.verdict",
+    "Replace": "contracts.intervention",
+    "Restart": "interventions.restart",
+    "Restorable": "contracts.environment",
+    "Retry": "contracts.intervention",
+    "RoleUsage": "records.model",
     "Rollback": "interventions.rollback",
-    "SequentialOutcomes": "stats.looks.sequential",
+    "Ruling": "policy.judge",
+    "Score": "contracts.critic",
+    "Step": "records.model",
     "Stop": "interventions.stop",
     "Task": "records.model",
+    "Termination": "records.model",
     "Trajectory": "records.model",
+    "Usage": "records.model",
     "Verdict": "stats.verdict",
-    "anytime_outcomes": "stats.looks.anytime",
-    "best_of": "stats.context.resample",
-    "boundary_constant": "stats.looks.looks",
-    "ceilings": "stats.context.ceilings",
-    "churn_of": "stats.context.churn",
+    "analyse": "analysis.result",
+    "analyse_journal": "analysis.result",
     "compare": "analysis.pairing",
-    "confidence_sequence": "stats.looks.betting",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",
-    "evidence_of": "analysis.evidence",
     "decide_pairings": "analysis.verdicts",
-    "gain_at": "stats.context.transport",
-    "looked_power": "stats.looks.stopping",
-    "minimum_detectable_gain": "stats.power",
+    "decision_json": "report.view",
+    "decision_text": "report.text",
+    "decision_view": "report.view",
+    "evidence_of": "analysis.evidence",
+    "findings_digest": "analysis.result",
+    "freeze": "runner.plan",
+    "pair_episodes": "analysis.pairing",
+    "pilot_html": "report.html",
+    "pilot_json": "report.pilot_view",
+    "pilot_text": "report.pilot_text",
+    "pilot_view": "report.pilot_view",
     "planned_outcomes": "outcomes.missing",
-    "post_stratified_gain": "stats.context.transport",
-    "power": "stats.power",
     "read_mix": "adapters.formats.tabular",
     "read_outcomes": "adapters.formats.tabular",
+    "read_pilot_file": "adapters.pilot_file",
+    "rehearse": "runner.rehearsal",
+    "repeats_of": "analysis.pairing",
     "run_pilot": "runner.pilot",
-    "sequential_outcomes": "stats.looks.sequential",
-    "sequential_pvalue": "stats.looks.looks",
-    "simulate": "stats.simulate",
     "stratify": "analysis.pairing",
-    "tasks_needed": "stats.power",
+    "verdicts_of": "analysis.evidence",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", "critics", "stats", *_HOME]
 
-
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOME[name]
-    except KeyError:
-        raise AttributeError(f"module 'forbear' has no attribute {name!r}") from None
-    value = getattr(importlib.import_module(f"forbear.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOME, also=("__version__",), packages=("critics", "stats"))

@@ -9,6 +9,7 @@ from forbear.analysis.pairing import choose_arms, compare, pair_arms
 from forbear.errors import InvalidInput
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.outcomes.table import Labels, OutcomeTable
+from remarks import unsaid
 
 
 def table(*rows):
@@ -37,7 +38,9 @@ def test_tasks_of_one_arm_only_are_counted_and_said():
     pairing = pair_arms(table(*rows), baseline="baseline", treated="critic")
     assert pairing.pairs.pairs == 7
     assert pairing.unpaired == {"baseline": 1, "critic": 2}
-    assert [c.code for c in pairing.cautions] == ["unpaired_tasks"]
+    assert [(c.code, c.values, unsaid(c)) for c in pairing.cautions] == [
+        ("unpaired_tasks", {"by_arm": {"baseline": 1, "critic": 2}}, [])
+    ]
     assert "1 of 'baseline' and 2 of 'critic'" in pairing.cautions[0].text
 
 
@@ -83,7 +86,7 @@ def test_several_runs_per_task_are_paired_by_seed():
     # t2 has seed 1 under one arm only: that run has no partner.
     assert pairing.pairs.table == PairedOutcomes(both_fail=0, recovered=1, disrupted=1, both_succeed=1)
     assert pairing.pairs.tasks == 2
-    assert [c.code for c in pairing.cautions] == ["unpaired_runs"]
+    assert [(c.code, c.values, unsaid(c)) for c in pairing.cautions] == [("unpaired_runs", {"runs": 1}, [])]
     assert pairing.unpaired == {"baseline": 0, "critic": 0}
 
 
@@ -131,7 +134,7 @@ def test_clusters_become_the_unit_and_belong_to_their_task():
 def test_different_seeds_between_the_arms_are_a_caution():
     rows = [("t1", "baseline", 1, "1"), ("t1", "critic", 0, "2"), ("t2", "baseline", 1, "3"), ("t2", "critic", 0, "3")]
     (pairing,) = compare(table(*rows))
-    assert [c.code for c in pairing.cautions] == ["seeds_differ"]
+    assert [(c.code, c.values, unsaid(c)) for c in pairing.cautions] == [("seeds_differ", {"pairs": 1, "of": 2}, [])]
     assert "In 1 of 2 pairs" in pairing.cautions[0].text
 
 
@@ -149,7 +152,7 @@ def test_every_other_arm_is_treated():
 def test_picking_one_of_several_arms_is_a_caution():
     rows = [*PILOT, ("t1", "b", 1)]
     (pairing,) = compare(table(*rows), treated="critic")
-    assert [c.code for c in pairing.cautions] == ["arm_picked"]
+    assert [(c.code, c.values, unsaid(c)) for c in pairing.cautions] == [("arm_picked", {"arm": "critic", "of": 2}, [])]
     assert compare(table(*PILOT), treated="critic")[0].cautions == ()
 
 

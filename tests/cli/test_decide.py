@@ -242,14 +242,15 @@ def test_what_the_command_does_can_be_done_in_python(options, pilot, decide):
     pairings = fb.compare(read.table, baseline="v1", treated="v2" if "--treated" in options else None)
     if "--at" in options:
         pairings = [
-            one.cautioned(fb.gain_at(one.pairs, failure_rate=0.3, confidence=0.8).remark(baseline="v1"))
+            one.cautioned(fb.stats.gain_at(one.pairs, failure_rate=0.3, confidence=0.8).remark(baseline="v1"))
             for one in pairings
         ]
     if "--mix" in options:
         options = (*options, mix)
         strata = {one.treated: fb.stratify(read.table, baseline="v1", treated=one.treated) for one in pairings}
         mixed = {
-            arm: fb.post_stratified_gain(pairs, mix=fb.read_mix(mix), confidence=0.8) for arm, pairs in strata.items()
+            arm: fb.stats.post_stratified_gain(pairs, mix=fb.read_mix(mix), confidence=0.8)
+            for arm, pairs in strata.items()
         }
         pairings = [one.cautioned(*mixed[one.treated].remarks(margin=0.01)) for one in pairings]
     verdicts = fb.decide_pairings(

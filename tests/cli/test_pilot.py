@@ -36,7 +36,7 @@ def test_from_a_file_to_a_verdict_twice_the_same(pilot, capsys):
 def test_json_is_one_object_and_nothing_else(pilot, capsys):
     assert run(["pilot", "run", "pilot.toml", "--json", "--journal", "here"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert data["format"] == "forbear-pilot-1"
+    assert data["format"] == "forbear-pilot-2"
     assert data["journal"] == "here"
     assert set(data["arms"]) == {"rollback", "append", "placebo"}
 

@@ -11,7 +11,8 @@ from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import Task
 from forbear.report.html import pilot_html
 from forbear.report.pilot_text import pilot_text, plan_text
-from forbear.report.pilot_view import MOST_FORKS, pilot_json, pilot_view
+from forbear.report.pilot_view import pilot_json, pilot_view
+from forbear.report.sections.forks import MOST_FORKS
 from forbear.runner.plan import freeze
 from forbear.stats.looks.looks import Looks
 from forbear.testing import CoinFlipAgent, WordCritic
@@ -61,15 +62,14 @@ def test_the_page_is_well_formed_and_loads_nothing(pilot):
 
 def test_every_changed_task_stands_side_by_side(pilot):
     view, result, _ = pilot
-    for arm in view["arms"]:
-        name = arm["decision"]["arm"]
+    for name, arm in view["arms"].items():
         changed = {
             task
             for (task, seed, a), episode in result.episodes.items()
             if a == name and episode.success != result.episodes[task, seed, "baseline"].success
         }
         assert {fork["task"] for fork in arm["forks"]} == changed
-        assert len(arm["forks"]) + arm["forks_left_out"] == arm["decision"]["recovered"] + arm["decision"]["disrupted"]
+        assert len(arm["forks"]) + arm["forks_left_out"] == arm["verdict"]["recovered"] + arm["verdict"]["disrupted"]
         for fork in arm["forks"]:
             own = result.episodes[fork["task"], fork["seed"], name]
             first = own.first_intervention or 0
@@ -90,11 +90,12 @@ def test_text_shows_every_arm_within_80_columns(pilot):
 
 
 def test_json_has_the_documented_keys(pilot):
-    view, result, evidence = pilot
-    data = json.loads(pilot_json(view, result, evidence, report="r.html"))
-    assert data["format"] == "forbear-pilot-1"
+    view, _, _ = pilot
+    data = json.loads(pilot_json(view))
+    assert data == view
+    assert data["format"] == "forbear-pilot-2"
     assert set(data) >= {"plan_digest", "journal", "report", "tasks", "seeds", "design", "critic", "baseline", "arms"}
-    assert set(data["baseline"]) == {"success", "agent_calls", "critic_calls", "steps"}
+    assert set(data["baseline"]) >= {"arm", "success", "agent_calls", "critic_calls", "steps", "usage"}
     assert set(data["arms"]) == {arm.name for arm in ALL_ARMS[1:]}
     for arm in data["arms"].values():
         assert arm["verdict"]["format"] == "forbear-verdict-2"
@@ -110,7 +111,7 @@ def test_hostile_text_is_inert(tmp_path):
     )
     arms = [Arm.baseline(), Arm("<i>append</i>", policy)]
     view, _, _ = found(tmp_path / "j", plan(arms, tasks=tasks, agent=lambda: agent))
-    assert view["arms"][0]["forks"], "nothing changed, so nothing hostile is shown"
+    assert next(iter(view["arms"].values()))["forks"], "nothing changed, so nothing hostile is shown"
     page = pilot_html(view)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
@@ -128,8 +129,8 @@ def test_a_page_is_bounded(tmp_path):
         tmp_path / "j",
         plan([Arm.baseline(), Arm("append", policy)], n=90, agent=lambda: agent, looks=Looks(tasks=(90,), watch=False)),
     )
-    assert len(view["arms"][0]["forks"]) == MOST_FORKS
-    assert view["arms"][0]["forks_left_out"] > 0
+    assert len(next(iter(view["arms"].values()))["forks"]) == MOST_FORKS
+    assert next(iter(view["arms"].values()))["forks_left_out"] > 0
     assert len(pilot_html(view)) < 1_000_000
 
 
@@ -143,7 +144,7 @@ def test_a_plan_says_what_it_costs_at_most():
 @pytest.mark.slow
 def test_arms_that_were_run_apart_are_shown_from_the_start(tmp_path):
     view, result, _ = found(tmp_path / "j", plan([Arm.baseline(), Arm("rollback", POLICY)], n=40, design="independent"))
-    forks = [fork for arm in view["arms"] for fork in arm["forks"]]
+    forks = [fork for arm in view["arms"].values() for fork in arm["forks"]]
     assert forks
     assert {fork["step"] for fork in forks} == {0}
     for fork in forks:

@@ -5,7 +5,8 @@ import pytest
 
 import reference_looks as slow
 import simulated_looks as many
-from forbear import DecisionRule, Looks, Recommendation, boundary_constant, decide, decide_arms, sequential_outcomes
+from forbear import DecisionRule, Looks, Recommendation, decide, decide_arms
+from forbear.stats import boundary_constant, sequential_outcomes
 from forbear.stats.looks.betting import alarm_threshold, confidence_sequence
 
 PILOTS = 2000

@@ -73,16 +73,17 @@ class ArmResult:
 class PilotResult:
     """Everything that verdicts, tables and reports need; rebuilt from the journal at any time."""
 
-    plan: PlanRecord
+    plan: PlanRecord = field(repr=False)
     """What was planned."""
     arms: Mapping[str, ArmResult]
     """By name, the baseline first."""
-    episodes: Mapping[EpisodeKey, Episode]
+    # No part of its repr, which asyncio asks for when the loop that made it is closed: that would be megabytes of text.
+    episodes: Mapping[EpisodeKey, Episode] = field(repr=False)
     """The evidence: those with an outcome, to the end of each arm or the last declared look that was taken, in the
     order of the plan: by task, seed, arm."""
-    missing: Mapping[EpisodeKey, Missing]
+    missing: Mapping[EpisodeKey, Missing] = field(repr=False)
     """Those that will have none."""
-    unused: Mapping[EpisodeKey, Episode]
+    unused: Mapping[EpisodeKey, Episode] = field(repr=False)
     """Paid for and kept, but no evidence: they were under way beyond the task at which their arm ended."""
     monitor: Monitor = field(repr=False, compare=False)
     """How the evidence came in, and which arms are over."""

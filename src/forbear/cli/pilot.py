@@ -207,14 +207,15 @@ def _run(
             )
         )
     evidence = evidence_of(result)
-    view = pilot_view(result, evidence, title=f"Pilot {described.path.stem}", journal=str(directory))
     report = directory / "report.html"
+    title = f"Pilot {described.path.stem}"
+    view = pilot_view(result, evidence, title=title, journal=str(directory), report=str(report))
     try:
         report.write_text(pilot_html(view), encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{shown(str(report), limit=200)}: cannot be written ({error.strerror}).") from None
     if as_json:
-        click.echo(pilot_json(view, result, evidence, report=str(report)))
+        click.echo(pilot_json(view))
         return
     click.echo(pilot_text(view, color=color()), nl=False, color=True)
     if not view["over"]:

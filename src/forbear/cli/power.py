@@ -15,9 +15,9 @@ from forbear.wording import count, percent, points, share
 if TYPE_CHECKING:
     from forbear.stats.looks.looks import Looks
     from forbear.stats.looks.stopping import LookedPower
-    from forbear.stats.power import AssumedEffect, Power
+    from forbear.stats.planning import AssumedEffect, Power
     from forbear.stats.rule import DecisionRule
-    from forbear.stats.simulate import OperatingCharacteristics
+    from forbear.stats.simulation import OperatingCharacteristics
 
 _HELP = """Plan a pilot: how likely each verdict is under a truth you state.
 
@@ -88,8 +88,8 @@ def power(
     as_json: bool,
 ) -> None:
     """Reads the truth, asks the statistics, prints a table."""
-    from forbear.stats.power import power as power_of
-    from forbear.stats.power import tasks_needed
+    from forbear.stats.planning import power as power_of
+    from forbear.stats.planning import tasks_needed
     from forbear.stats.rule import DecisionRule
 
     rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
@@ -160,7 +160,7 @@ def _print_sizes(rows: list[Power], drawn: list[OperatingCharacteristics]) -> No
 
 
 def _effect(gain: float | None, discordance: float | None, rates: tuple[float | None, ...]) -> AssumedEffect:
-    from forbear.stats.power import AssumedEffect
+    from forbear.stats.planning import AssumedEffect
 
     p, r, d = rates
     if gain is not None and discordance is not None and rates == (None, None, None):
@@ -177,7 +177,7 @@ def _simulated(
 ) -> list[OperatingCharacteristics]:
     import numpy as np
 
-    from forbear.stats.simulate import PilotTruth, simulate
+    from forbear.stats.simulation import PilotTruth, simulate
 
     p, r, d = rates
     truths = [
@@ -231,7 +231,7 @@ def _payload(
 def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_json: bool) -> None:
     """One pilot with looks beside a single look at its last task."""
     from forbear.stats.looks.stopping import looked_power, planned_effect
-    from forbear.stats.power import power as power_of
+    from forbear.stats.planning import power as power_of
 
     looked = looked_power(effect, looks=looks, rule=rule)
     single = power_of(effect, tasks=looks.planned, rule=rule)

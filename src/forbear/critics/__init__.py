@@ -1,1 +1,48 @@
-"""Critics: what scores a prefix, how its scores are calibrated, and how they are measured."""
+"""Critics, and how good they are offline. None of it says whether acting on them helps: that takes a pilot."""
+
+from typing import TYPE_CHECKING
+
+from forbear.lazy import lazily
+
+if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear.critics.calibration import fit_temperature as fit_temperature
+    from forbear.critics.calibration import tempered as tempered
+    from forbear.critics.logistic import Features as Features
+    from forbear.critics.logistic import LogisticCritic as LogisticCritic
+    from forbear.critics.logistic import LogisticWeights as LogisticWeights
+    from forbear.critics.logistic import TranscriptFeatures as TranscriptFeatures
+    from forbear.critics.logistic import train_logistic as train_logistic
+    from forbear.critics.measures import CriticReport as CriticReport
+    from forbear.critics.measures import Judgements as Judgements
+    from forbear.critics.measures import at_threshold as at_threshold
+    from forbear.critics.measures import auroc as auroc
+    from forbear.critics.measures import average_precision as average_precision
+    from forbear.critics.measures import brier as brier
+    from forbear.critics.measures import calibration_error as calibration_error
+    from forbear.critics.measures import evaluate_critic as evaluate_critic
+    from forbear.critics.measures import log_loss as log_loss
+    from forbear.critics.measures import reliability_curve as reliability_curve
+
+_HOME = {
+    "CriticReport": "measures",
+    "Features": "logistic",
+    "Judgements": "measures",
+    "LogisticCritic": "logistic",
+    "LogisticWeights": "logistic",
+    "TranscriptFeatures": "logistic",
+    "at_threshold": "measures",
+    "auroc": "measures",
+    "average_precision": "measures",
+    "brier": "measures",
+    "calibration_error": "measures",
+    "evaluate_critic": "measures",
+    "fit_temperature": "calibration",
+    "log_loss": "measures",
+    "reliability_curve": "measures",
+    "tempered": "calibration",
+    "train_logistic": "logistic",
+}
+
+__all__ = [*_HOME]
+
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -4,12 +4,11 @@ Whatever agents, worlds and files said is escaped by the template engine and bou
 """
 
 import functools
-from typing import TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from forbear.report.pilot_view import PathView, PilotView
-from forbear.report.view import ArmView
+from forbear.report.charts import gain_chart, path_chart
+from forbear.report.pilot_view import PilotView
 from forbear.wording import count, number, percent, points, shown
 
 
@@ -34,86 +33,7 @@ def _environment() -> Environment:
         "number": number,
         # Line breaks are fine in a page; `shown` would mark them as what cannot be printed.
         "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
-        "gain_chart": _gain_chart,
-        "path_chart": _path_chart,
+        "gain_chart": gain_chart,
+        "path_chart": path_chart,
     }
     return environment
-
-
-def _gain_chart(arm: ArmView) -> dict[str, float | list[tuple[float, str]]]:
-    """Horizontal positions, 0 to 640, of the gain, its interval and the marks on the line."""
-    gain, half = arm["success_gain"], 320
-    marks = {0.0: "no change"}
-    marks |= {
-        value: name
-        for name, value in (("margin", arm["rule"]["margin"]), ("worthwhile", arm["rule"]["worthwhile"]))
-        if value
-    }
-    reach = 1.15 * max(0.02, abs(gain["low"]), abs(gain["high"]), *map(abs, marks))
-
-    def x(value: float) -> float:
-        return round(half + value / reach * (half - 10), 1)
-
-    estimate = gain["value"] if gain["value"] is not None else (gain["low"] + gain["high"]) / 2
-    return {
-        "low": x(gain["low"]),
-        "high": x(gain["high"]),
-        "value": x(estimate),
-        "marks": [(x(value), name) for value, name in marks.items()],
-    }
-
-
-_WIDTH, _HEIGHT, _LEFT, _TOP = 640, 240, 68, 12
-
-
-class PathChart(TypedDict):
-    """Coordinates of a path's picture, 640 wide and 240 high."""
-
-    band: str
-    gain: str
-    zero: float
-    labels: list[tuple[float, str]]
-    """Heights of the axis, and what is written there."""
-    ticks: list[tuple[float, int]]
-    """Positions of the planned looks, and their tasks."""
-    bounds: list[tuple[float, float, str]]
-    """Where a look says something: position, height, and `go` or `stop`."""
-    end: tuple[float, float]
-
-
-def _path_chart(path: PathView) -> PathChart | None:
-    """Where to draw a path; None where there is nothing to draw."""
-    way = path["points"]
-    if not way:
-        return None
-    # From the fifth task on: before, the sequence fills the picture and says nothing.
-    way = way[min(4, len(way) - 1) :]
-    shown = [abs(point[key]) for point in way for key in ("low", "high")]
-    bounds = [bound for look in path["looks"] for bound in (look["intervene_from"], look["forbear_to"])]
-    shown += [abs(bound) for bound in bounds if bound is not None]
-    reach = max(0.05, min(1.0, sorted(shown)[int(0.9 * (len(shown) - 1))]))
-
-    def x(tasks: float) -> float:
-        return round(_LEFT + (_WIDTH - _LEFT - 12) * tasks / path["planned"], 1)
-
-    def y(gain: float) -> float:
-        inside = max(-reach, min(reach, gain))
-        return round(_TOP + (_HEIGHT - 2 * _TOP - 16) * (1 - inside / reach) / 2, 1)
-
-    upper = [f"{x(point['tasks'])},{y(point['high'])}" for point in way]
-    lower = [f"{x(point['tasks'])},{y(point['low'])}" for point in reversed(way)]
-    known = [(x(point["tasks"]), y(point["gain"])) for point in way if point["gain"] is not None]
-    return PathChart(
-        band=" ".join(upper + lower),
-        gain=" ".join(f"{across},{down}" for across, down in known),
-        zero=y(0.0),
-        labels=[(y(gain), points(gain)) for gain in (reach, reach / 2, 0.0, -reach / 2, -reach)],
-        ticks=[(x(tasks), tasks) for tasks in path["looks_planned"]],
-        bounds=[
-            (x(look["tasks"]), y(bound), says)
-            for look in path["looks"]
-            for bound, says in ((look["intervene_from"], "go"), (look["forbear_to"], "stop"))
-            if bound is not None
-        ],
-        end=known[-1] if known else (x(0), y(0.0)),
-    )

@@ -1,4 +1,4 @@
-"""A pilot's view as text for a terminal, at most 80 columns wide; what agents and files said is made inert."""
+"""A pilot's view as text for a terminal, at most 80 columns wide: its sections one after the other."""
 
 from rich.table import Table
 from rich.text import Text
@@ -6,18 +6,16 @@ from rich.text import Text
 from forbear.analysis.monitor import monitor_of
 from forbear.analysis.plan_record import PlanRecord
 from forbear.records.journal import JournalContent
-from forbear.report.pilot_view import PathView, PilotView, describe_arm
-from forbear.report.terminal import plain_console, printed
+from forbear.report.pilot_view import PilotView, describe_arm
+from forbear.report.sections import costs, critics, path
+from forbear.report.terminal import Terminal, plain_console, printed
 from forbear.report.text import decision_text
-from forbear.report.view import FORMAT, ArmView, DecisionView
+from forbear.report.view import FORMAT, DecisionView
 from forbear.runner.plan import FrozenPlan
 from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.looks.stopping import looked_power, planned_effect
-from forbear.stats.power import AssumedEffect
-from forbear.wording import count, number, percent, points, points_interval, share, shown
-
-_SHOWN = ("auroc", "average_precision", "calibration_error")
-"""Critic metrics for the terminal; the HTML report has them all."""
+from forbear.stats.planning import AssumedEffect
+from forbear.wording import percent, points, shown
 
 
 def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
@@ -28,99 +26,19 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
         width: Columns of the terminal; more than 80 are not used.
         color: Whether terminal codes may be used.
     """
-    arms = [arm["decision"] for arm in view["arms"]]
     decision = DecisionView(
         format=FORMAT,
-        baseline=arms[0]["baseline"],
-        verdicts={arm["arm"]: arm for arm in arms},
+        baseline=view["baseline"]["arm"],
+        verdicts={name: arm["verdict"] for name, arm in view["arms"].items()},
         ignored_columns=[],
     )
-    console = plain_console(width=width, color=color)
-    console.print()
-    for arm in view["arms"]:
-        console.print(Text(f"The path of {shown(arm['decision']['arm'], limit=40)}", style="bold"))
-        if arm["path"]["points"]:
-            console.print(_path(arm["path"], arm["decision"]))
-        console.print(Text(arm["path"]["ended"]))
-        console.print()
-    console.print(Text("The critic offline, its arms online", style="bold"))
-    console.print(_critics(view))
-    console.print()
-    console.print(Text("Calls", style="bold"))
-    console.print(_costs(view))
-    saved = view["calls_alone"] - view["calls_paid"]
-    console.print(
-        Text(
-            f"Run apart, the arms would have taken {view['calls_alone']:,} agent calls; sharing what they have in "
-            f"common took {view['calls_paid']:,} ({percent(saved / max(view['calls_alone'], 1))} saved)."
-        )
-    )
-    if view["unused"]:
-        text = "1 episode lies" if len(view["unused"]) == 1 else f"{len(view['unused'])} episodes lie"
-        console.print(Text(f"{text} beyond the end of an arm: kept in the journal, not used."))
-    return decision_text(decision, width=width, color=color) + printed(console)
-
-
-def _path(path: PathView, decision: ArmView) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    sequence = f"{share(path['confidence'])} sequence"
-    for heading in ("tasks", "recovered", "disrupted", "gain", sequence, "FORBEAR to", "INTERVENE from"):
-        table.add_column(heading, justify="right")
-    at = {point["tasks"]: point for point in path["points"]}
-    for look in path["looks"]:
-        point = at[look["tasks"]]
-        table.add_row(
-            str(look["tasks"]),
-            f"{look['recovered']:g}",
-            f"{look['disrupted']:g}",
-            points(look["gain"], unit=""),
-            points_interval(point["low"], point["high"], unit=""),
-            points(look["forbear_to"], unit="", undefined="none"),
-            points(look["intervene_from"], unit="", undefined="none"),
-        )
-    end = path["points"][-1]
-    if all(look["tasks"] != end["tasks"] for look in path["looks"]):  # between two looks
-        counts = (count(decision["recovered"]), count(decision["disrupted"]))
-        sequence = points_interval(end["low"], end["high"], unit="")
-        gain = points(end["gain"], unit="", undefined="none")
-        table.add_row(str(end["tasks"]), *counts, gain, sequence, "-", "-")
-    return table
-
-
-def _critics(view: PilotView) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for heading in ("", "value", "95 % interval"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for row in view["critics"]:
-        if row["measure"] not in _SHOWN:
-            continue
-        interval = "" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
-        table.add_row(Text(f"{row['measure']} of {shown(row['critic'], limit=30)}"), number(row["value"]), interval)
-    for arm in view["arms"]:
-        gain = arm["decision"]["success_gain"]
-        interval = f"{points_interval(gain['low'], gain['high'])} ({gain['confidence']:.0%})"
-        table.add_row(Text(f"gain of {shown(arm['decision']['arm'], limit=30)}"), points(gain["value"]), interval)
-    return table
-
-
-def _costs(view: PilotView) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    headings = ("arm", "success", "interv./ep.", "cascades", "no answer", "calls", "new", "critic")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "arm" else "right")
-    for row in view["costs"]:
-        per_episode = row["interventions_per_episode"]
-        table.add_row(
-            Text(shown(row["arm"], limit=20)),
-            percent(row["success"], undefined="-"),
-            "-" if per_episode is None else f"{per_episode:.2f}",
-            percent(row["cascade_rate"], undefined="-"),
-            percent(row["no_answer_rate"], undefined="-"),
-            count(row["agent_calls"]),
-            count(row["new_agent_calls"]),
-            count(row["new_critic_calls"]),
-        )
-    return table
+    terminal = Terminal(width=width, color=color)
+    terminal.line()
+    for arm in view["arms"].values():
+        path.text(terminal, arm)
+    critics.text(terminal, view)
+    costs.text(terminal, view)
+    return decision_text(decision, width=width, color=color) + terminal.text
 
 
 def plan_text(frozen: FrozenPlan) -> str:

@@ -12,7 +12,7 @@ from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
-from forbear.stats.power import approximate_tasks_needed
+from forbear.stats.planning import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, AtLook, Look, Recommendation, Remark, Verdict
 from forbear.wording import described, gain_or_loss, points, pvalue, share, shown
@@ -169,7 +169,7 @@ def _verdict(
     p_harm = p_worthwhile if rule.worthwhile == 0 else data.pvalue(0.0, "less")
 
     def rejected(pvalue: float, margin: float, alternative: OneSided, alpha: float) -> bool:
-        return pvalue <= alpha and data.excluded(margin, alternative, alpha)
+        return pvalue <= alpha and data.rules_out(margin, alternative, alpha)
 
     helps = rejected(p_gain, rule.margin, "greater", rule.alpha)
     too_little = rejected(p_worthwhile, rule.worthwhile, "less", rule.harm_alpha)

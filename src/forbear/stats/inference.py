@@ -84,7 +84,7 @@ class Inference(Protocol):
     def pvalue(self, margin: float, alternative: OneSided) -> float:
         """One-sided p-value of Δ ≤ margin ("greater") or Δ ≥ margin ("less")."""
 
-    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+    def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """Whether the interval of level 1 − 2·alpha leaves the margin out on that side."""
 
     def rates(self, confidence: float) -> Rates:
@@ -150,7 +150,7 @@ class OnePairPerTask:
         test = exact_unconditional if self.pairs <= MAX_EXACT_PAIRS else score_test
         return test(self.table, margin=margin, alternative=alternative).pvalue
 
-    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+    def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """By the score test: at some margins the exact one rejects a hair earlier (margin −.05, α .025, N = 50)."""
         return score_test(self.table, margin=margin, alternative=alternative).pvalue < alpha
 
@@ -208,7 +208,7 @@ class SeveralSeeds:
         """Of the score test that belongs to the interval."""
         return clustered_score_test(self.outcomes, margin=margin, alternative=alternative).pvalue
 
-    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+    def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """Test and interval are one."""
         return self.pvalue(margin, alternative) < alpha
 
@@ -244,7 +244,7 @@ class SeedBySeed(SeveralSeeds):
         """The smallest exact p-value times the number of seeds."""
         return seedwise_exact(self.outcomes, margin=margin, alternative=alternative).pvalue
 
-    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+    def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """By the interval beside it."""
         bounds = seedwise_interval(self.outcomes, confidence=1 - 2 * alpha)
         return bounds.low > margin if alternative == "greater" else bounds.high < margin

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from forbear.stats.power import minimum_detectable_gain
+from forbear.stats.planning import minimum_detectable_gain
 
 DETECTABLE: Mapping[str, tuple[int, int, float]] = MappingProxyType(
     {"HotPotQA": (100, 3, 0.05), "GAIA": (30, 3, 0.12), "ALFWorld": (202, 3, 0.04)}

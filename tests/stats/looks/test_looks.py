@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import reference
 import reference_looks as slow
-from forbear import InvalidInput, Looks, boundary_constant, sequential_pvalue
+from forbear import InvalidInput, Looks
+from forbear.stats import boundary_constant, sequential_pvalue
 from forbear.stats.looks.lattice import Tables, walk
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, crossing_probability, look_region
 

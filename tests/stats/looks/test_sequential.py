@@ -14,12 +14,11 @@ from forbear import (
     Looks,
     PairedOutcomes,
     Recommendation,
-    SequentialOutcomes,
     Verdict,
     decide,
     decide_arms,
-    sequential_outcomes,
 )
+from forbear.stats import SequentialOutcomes, sequential_outcomes
 from forbear.stats.looks.betting import alarm_threshold, confidence_sequence
 from forbear.stats.looks.lattice import Bools
 from forbear.stats.looks.looks import sequential_pvalue

@@ -7,15 +7,8 @@ import numpy as np
 import pytest
 
 import reference_looks as slow
-from forbear import (
-    AssumedEffect,
-    ClusteredOutcomes,
-    DecisionRule,
-    InvalidInput,
-    Looks,
-    PairedOutcomes,
-    boundary_constant,
-)
+from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, Looks, PairedOutcomes
+from forbear.stats import AssumedEffect, boundary_constant
 from forbear.stats.looks.betting import alarm_threshold
 from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power
 

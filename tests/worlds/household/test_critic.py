@@ -1,6 +1,5 @@
-import dataclasses
-
 import pytest
+from msgspec import structs
 
 from forbear.records.model import Action, Step, Trajectory
 from forbear.testing import CriticContract
@@ -26,7 +25,7 @@ class TestHouseholdCritic(CriticContract):
 
 
 def changed(seen, **changes):
-    return Trajectory(task=seen.task, steps=tuple(dataclasses.replace(step, **changes) for step in seen.steps))
+    return Trajectory(task=seen.task, steps=tuple(structs.replace(step, **changes) for step in seen.steps))
 
 
 def test_it_does_not_look_at_the_index_the_messages_or_the_task():
@@ -34,8 +33,8 @@ def test_it_does_not_look_at_the_index_the_messages_or_the_task():
     for seen, proposed in proposals():
         expected = judge.logit(seen, proposed)
         later = Trajectory(
-            task=dataclasses.replace(seen.task, id="other", stratum="x", payload=None),
-            steps=tuple(dataclasses.replace(step, index=step.index + 7) for step in seen.steps),
+            task=structs.replace(seen.task, id="other", stratum="x", payload=None),
+            steps=tuple(structs.replace(step, index=step.index + 7) for step in seen.steps),
         )
         assert judge.logit(later, proposed) == expected
         assert judge.logit(changed(seen, messages=("Careful!",)), proposed) == expected
@@ -55,10 +54,10 @@ def test_time_alone_changes_no_score(waited):
         answered = Step(index=0, observation="Nothing happens.", executed=Action("dance"))
         before, rest = seen.steps[:cut], seen.steps[cut:]
         first, *others = rest
-        middle = [dataclasses.replace(idle[0]), *[answered] * (waited - 1)]
-        joined = (*before, *middle, dataclasses.replace(first, observation="Nothing happens."), *others)
+        middle = [structs.replace(idle[0]), *[answered] * (waited - 1)]
+        joined = (*before, *middle, structs.replace(first, observation="Nothing happens."), *others)
         longer = Trajectory(
-            task=seen.task, steps=tuple(dataclasses.replace(step, index=i) for i, step in enumerate(joined))
+            task=seen.task, steps=tuple(structs.replace(step, index=i) for i, step in enumerate(joined))
         )
         assert judge.logit(longer, proposed) == judge.logit(seen, proposed)
         compared += 1

@@ -231,7 +231,7 @@ class Anytime:
         """One over the largest value of the e-process."""
         return math.exp(-self._log_evidence(margin, alternative))
 
-    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+    def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """Test and interval are one; but nothing is concluded that the gain of all pairs by now speaks against."""
         gain, sign = self.outcomes.now.success_gain, 1 if alternative == "greater" else -1
         return gain is not None and sign * (gain - margin) > 0 and self.pvalue(margin, alternative) <= alpha

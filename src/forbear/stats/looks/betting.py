@@ -13,16 +13,17 @@ Source: Waudby-Smith & Ramdas (2023, JRSS-B 86:1). How each was checked: docs/me
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from forbear.errors import InvalidInput
 from forbear.stats.exact import OneSided, check_test
-from forbear.stats.intervals import check_confidence
-from forbear.stats.looks.lattice import Bools, Tables, walk
-from forbear.stats.looks.looks import MOST_EXACT_TASKS, least_step
+from forbear.stats.intervals import Interval, check_confidence
+from forbear.stats.looks.lattice import Bools, first_stops
+from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.regions import Counts, Floats
 
 BETS: Floats = np.linspace(0.25, 0.95, 16)
@@ -30,6 +31,8 @@ BETS: Floats = np.linspace(0.25, 0.95, 16)
 BETS_ON_MEANS: Floats = np.linspace(0.3, 0.999, 16)
 """Staked on means over several seeds, which vary less."""
 
+_LEFTMOST, _RESOLVED = -28.0, 1e-13
+"""Where log(1 + margin) is first tried, and the step at which it is found."""
 _STEP = 2e-3
 """Thresholds are found to this precision, from above."""
 _ASYMPTOTIC = 0.1
@@ -176,6 +179,39 @@ def confidence_sequence(
 
     Checked: coverage by simulation with a look after every task; a bound lies exactly where an `EProcess` reaches 1/α.
     """
+    facing, opposite, needed = _stakes(differences, confidence, several_seeds, weights)
+    low = np.expm1(_first_kept(facing, needed))
+    high = -np.expm1(_first_kept(opposite, needed))
+    # Rounding must not let the two pass each other when they meet.
+    low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
+    return ConfidenceSequence(low=np.minimum(low, high), high=np.maximum(low, high), confidence=confidence)
+
+
+def last_bounds(
+    differences: Floats, *, confidence: float = 0.9, several_seeds: bool = False, weights: Floats | None = None
+) -> Interval:
+    """Where a `confidence_sequence`, of the same arguments and at least one difference, has come to."""
+    facing, opposite, needed = _stakes(differences, confidence, several_seeds, weights)
+    low, high = _furthest(facing, needed), -_furthest(opposite, needed)
+    return Interval(min(low, high), max(low, high))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stakes:
+    """What was bet on: distinct differences, and how often each had occurred after each task."""
+
+    counts: Floats
+    """(n, distinct)."""
+    kept: Floats
+    """(distinct, bets): the share of its money that a bettor keeps."""
+    gained: Floats
+    """(distinct, bets): what it wins of it, times 1 + margin."""
+
+
+def _stakes(
+    differences: Floats, confidence: float, several_seeds: bool, weights: Floats | None
+) -> tuple[_Stakes, _Stakes, float]:
+    """For the lower bound, for the upper one (signs turned), and the log E at which a margin is rejected."""
     check_confidence(confidence)
     given = np.asarray(differences, dtype=float)
     if given.ndim != 1 or (np.abs(given[~np.isnan(given)]) > 1).any():
@@ -185,40 +221,57 @@ def confidence_sequence(
         raise InvalidInput(
             "the weights of a confidence sequence are as many as its differences, above 0 and at most 1."
         )
-    # (n, distinct values): how often each has occurred. A pair of one task can only differ by −1, 0 or 1.
     known = ~np.isnan(given)
+    # A pair of one task can only differ by −1, 0 or 1.
     distinct, code = np.unique(np.column_stack((given, shares))[known], axis=0, return_inverse=True)
     occurs = np.zeros((len(given), len(distinct)))
     occurs[np.flatnonzero(known), code.ravel()] = 1
-    counts, values, shares = np.cumsum(occurs, axis=0), distinct[:, 0], distinct[:, 1]
+    counts, values, shares = np.cumsum(occurs, axis=0), distinct[:, :1], distinct[:, 1:]
     bets = BETS_ON_MEANS if several_seeds else BETS
-    needed = math.log(2 / (1 - confidence))
-    low = _first_kept(values, shares, counts, needed, bets)
-    high = -_first_kept(-values, shares, counts, needed, bets)
-    # Rounding must not let the two pass each other when they meet.
-    low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
-    return ConfidenceSequence(low=np.minimum(low, high), high=np.maximum(low, high), confidence=confidence)
+    facing, opposite = (
+        _Stakes(counts=counts, kept=1 - bets * shares, gained=bets * shares * (1 + signed))
+        for signed in (values, -values)
+    )
+    return facing, opposite, math.log(2 / (1 - confidence))
 
 
-def _first_kept(values: Floats, shares: Floats, counts: Floats, needed: float, bets: Floats) -> Floats:
-    """For each row of counts, the smallest margin m for which log E against Δ ≤ m stays below what is needed."""
-    low, high = np.full(len(counts), -1.0), np.full(len(counts), 1.0)
-    for _ in range(40):
-        middle = (low + high) / 2
-        ratio = (1 + values[None, :]) / (1 + middle[:, None])
-        growth = np.log1p(bets * (shares * (ratio - 1))[:, :, None])
-        wealth = np.einsum("nv,nvb->nb", counts, growth)
+def _furthest(stakes: _Stakes, needed: float) -> float:
+    """The largest of what `_first_kept` finds: few go beyond the last of them."""
+    last = _first_kept(replace(stakes, counts=stakes.counts[-1:]), needed)
+    return float(np.expm1(_first_kept(stakes, needed, start=float(last[0])).max()))
+
+
+def _first_kept(stakes: _Stakes, needed: float, *, start: float = -math.inf) -> Floats:
+    """After each task, x = log(1 + m) of the smallest margin m for which log E against Δ ≤ m stays below the needed.
+
+    By Newton's method: log E is convex in x and falls, so from the left it never goes too far. Where `start`, at the
+    left, is already enough, it is the answer.
+    """
+    x = np.full(len(stakes.counts), max(start, _LEFTMOST))
+    going = np.arange(len(x))
+    while len(going):
+        counts = stakes.counts[going]
+        won = stakes.gained * np.exp(-x[going])[:, None, None]
+        money = stakes.kept + won
+        wealth = np.einsum("nv,nvb->nb", counts, np.log(money))
         most = wealth.max(axis=1)
-        rejected = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= needed
-        low, high = np.where(rejected, middle, low), np.where(rejected, high, middle)
-    return low
+        parts = np.exp(wealth - most[:, None])
+        excess = most + np.log(parts.mean(axis=1)) - needed
+        slope = (parts * np.einsum("nv,nvb->nb", counts, won / money)).sum(axis=1) / parts.sum(axis=1)
+        move = np.divide(excess, slope, out=np.zeros_like(excess), where=excess > 0)
+        x[going] += move
+        going = going[move > _RESOLVED]
+    return np.where(x > _LEFTMOST, x, -math.inf)
 
 
 # --- The watch, exactly, one pair per task ------------------------------------------------------------------
 
 
-def alarm_region(planned: int, *, log_value: float, margin: float) -> list[Bools]:
-    """By number of tasks 0..planned, the tables [C, B] at which log E against Δ ≥ margin is at least a value."""
+def alarm_edges(planned: int, *, log_value: float, margin: float) -> list[Counts]:
+    """By number of tasks n, 0..planned, and of recovered pairs C: the fewest disrupted pairs B that reach a value.
+
+    That is log E against Δ ≥ margin of at least the value; n − C + 1 where no B does.
+    """
     up, same, down = log_growth(np.array([1.0, 0.0, -1.0]), margin=margin, alternative="less")
 
     def alarmed(tasks: int, recovered: Counts, disrupted: Counts) -> Bools:
@@ -228,20 +281,27 @@ def alarm_region(planned: int, *, log_value: float, margin: float) -> list[Bools
         enough: Bools = most + np.log(np.exp(wealth - most[:, None]).mean(axis=1)) >= log_value - 1e-9
         return enough
 
-    # E rises with the disrupted count: each recovered count has a first one, found from that of a task before.
-    regions, needed = [], np.empty(0, np.int64)
+    # E rises with B: for each C the first one is found from that of a task before. It falls with C: from the smallest C
+    # on that no B can make up for, there is none, and a task more raises that C by one at most.
+    edges, needed, hopeless = [], np.empty(0, np.int64), 1
     for tasks in range(planned + 1):
         recovered = np.arange(tasks + 1)
-        room = tasks - recovered
-        trial = np.minimum(np.append(needed, 0), room)
-        below, found = np.full(tasks + 1, -1), room + 1
-        while (open_ := np.flatnonzero(found - below > 1)).size:
+        found = tasks - recovered + 1
+        trial = np.minimum(np.append(needed, 0), found - 1)[:hopeless]
+        below, met = np.full(len(trial), -1), found[:hopeless].copy()
+        while (open_ := np.flatnonzero(met - below > 1)).size:
             inside = alarmed(tasks, recovered[open_], trial[open_])
-            found[open_[inside]], below[open_[~inside]] = trial[open_[inside]], trial[open_[~inside]]
+            met[open_[inside]], below[open_[~inside]] = trial[open_[inside]], trial[open_[~inside]]
             trial[open_] += np.where(inside, -1, 1)
-        needed = found
-        regions.append(recovered[None, :] >= needed[:, None])
-    return regions
+        hopeless = int((met <= tasks - recovered[:hopeless]).sum()) + 1
+        needed = np.append(met, found[len(met) :])
+        edges.append(needed)
+    return edges
+
+
+def can_alarm(edge: Counts) -> bool:
+    """Whether some table of so many tasks reaches the value of `alarm_edges`."""
+    return bool((edge < np.arange(len(edge), 0, -1)).any())
 
 
 @lru_cache(maxsize=1024)
@@ -253,20 +313,20 @@ def alarm_probability(planned: int, log_value: float, *, margin: float) -> float
     """
     if planned > MOST_EXACT_TASKS or log_value < -math.log(_ASYMPTOTIC):
         return min(1.0, math.exp(-log_value))
-    regions = alarm_region(planned, log_value=log_value, margin=margin)
-    first = next((n for n, region in enumerate(regions) if _possible(region).any()), None)
+    edges = alarm_edges(planned, log_value=log_value, margin=margin)
+    first = next((n for n, edge in enumerate(edges) if can_alarm(edge)), None)
     if first is None:
         return 0.0
-    alarms = (
-        (reached, regions[reached.tasks]) for reached in walk(first=first, last=planned, stops=regions.__getitem__)
-    )
-    return Tables.of(alarms).worst_case(margin)
 
+    def reached(tasks: int) -> tuple[Counts, Counts]:
+        """From what had not reached it a task before, with one pair more."""
+        edge, room = edges[tasks], np.arange(tasks, -1, -1)
+        most = room if tasks == first else np.minimum(np.append(edges[tasks - 1], 0), room)
+        count = np.maximum(most - edge + 1, 0)
+        recovered = np.repeat(np.arange(tasks + 1), count)
+        return recovered, edge[recovered] + np.arange(len(recovered)) - np.repeat(np.cumsum(count) - count, count)
 
-def _possible(region: Bools) -> Bools:
-    count: Counts = np.arange(len(region))
-    possible: Bools = region & (count[:, None] + count[None, :] < len(region))
-    return possible
+    return first_stops(first=first, last=planned, margin=margin, stops=reached).worst_case(margin)
 
 
 @lru_cache(maxsize=64)
@@ -288,4 +348,40 @@ def alarm_threshold(planned: int, *, alpha: float, margin: float, several_seeds:
 
     # At most Ville's bound; a pilot so short that few tables can alarm has a threshold far below.
     least = math.floor((-math.log(_ASYMPTOTIC) - ville) / _STEP)
-    return ville + least_step(probability, alpha, start=0, fall=_STEP, least=least) * _STEP
+    return ville + _least_step(probability, alpha, start=0, fall=_STEP, least=least) * _STEP
+
+
+def _least_step(probability: Callable[[int], float], alpha: float, *, start: int, fall: float, least: int) -> int:
+    """The smallest whole number from which on a falling probability is at most alpha, in few evaluations.
+
+    Each of them is a walk through a lattice; so the next one is made where a line through the logarithms of the last
+    two meets alpha, and in the middle where that gains too little.
+
+    Args:
+        probability: Falls with its argument, in small steps.
+        alpha: The level.
+        start: Where to begin.
+        fall: About how much its logarithm falls per step.
+        least: The answer is at least this.
+    """
+    low, high, at = least - 1, None, max(start, least)
+    log_low = log_high = 0.0
+    width, slow = 0, False
+    while high is None or high - low > 1:
+        value = probability(at)
+        excess = math.log(max(value, 1e-300) / alpha)
+        before = None if high is None else high - low
+        if value <= alpha:
+            high, log_high = at, excess
+        else:
+            low, log_low = at, excess
+        if high is not None and log_low > 0:
+            slow = before is not None and not slow and 2 * (high - low) > before
+            share = 0.5 if slow else log_low / (log_low - log_high) if log_high < log_low else 0.5
+            aim = low + share * (high - low)
+            at = min(max(round(aim), low + 1), high - 1)
+        else:
+            width = max(2 * width, 8)
+            at += round(excess / fall) + (width if excess > 0 else -width)
+            at = max(at, least)
+    return high

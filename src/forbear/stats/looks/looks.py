@@ -15,7 +15,7 @@ J. R. Statist. Soc. B 51:305) for repeated confidence intervals; Armitage, McPhe
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Literal, Self, TypeAlias, get_args
@@ -26,7 +26,8 @@ from scipy.special import ndtri
 from forbear.errors import InvalidInput
 from forbear.stats.exact import check_test
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.looks.lattice import Bools, Tables, walk
+from forbear.stats.looks.crossing import TIE, Crossing
+from forbear.stats.looks.lattice import Bools
 from forbear.wording import described
 
 Shape: TypeAlias = Literal["obrien-fleming", "pocock"]
@@ -40,7 +41,6 @@ MOST_EXACT_TASKS = 400
 
 _MOST_LOOKS = 50
 _MOST_TASKS = 1_000_000
-_TIE = 1e-9
 _SCALED_SLACK = 0.03
 """Constants at 600 and 800 tasks exceed those at 400 by up to .020: other tables, other steps of the size."""
 _STEP = 1e-4
@@ -140,11 +140,25 @@ def look_region(tasks: int, *, at_least: float, margin: float) -> Bools:
     statistic = np.full((tasks + 1, tasks + 1), -np.inf)
     pairs = np.nonzero(inside)
     statistic[pairs] = tango_statistic(pairs[0].astype(float), pairs[1].astype(float), n=tasks, gain=margin)
-    region: Bools = inside & (statistic >= at_least - _TIE)
+    region: Bools = inside & (statistic >= at_least - TIE)
     return region
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8)
+def _crossing(tasks: tuple[int, ...], factors: tuple[float, ...], margin: float) -> Crossing:
+    return Crossing(tasks, factors, margin=margin, fewest=fewest_discordant(margin))
+
+
+def _exact(looks: Looks, margin: float) -> tuple[Crossing, float]:
+    """What is computed for the looks, and what a constant is lowered by for it."""
+    check_test(margin, "greater")
+    if looks.planned <= MOST_EXACT_TASKS:
+        return _crossing(looks.tasks, looks.factors, margin), 0.0
+    tasks = [max(1, round(n * MOST_EXACT_TASKS / looks.planned)) for n in looks.tasks]
+    scaled = Looks(tasks=tuple(dict.fromkeys(tasks)), shape=looks.shape)
+    return _crossing(scaled.tasks, scaled.factors, margin), _SCALED_SLACK
+
+
 def crossing_probability(looks: Looks, constant: float, *, margin: float = 0.0) -> float:
     """The largest probability, over every discordance, that a look rejects although Δ = margin.
 
@@ -159,24 +173,8 @@ def crossing_probability(looks: Looks, constant: float, *, margin: float = 0.0) 
     Source: module docstring. Checked: an independent dynamic programme over probabilities, certified maxima, and
     simulation (tests/stats/test_looks.py).
     """
-    check_test(margin, "greater")
-    if looks.planned > MOST_EXACT_TASKS:
-        looks, constant = _scaled(looks), constant - _SCALED_SLACK
-    regions = {
-        tasks: look_region(tasks, at_least=constant * factor, margin=margin)
-        for tasks, factor in zip(looks.tasks, looks.factors, strict=True)
-    }
-    crossed = [
-        (reached, regions[reached.tasks])
-        for reached in walk(first=looks.tasks[0], last=looks.planned, stops=regions.get)
-        if reached.tasks in regions
-    ]
-    return Tables.of(crossed).worst_case(margin)
-
-
-def _scaled(looks: Looks) -> Looks:
-    tasks = [max(1, round(n * MOST_EXACT_TASKS / looks.planned)) for n in looks.tasks]
-    return Looks(tasks=tuple(dict.fromkeys(tasks)), shape=looks.shape)
+    crossing, slack = _exact(looks, margin)
+    return crossing.probability(constant - slack)
 
 
 @lru_cache(maxsize=256)
@@ -193,49 +191,8 @@ def boundary_constant(looks: Looks, *, alpha: float, margin: float = 0.0) -> flo
     """
     if not 0 < alpha < 0.5:
         raise InvalidInput(f"alpha must be between 0 and 0.5 (exclusive), got {alpha!r}.")
-
-    def probability(step: int) -> float:
-        return crossing_probability(looks, step * _STEP, margin=margin)
-
-    # Near the root a normal tail beyond c falls by a factor e per 1/(c + 1/c), about .43.
-    start = math.ceil(-float(ndtri(alpha)) * 1.05 / _STEP)
-    return least_step(probability, alpha, start=start, fall=2.3 * _STEP, least=0) * _STEP
-
-
-def least_step(probability: Callable[[int], float], alpha: float, *, start: int, fall: float, least: int) -> int:
-    """The smallest whole number from which on a falling probability is at most alpha, in few evaluations.
-
-    Each of them is a walk through a lattice; so the next one is made where a line through the logarithms of the last
-    two meets alpha, and in the middle where that gains too little.
-
-    Args:
-        probability: Falls with its argument, in small steps.
-        alpha: The level.
-        start: Where to begin.
-        fall: About how much its logarithm falls per step.
-        least: The answer is at least this.
-    """
-    low, high, at = least - 1, None, max(start, least)
-    log_low = log_high = 0.0
-    width, slow = 0, False
-    while high is None or high - low > 1:
-        value = probability(at)
-        excess = math.log(max(value, 1e-300) / alpha)
-        before = None if high is None else high - low
-        if value <= alpha:
-            high, log_high = at, excess
-        else:
-            low, log_low = at, excess
-        if high is not None and log_low > 0:
-            slow = before is not None and not slow and 2 * (high - low) > before
-            share = 0.5 if slow else log_low / (log_low - log_high) if log_high < log_low else 0.5
-            aim = low + share * (high - low)
-            at = min(max(round(aim), low + 1), high - 1)
-        else:
-            width = max(2 * width, 8)
-            at += round(excess / fall) + (width if excess > 0 else -width)
-            at = max(at, least)
-    return high
+    crossing, slack = _exact(looks, margin)
+    return crossing.least(alpha, start=-float(ndtri(alpha)) * 1.05, step=_STEP, shift=slack) * _STEP
 
 
 def sequential_pvalue(looks: Looks, statistics: Sequence[float | None], *, margin: float = 0.0) -> float:

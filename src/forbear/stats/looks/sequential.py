@@ -37,17 +37,19 @@ from forbear.stats.looks.betting import (
     BETS_ON_MEANS,
     alarm_probability,
     alarm_threshold,
-    confidence_sequence,
+    last_bounds,
     log_evidence,
 )
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, fewest_discordant, sequential_pvalue
 from forbear.stats.looks.stopping import corrected_gain, is_futile, looks_share
-from forbear.stats.regions import Floats
+from forbear.stats.regions import Counts, Floats
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtLook
 
 _ORDERS = 2000
 """Random orders over which the estimate is averaged where they cannot all be counted."""
+_AT_ONCE = 1 << 18
+"""Units of them that are held in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -295,7 +297,7 @@ class Sequential:
         bets = BETS_ON_MEANS if self._several else BETS
         return log_evidence(differences[known], margin=margin, alternative="less", weights=weights, bets=bets)[1]
 
-    def excluded(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+    def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """By the interval beside it."""
         bounds = self.bounds(alpha)
         return bounds.low > margin if alternative == "greater" else bounds.high < margin
@@ -343,15 +345,15 @@ class Sequential:
         differences = self.outcomes.differences
         if self._watches and differences is not None:
             needed = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
-            course = confidence_sequence(
+            now = last_bounds(
                 differences,
                 confidence=1 - 2 * math.exp(-needed),
                 several_seeds=self._several,
                 weights=self.outcomes.weights,
             )
-            high = min(high, float(course.high[-1]))
+            high = min(high, now.high)
             if not self._has_looked:
-                low = float(course.low[-1])
+                low = now.low
         return Interval(min(low, high), high)
 
     def rates(self, confidence: float) -> Rates:
@@ -451,18 +453,29 @@ def _gain_over_orders(data: SequentialOutcomes, rule: DecisionRule) -> float | N
     looks, known = data.looks, ~np.isnan(data.differences)
     values = data.differences[known]
     weights = np.ones(len(values)) if data.weights is None else data.weights[known]
-    rng, units = np.random.default_rng(0), len(values)
-    order = rng.permuted(np.tile(np.arange(units), (_ORDERS, 1)), axis=1)
-    values, weights = values[order], weights[order]
-    going = np.ones(_ORDERS, dtype=bool)
-    up = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
-    down = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
+    units = len(values)
     # A look at so many tasks is one at as large a share of the units (clusters; tasks without an outcome left out).
     by_look = [max(1, round(units * tasks / data.tasks)) for tasks in looks.tasks if tasks < data.tasks]
-    for count, factor in zip(by_look, looks.factors, strict=False):
+    ends, counts, factors = np.array(by_look) - 1, np.array(by_look, float), np.array(looks.factors[: len(by_look)])
+    up = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
+    down = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
+    rng, at_once, gains = np.random.default_rng(0), max(1, _AT_ONCE // units), []
+    for first in range(0, _ORDERS, at_once):
+        order = rng.permuted(np.tile(np.arange(units), (min(at_once, _ORDERS - first), 1)), axis=1)
+
+        def upto(column: Floats, order: Counts = order) -> Floats:
+            """(orders, looks): the sum over the units to each look."""
+            sums: Floats = np.cumsum(column[order], axis=1)[:, ends]
+            return sums
+
+        gain, square = upto(weights * values), upto((weights * values) ** 2)
+        weight, size, cross = counts, counts, gain
+        if (weights != 1).any():
+            weight, size, cross = upto(weights), upto(weights**2), upto(weights**2 * values)
+        going = np.ones(len(order), dtype=bool)
         for margin, bound, sign in ((rule.margin, up, 1), (rule.worthwhile, down, -1)):
-            excess = sign * weights[:, :count] * (values[:, :count] - margin)
-            going &= excess.sum(axis=1) < bound * factor * np.sqrt((excess**2).sum(axis=1))
-    first = slice(by_look[0] if by_look else units)
-    means = (weights[:, first] * values[:, first]).sum(axis=1) / weights[:, first].sum(axis=1)
-    return float(means[going].mean()) if going.any() else None
+            spread = np.sqrt(np.maximum(square - 2 * margin * cross + margin**2 * size, 0.0))
+            going &= (sign * (gain - margin * weight) < bound * factors * spread).all(axis=1)
+        gains.append((gain / weight)[going, 0])
+    means = np.concatenate(gains)
+    return float(means.mean()) if len(means) else None

@@ -12,11 +12,11 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain
-from forbear.stats.looks.betting import alarm_region, alarm_threshold
+from forbear.stats.looks.betting import alarm_edges, alarm_threshold, can_alarm
 from forbear.stats.looks.lattice import Bools, Reached, Tables, walk
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, look_region
-from forbear.stats.power import AssumedEffect
-from forbear.stats.regions import Floats
+from forbear.stats.planning import AssumedEffect
+from forbear.stats.regions import Counts, Floats
 from forbear.stats.rule import DecisionRule
 
 
@@ -44,18 +44,19 @@ class StoppingRule:
         self.looks = looks
         self.rule = rule
         self._at_looks = _look_stops(looks, rule, arms)
-        self._alarms: list[Bools] | None = None
+        self._edges: list[Counts] | None = None
         self.first = looks.tasks[0]
         """The first number of tasks at which it can stop."""
         if looks.watch:
             threshold = alarm_threshold(looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile)
-            self._alarms = alarm_region(looks.planned, log_value=threshold, margin=rule.worthwhile)
-            possible = (n for n, region in enumerate(self._alarms) if (region & _possible(n)).any())
+            self._edges = alarm_edges(looks.planned, log_value=threshold, margin=rule.worthwhile)
+            possible = (n for n, edge in enumerate(self._edges) if can_alarm(edge))
             self.first = min(self.first, next(possible, self.first))
 
     def __call__(self, tasks: int) -> Stops | None:
         """What happens after so many tasks; None where nothing can."""
-        alarm, at_look = None if self._alarms is None else self._alarms[tasks], self._at_looks.get(tasks)
+        at_look = self._at_looks.get(tasks)
+        alarm = None if self._edges is None else np.arange(tasks + 1)[None, :] >= self._edges[tasks][:, None]
         if at_look is None:
             if alarm is None:
                 return None
@@ -73,12 +74,6 @@ class StoppingRule:
     def _any(self, tasks: int) -> Bools | None:
         stops = self(tasks)
         return None if stops is None else stops.any
-
-
-def _possible(tasks: int) -> Bools:
-    count = np.arange(tasks + 1)
-    possible: Bools = count[:, None] + count[None, :] <= tasks
-    return possible
 
 
 def _look_stops(looks: Looks, rule: DecisionRule, arms: int) -> dict[int, Stops]:

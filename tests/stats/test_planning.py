@@ -7,7 +7,7 @@ import reference
 from forbear import DecisionRule, InvalidInput, PairedOutcomes, Recommendation, decide
 from forbear.stats.exact import exact_unconditional, score_test
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.power import (
+from forbear.stats.planning import (
     MOST_EXACT,
     AssumedEffect,
     approximate_tasks_needed,

@@ -3,8 +3,8 @@ import pytest
 
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, PairedOutcomes
 from forbear.stats.context.churn import churn_of
-from forbear.stats.power import AssumedEffect, power
-from forbear.stats.simulate import PilotTruth, draw_pilot, point_rule, simulate
+from forbear.stats.planning import AssumedEffect, power
+from forbear.stats.simulation import PilotTruth, draw_pilot, point_rule, simulate
 
 TRUTH = PilotTruth(tasks=40, success_rate=0.5, recovery_rate=0.4, disruption_rate=0.1, agreement=0.3)
 
