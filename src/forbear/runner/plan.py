@@ -6,7 +6,7 @@ from typing import Literal
 
 from forbear.analysis.plan_record import ArmRecord, Design, PlanRecord
 from forbear.contracts.agent import Agent
-from forbear.contracts.border import checked_config
+from forbear.contracts.border import check_task, checked_config
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import derived_seed
 from forbear.contracts.environment import Environment, Restorable
@@ -57,6 +57,8 @@ class PilotPlan:
     def __post_init__(self) -> None:
         if not self.tasks or not self.seeds:
             raise InvalidInput("a pilot needs at least one task and one seed.")
+        for task in self.tasks:
+            check_task(task)
         _require_unique([task.id for task in self.tasks], what="task id")
         _require_unique(list(self.seeds), what="seed")
         clusters = {task.cluster or task.id for task in self.tasks}
