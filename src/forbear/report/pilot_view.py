@@ -208,6 +208,9 @@ def pilot_view(result: PilotResult, evidence: Evidence, *, title: str, journal: 
 def describe_arm(arm: ArmRecord) -> str:
     """One line on what an arm does."""
     policy = arm.policy
+    if arm.kind == "host":
+        config = ", ".join(f"{key} {value!r}" for key, value in (policy or {}).items())
+        return f"as its host runs it{f' ({config})' if config else ''}"
     if policy is None:
         return "the agent alone, at another seed" if arm.kind == "rerun" else "the agent alone"
     options = ", ".join(f"{key} {value!r}" for key, value in policy["intervention"].items() if key != "kind" and value)

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE_S = 0.02
 _REASON_LENGTH = 300
+_MOST_DRAW_SEEDS = 2**31
+"""Larger ones do not fit into what many generators and JSON readers take."""
 
 Told: TypeAlias = Literal["written", "told before", "tried again", "missing"]
 """What became of it: it is an outcome; the same was told before; it is asked for again; it will have no outcome."""
@@ -53,8 +55,8 @@ class Assignment:
     config: Mapping[str, JSON]
     """That arm's, as the plan has it."""
     draw_seed: int
-    """For whatever draws at random. Every arm has its own: with one in common a rerun would repeat its baseline, and
-    the run-to-run variation would look smaller than it is."""
+    """For whatever draws at random, in [0, 2**31) but for the baseline, which has the seed itself. Arms have none in
+    common: a rerun would repeat its baseline, and the run-to-run variation would look smaller than it is."""
     until: float
     """Unix time, in seconds, from which on it is given to somebody else if nothing was told."""
 
@@ -146,6 +148,11 @@ class HostPilot:
     def over(self) -> bool:
         """Whether nothing will be asked for any more: every arm has ended, or every task is complete."""
         return self._monitor.over
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks of the planned order are complete, from the first on: the evidence so far."""
+        return self._monitor.tasks
 
     @property
     def outstanding(self) -> tuple[HandedOut, ...]:
@@ -274,7 +281,7 @@ class HostPilot:
 
     def _assignment(self, given: HandedOut) -> Assignment:
         arm, baseline = self.record.arms[given.arm], self.record.baseline_arm
-        own = derived_seed(given.seed, purpose=f"arm:{given.arm}")
+        own = derived_seed(given.seed, purpose=f"arm:{given.arm}") % _MOST_DRAW_SEEDS
         return Assignment(
             task=self._tasks[given.task_id][1],
             seed=given.seed,
@@ -359,7 +366,7 @@ class HostPilot:
             raise ProviderError(
                 f"{len(self._content.broken_in_a_row)} episodes in a row had no outcome, the last one for "
                 f"{episode.cause}. Nothing is lost, and none of them is given up: ask again when the outage is over. "
-                "If an episode will really never have an outcome, tell so: final=True."
+                "If an episode will really never have an outcome, tell so (final=True, --final)."
             )
         return "tried again"
 
