@@ -36,6 +36,10 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.records.model import Episode as Episode
     from forbear.records.model import Task as Task
     from forbear.records.model import Trajectory as Trajectory
+    from forbear.runner.ask_tell import Assignment as Assignment
+    from forbear.runner.ask_tell import HostPilot as HostPilot
+    from forbear.runner.host_plan import HostArm as HostArm
+    from forbear.runner.host_plan import HostPlan as HostPlan
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import PilotPlan as PilotPlan
     from forbear.stats.context.ceilings import ceilings as ceilings
@@ -74,6 +78,7 @@ _HOME = {
     "AnytimeOutcomes": "stats.looks.anytime",
     "Append": "interventions.append",
     "Arm": "policy.arm",
+    "Assignment": "runner.ask_tell",
     "AssumedEffect": "stats.power",
     "ClusteredOutcomes": "outcomes.clustered",
     "Columns": "adapters.formats.tabular",
@@ -83,6 +88,9 @@ _HOME = {
     "Episode": "records.model",
     "Evidence": "analysis.evidence",
     "ForbearError": "errors",
+    "HostArm": "runner.host_plan",
+    "HostPilot": "runner.ask_tell",
+    "HostPlan": "runner.host_plan",
     "InterventionPolicy": "policy.policy",
     "InvalidInput": "errors",
     "Journal": "records.journal",
