@@ -6,7 +6,7 @@ import pytest
 
 from forbear.errors import InvalidInput
 from forbear.records.model import Task
-from forbear.runner.order import planned_looks, planned_order, require_design, task_records
+from forbear.runner.order import planned_looks, planned_order, require_plan, task_records
 from forbear.stats.rule import DecisionRule
 from runner.pilots import plan, tasks
 
@@ -40,7 +40,7 @@ def test_a_cluster_stays_in_one_piece():
 )
 def test_a_task_that_no_journal_can_hold_is_refused_before_it_is_run(task):
     with pytest.raises(InvalidInput, match="cannot be written to a journal"):
-        require_design([task], **DESIGN)
+        require_plan([task], **DESIGN)
     with pytest.raises(InvalidInput, match="cannot be written to a journal"):
         plan(tasks=[task])
 
