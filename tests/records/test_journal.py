@@ -539,3 +539,70 @@ def test_a_disk_that_does_not_take_a_sync_is_said_at_the_next_line_or_at_the_end
         wait_for(lambda: writer.append(episode(f"t{next(numbers)}")))
     writer.close()  # it was said
     writer.close()  # closed is closed
+
+
+REFUSING = """
+import errno, os, sys
+sys.path[:0] = {path!r}
+from forbear.errors import ForbearError
+from forbear.records.journal import Journal
+from records.refusing import refuse
+from records.test_journal import PLAN, episode
+
+def is_open(number):
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+directory, call, sync = sys.argv[1:]
+try:
+    if call == "flock" and not refuse(call, code=errno.ENOLCK):
+        sys.exit(77)
+    with Journal(directory).writing(PLAN, sync=sync) as writer:
+        lines = os.stat(os.path.join(directory, "episodes.jsonl"))
+        (own,) = [n for n in range(3, 100) if is_open(n) and os.path.samestat(os.fstat(n), lines)]
+        writer.append(episode("t2"))
+        if call == "fsync" and not refuse(call):
+            sys.exit(77)
+        if call == "write" and not refuse(call, code=errno.ENOSPC, descriptor=own):
+            sys.exit(77)
+        writer.append(episode())
+except ForbearError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "sync", "code", "said"),
+    [
+        ("fsync", "group", 3, "the disk does not confirm what was handed to it last"),
+        ("fsync", "always", 3, "the disk does not confirm what was handed to it last"),
+        ("write", "group", 3, "No space left on device). Nothing that was written is lost; make room"),
+        ("flock", "group", 2, "a journal needs a file system with locks"),
+    ],
+)
+def test_a_disk_that_is_full_or_without_sync_or_without_locks_is_said(tmp_path, call, sync, code, said):
+    command = [sys.executable, "-c", REFUSING.format(path=sys.path), str(tmp_path / "j"), call, sync]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("this system lets no process refuse its own calls")
+    assert (done.returncode, said in done.stdout, done.stderr) == (code, True, ""), done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    if call != "flock":
+        assert ("t2", 1, "baseline") in Journal(tmp_path / "j").read().episodes
+
+
+def test_always_has_each_line_on_the_disk_before_it_is_announced(tmp_path, calls):
+    made, _ = calls
+    threads = threading.active_count()
+    with Journal(tmp_path / "j").writing(PLAN, sync="always") as writer:
+        assert threading.active_count() == threads
+        for number in range(1, 4):
+            made.clear()
+            writer.append(episode(f"t{number}"))
+            assert made == ["write", "fsync"]
+    with pytest.raises(InvalidInput, match="sync must be 'group' or 'always', got 'never'"):
+        Journal(tmp_path / "j").writing(PLAN, sync="never")

@@ -26,7 +26,7 @@ from forbear.records.chain import REMEDY, Chain, named_cell
 from forbear.records.codec import ArmEnd, EpisodeKey, Missing, Record, episode_key
 from forbear.records.model import JSON, Episode
 from forbear.records.planned import Planned, changed_plan, require_whole
-from forbear.wording import shown
+from forbear.wording import described, shown
 
 SYNC_INTERVAL_S = 0.1
 
@@ -35,6 +35,19 @@ MAX_BYTES = 64 << 20
 
 Sync: TypeAlias = Literal["group", "always"]
 """When lines are forced to the disk. `group`: within 100 ms, many at once; `always`: each append before it returns."""
+
+
+def require_sync(value: object) -> Sync:
+    """Returns a way to force lines to the disk.
+
+    Raises:
+        InvalidInput: There is no such way.
+    """
+    if value == "group":
+        return "group"
+    if value == "always":
+        return "always"
+    raise InvalidInput(f"sync must be 'group' or 'always', got {described(value, limit=60)}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +229,7 @@ class Journal:
             PlanChanged: It was started under another plan.
             InvalidInput: The directory cannot be written, the plan is not whole, or `read` would fail.
         """
-        if sync not in ("group", "always"):
-            raise InvalidInput(f'sync must be "group" or "always", got {sync!r:.60}.')
+        sync = require_sync(sync)
         require_whole(plan, where="the plan")
         descriptor = self.locked()
         try:
