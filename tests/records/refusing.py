@@ -7,11 +7,11 @@ import struct
 import sys
 
 NUMBERS = {
-    "x86_64": (0xC000003E, {"write": 1, "flock": 73, "fsync": 74, "ftruncate": 77}),
-    "aarch64": (0xC00000B7, {"write": 64, "flock": 32, "fsync": 82, "ftruncate": 46}),
+    "x86_64": (0xC000003E, {"seccomp": 317, "write": 1, "flock": 73, "fsync": 74, "ftruncate": 77}),
+    "aarch64": (0xC00000B7, {"seccomp": 277, "write": 64, "flock": 32, "fsync": 82, "ftruncate": 46}),
 }
 
-_NO_NEW_PRIVILEGES, _SECCOMP, _FILTER = 38, 22, 2
+_NO_NEW_PRIVILEGES, _SET_FILTER, _IN_ALL_THREADS = 38, 1, 1
 _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
@@ -42,4 +42,5 @@ def refuse(call: str, *, code: int = errno.EIO, descriptor: int | None = None) -
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
         return False
-    return libc.prctl(_SECCOMP, _FILTER, ctypes.c_void_p(ctypes.addressof(described)), 0, 0) == 0
+    where = ctypes.c_void_p(ctypes.addressof(described))
+    return libc.syscall(numbers["seccomp"], _SET_FILTER, _IN_ALL_THREADS, where) == 0

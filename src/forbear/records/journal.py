@@ -13,7 +13,6 @@ import errno
 import fcntl
 import json
 import os
-import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -304,7 +303,6 @@ class JournalWriter:
         self._process = os.getpid()
         opened = os.fstat(descriptor)
         self._file = (opened.st_dev, opened.st_ino)
-        self._regular = stat.S_ISREG(opened.st_mode)
         self._size = opened.st_size
         self._fault: str | None = None
         """Why nothing more can be written."""
@@ -387,7 +385,7 @@ class JournalWriter:
                 "its episodes.jsonl is another file than the one that this process opened: folder or file was replaced "
                 "while it was written. What was found until then is in the one that was moved away."
             )
-        if self._regular and there.st_size != self._size:
+        if there.st_size != self._size:
             raise self._fail(
                 "its episodes.jsonl was written or cut by somebody else while this process wrote it. Look at it with "
                 "`forbear journal check`."
