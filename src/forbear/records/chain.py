@@ -6,6 +6,7 @@ of that one's line. So a line fits one plan and one parent, and can be verified 
 are the *link*: the CRC-32 of the seal, begun with the link of the line before, and of the plan's digest for the first.
 """
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from forbear.records.model import Episode
 from forbear.wording import shown
 
 _KEY = b',"check":"'
+_CHECK = re.compile(_KEY + rb'([0-9a-f]{8})([0-9a-f]{8})"\}')
 _LENGTH = len(_KEY) + 16 + len(b'"}')
 
 REMEDY = (
@@ -34,6 +36,11 @@ class SealedLine:
     seal: bytes
     link: bytes
     parsed: ParsedLine
+
+    @property
+    def text(self) -> bytes:
+        """The line, without its end."""
+        return b'%b%b%b%b"}' % (self.body, _KEY, self.seal, self.link)
 
 
 class Chain:
@@ -82,13 +89,14 @@ class Chain:
     def go_on(self, records: Sequence[Record], lines: Sequence[bytes]) -> None:
         """Goes on behind lines that `seal` made."""
         for record, line in zip(records, lines, strict=True):
-            self._take(record, seal=line[-19:-11], link=line[-11:-3])
+            self._last = int(line[-11:-3], 16)
+            self._learn(record, seal=line[-19:-11])
 
     def relink(self, record: Record, line: "SealedLine") -> bytes:
         """Returns a sealed line, with its end, as the next one, and goes on behind it."""
-        link = b"%08x" % zlib.crc32(line.seal, self._last)
-        self._take(record, seal=line.seal, link=link)
-        return _line(line.body, line.seal, int(link, 16))
+        self._last = zlib.crc32(line.seal, self._last)
+        self.learn(record, line)
+        return _line(line.body, line.seal, self._last)
 
     def split(self, line: bytes, *, where: str) -> SealedLine:
         """Reads a line, without its end.
@@ -96,14 +104,13 @@ class Chain:
         Raises:
             InvalidInput: It was changed, or is of a version that this one does not know.
         """
-        body, check = line[:-_LENGTH], line[-_LENGTH:]
-        seal, link = check[len(_KEY) : len(_KEY) + 8], check[-10:-2]
-        if not check.startswith(_KEY) or not check.endswith(b'"}'):
+        body, check = line[:-_LENGTH], _CHECK.fullmatch(line[-_LENGTH:])
+        if check is None:
             raise _changed(where)
         try:
-            return SealedLine(body, seal, link, parse_line(line, where=where))
+            return SealedLine(body, check[1], check[2], parse_line(line, where=where))
         except InvalidInput:
-            if self._sealed_by(seal, body, self._root):
+            if self._sealed_by(check[1], body, self._root):
                 raise
             raise _changed(where) from None
 
@@ -115,25 +122,34 @@ class Chain:
         Raises:
             InvalidInput: Its seal differs.
         """
+        whole = self.is_whole(line)
+        if whole is False or (whole is None and self.follows(line)):
+            raise _changed(where)
+
+    def is_whole(self, line: SealedLine) -> bool | None:
+        """Whether a line is what was written; None where the episode that it continues is not known."""
         parent = line.parsed.parent
         begin = self._root if parent is None else self._seals.get(parent)
-        if self.follows(line) if begin is None else not self._sealed_by(line.seal, line.body, begin):
-            raise _changed(where)
+        return None if begin is None else self._sealed_by(line.seal, line.body, begin)
 
     def follows(self, line: SealedLine) -> bool:
         """Whether the line was written right after the last one."""
         return self._sealed_by(line.link, line.seal, self._last)
 
-    def knows(self, key: EpisodeKey) -> bool:
-        """Whether an episode may continue this one."""
-        return key in self._seals
-
     def take(self, record: Record, line: SealedLine) -> None:
-        """Goes on behind a line that follows."""
-        self._take(record, seal=line.seal, link=line.link)
+        """Goes on behind a line, and lets others continue its episode."""
+        self.pass_over(line)
+        self.learn(record, line)
 
-    def _take(self, record: Record, *, seal: bytes, link: bytes) -> None:
-        self._last = int(link, 16)
+    def pass_over(self, line: SealedLine) -> None:
+        """Goes on behind a line."""
+        self._last = int(line.link, 16)
+
+    def learn(self, record: Record, line: SealedLine) -> None:
+        """Lets others continue an episode."""
+        self._learn(record, seal=line.seal)
+
+    def _learn(self, record: Record, *, seal: bytes) -> None:
         if isinstance(record, Episode) and record.success is not None:
             self._seals[episode_key(record)] = int(seal, 16)
 

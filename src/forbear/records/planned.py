@@ -21,6 +21,7 @@ PLAN_FORMAT = "forbear-plan-2"
 class _Baseline(Struct):
     tasks: list[list[Any]]
     seeds: list[int]
+    design: Any = None
 
 
 class _Arm(Struct):
@@ -42,6 +43,8 @@ class Planned:
     arms: tuple[str, ...]
     baseline: str | None
     """Name of the arm that every other is compared with."""
+    coupled: tuple[str, ...]
+    """Arms that share what they pay for within a row, in the order in which they are run; none in another design."""
 
     @classmethod
     def of(cls, plan: Mapping[str, JSON], *, where: str) -> Self:
@@ -63,6 +66,9 @@ class Planned:
             seeds=tuple(read.baseline.seeds),
             arms=tuple(read.arms),
             baseline=next((name for name, arm in read.arms.items() if arm.kind == "baseline"), None),
+            coupled=tuple(
+                name for name, arm in read.arms.items() if arm.kind != "rerun" and read.baseline.design == "coupled"
+            ),
         )
 
 
