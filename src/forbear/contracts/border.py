@@ -7,14 +7,15 @@ task, seed and arm.
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Score
-from forbear.contracts.environment import Observation
+from forbear.contracts.environment import Environment, Observation
 from forbear.contracts.intervention import Continue, Effect, Halt, Replace, Retry
 from forbear.errors import InvalidInput
 from forbear.records.codec import canonical_json
@@ -124,6 +125,35 @@ def _retry(answer: Retry) -> Retry:
     if type(undo) is int and exclude is answer.exclude and costs_step is answer.costs_step:
         return answer
     return replace(answer, undo=int(undo), exclude=exclude, costs_step=costs_step)
+
+
+def checked_agent(made: object) -> Agent:
+    """Returns what a factory of agents made.
+
+    Raises:
+        InvalidInput: It cannot act.
+    """
+    _require_methods(made, "agent", ("act", "config"))
+    return made  # type: ignore[return-value]  # as far as can be told before it is asked
+
+
+def checked_environment(made: object) -> Environment:
+    """Returns what a factory of environments made.
+
+    Raises:
+        InvalidInput: It cannot be reset, or not stepped.
+    """
+    _require_methods(made, "environment", ("reset", "step", "config"))
+    return made  # type: ignore[return-value]
+
+
+def _require_methods(made: object, what: str, methods: Sequence[str]) -> None:
+    missing = [name for name in methods if not callable(getattr(made, name, None))]
+    if missing:
+        raise InvalidInput(
+            f"the {what}'s factory gave {described(made)}, which has no {' and no '.join(missing)}: it must return an "
+            f"object with {', '.join(methods)}."
+        )
 
 
 def check_task(task: Task) -> None:
