@@ -217,13 +217,13 @@ def _record(
     return PlanRecord.make(
         baseline=baseline,
         arms={arm.name: _arm_record(arm) for arm in arms},
-        critics={name: critic.config() for name, critic in critics.items()},
+        critics={name: _config(critic, "critic") for name, critic in critics.items()},
         rule=plan.rule,
         looks=looks,
     )
 
 
-def _config(part: Agent | Environment, what: str) -> Mapping[str, JSON]:
+def _config(part: Agent | Environment | Critic, what: str) -> Mapping[str, JSON]:
     return _said(f"the {what}'s config()", part.config, check=lambda config: checked_config(config, what=what))
 
 
