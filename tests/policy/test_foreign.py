@@ -34,6 +34,7 @@ ERRORS = [
     (RecursionError("deep"), "error", "RecursionError: deep"),
     (OSError(errno.ENOSPC, "no space left"), "error", "OSError: [Errno 28] no space left"),
     (BrokenPipeError(errno.EPIPE, "broken"), "error", "BrokenPipeError: [Errno 32] broken"),
+    (GeneratorExit(), "error", "GeneratorExit"),
     (BaseException("own"), "error", "BaseException: own"),
     (BaseExceptionGroup("two", [SystemExit(1)]), "error", "BaseExceptionGroup: two (1 sub-exception)"),
     (Hostile(), "error", "Hostile: its text could not be read"),
@@ -141,6 +142,24 @@ def test_a_cancellation_of_ours_arrives_also_where_the_call_swallows_it(stubborn
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancelled())
+
+
+def test_a_caller_that_is_closed_closes_the_call():
+    closed = []
+
+    async def call():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            closed.append(True)
+
+    async def close():
+        waiting = answer(call, seconds=60, check=as_it_is)
+        waiting.send(None)
+        waiting.close()
+
+    asyncio.run(close())
+    assert closed == [True]
 
 
 @pytest.mark.parametrize("waits", [False, True])

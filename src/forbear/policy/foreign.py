@@ -55,13 +55,13 @@ async def answer(
         ForeignFault: It did something else than answer.
     """
     process = os.getpid()
+    resumed: _Resumed[_T] | None = None
     try:
         coroutine = call()
         if not asyncio.iscoroutine(coroutine):
             raise InvalidInput(
                 f"act, score, reset and step must be `async def`; one returned {type(coroutine).__name__} at once."
             )
-        resumed: _Resumed[_T] | None = None
         try:
             awaited = coroutine.send(None)
         except StopIteration as returned:
@@ -74,6 +74,8 @@ async def answer(
     except BaseException as error:
         if os.getpid() != process:
             os._exit(0)
+        if resumed is not None and resumed.is_closed:
+            raise
         _tell(error)
     if os.getpid() != process:
         os._exit(0)
@@ -114,7 +116,7 @@ def _checked(answered: _T, check: Callable[[_T], _Checked]) -> _Checked:
 
 def _tell(error: BaseException) -> NoReturn:
     """Raises what came out of foreign code: as a fault of it, or as it is where it is ours or the user's."""
-    if isinstance(error, GeneratorExit) or _is_ours(error):
+    if _is_ours(error):
         raise error
     if isinstance(error, _Late):
         raise ForeignFault("timeout", str(error)) from None
@@ -148,6 +150,8 @@ class _Resumed(Generic[_T]):
         self._seconds = seconds
         self._expired = 0
         """How often this cancelled the task that waits."""
+        self.is_closed = False
+        """Whoever awaits this was closed: there is nobody left to tell anything."""
 
     def __await__(self) -> Generator[Any, Any, _T]:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
@@ -175,6 +179,10 @@ class _Resumed(Generic[_T]):
                     is_cut = True
                     timer.cancel()
                     timer = loop.call_later(min(GRACE_S, self._seconds), expire)
+                except GeneratorExit:
+                    self.is_closed = True
+                    _abandon(self._call)
+                    raise
                 except BaseException as error:
                     awaited = self._call.throw(error)
                 else:
