@@ -72,6 +72,7 @@ PUBLIC = [
     "Stop",
     "Task",
     "Termination",
+    "TooManyAgentErrors",
     "Trajectory",
     "Usage",
     "Verdict",

@@ -203,6 +203,7 @@ def _run(
                 workers=workers or described.workers,
                 retries=described.retries,
                 sync=described.sync,
+                max_agent_errors=described.max_agent_errors,
                 until_look=until_look,
                 on_episode=on_episode,
             )
