@@ -43,6 +43,7 @@ PUBLIC = [
     "NotReproducible",
     "Observation",
     "OutcomeTable",
+    "OutputUnwritable",
     "PairedOutcomes",
     "Pairing",
     "PilotFile",

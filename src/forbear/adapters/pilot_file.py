@@ -50,12 +50,12 @@ def read_pilot_file(path: str | Path) -> PilotFile:
     Raises:
         InvalidInput: The file, a key, or a part that it names cannot be used; the message names the key and the line.
     """
-    file = Path(path)
+    file = Path(path).absolute()  # parts may change the working directory
     try:
         top = Section.of_file(file, limit=_MAX_BYTES)
     except OSError as error:
         raise InvalidInput(
-            f"{shown(str(file), limit=200)}: cannot be read ({error.strerror}). forbear pilot init writes an example."
+            f"{shown(str(path), limit=200)}: cannot be read ({error.strerror}). forbear pilot init writes an example."
         ) from None
     tasks, run, rule = top.section("tasks"), top.section("run", optional=True), top.section("rule", optional=True)
     plan = _plan(top, tasks, run, rule, file.parent)
