@@ -17,6 +17,7 @@ from forbear.cli.churn import churn
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.pilot import pilot
+from forbear.cli.pilot_ask import ask, tell
 from forbear.cli.power import power
 from forbear.cli.stopping import Stopped
 from forbear.errors import ForbearError
@@ -37,6 +38,8 @@ def cli() -> None:
 
 for command in (decide, churn, power, pilot, journal, bench):
     cli.add_command(command)
+for command in (ask, tell):
+    pilot.add_command(command)
 
 
 def main() -> None:
