@@ -35,11 +35,13 @@ def limit_of(default: int) -> int:
     return int(text) << 20
 
 
-def too_large(name: str, limit: int) -> InvalidInput:
-    """What is said of input above a limit."""
+def too_large(name: str, limit: int, *, in_memory: bool = False) -> InvalidInput:
+    """What is said of input above a limit; or of one that would take more than twice its limit in memory."""
+    size = f"{limit / (1 << 20):g} MiB"
+    what = f"what it holds takes more than twice {size}" if in_memory else f"larger than {size}"
     return InvalidInput(
-        f"{name}: larger than {limit / (1 << 20):g} MiB, which is the most that is read of it. If it is meant to be so "
-        f"large, set {LIMIT} (now {limit_of(limit) / (1 << 20):g}) in the environment."
+        f"{name}: {what}, the most that is read of such a file. If it is meant to be so large, set {LIMIT} "
+        f"(now {limit_of(limit) / (1 << 20):g}) in the environment."
     )
 
 

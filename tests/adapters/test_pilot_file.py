@@ -142,11 +142,11 @@ def test_a_missing_file_says_how_to_get_one(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file that never ends")
 def test_a_file_that_never_ends_is_given_up(tmp_path):
-    with pytest.raises(InvalidInput, match="zero: larger than 1,048,576 bytes"):
+    with pytest.raises(InvalidInput, match="zero: larger than 1 MiB"):
         read_pilot_file("/dev/zero")
     (tmp_path / "endless.jsonl").symlink_to("/dev/zero")
     path = write_pilot(tmp_path, text=TEXT.replace("tasks.jsonl", "endless.jsonl"))
-    with pytest.raises(InvalidInput, match=r"line 12: tasks.source: endless\.jsonl: larger than 67,108,864 bytes"):
+    with pytest.raises(InvalidInput, match=r"line 12: tasks.source: endless\.jsonl: larger than 64 MiB"):
         read_pilot_file(path)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from forbear.adapters.parts import RERUN, Factory, factory, guarded, imported
-from forbear.adapters.toml_section import Part, Section, option_kinds, read_bytes
+from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.contracts.critic import Critic
 from forbear.contracts.intervention import Intervention
 from forbear.errors import InvalidInput
+from forbear.files import read_bounded
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import Task
@@ -208,7 +209,7 @@ def tasks_of(section: Section, folder: Path) -> Sequence[Task]:
 
 def _read_tasks(section: Section, path: Path, *, limit: int) -> list[Task]:
     try:
-        text = section.guard("source", make=lambda: read_bytes(path, limit=_MAX_TASK_BYTES)).decode("utf-8-sig")
+        text = section.guard("source", make=lambda: read_bounded(path, limit=_MAX_TASK_BYTES)).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = shown(str(error))
         raise section.error("source", message=f"{shown(str(path), limit=150)} cannot be read ({reason})") from None

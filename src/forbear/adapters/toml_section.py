@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from forbear.errors import InvalidInput
+from forbear.files import read_bounded
 from forbear.wording import described, shown
 
 T = TypeVar("T")
@@ -28,20 +29,6 @@ _KINDS: Mapping[Any, str] = {
     dict: "a table",
     object: "a value",
 }
-
-
-def read_bytes(path: Path, *, limit: int) -> bytes:
-    """Reads a file that is not meant to be large; also one that never ends is given up after `limit` bytes.
-
-    Raises:
-        InvalidInput: It is larger.
-        OSError: It cannot be read.
-    """
-    with open(path, "rb") as file:
-        raw = file.read(limit + 1)
-    if len(raw) > limit:
-        raise InvalidInput(f"{shown(path.name)}: larger than {limit:,} bytes, which is the most that is read of it.")
-    return raw
 
 
 def option_kinds(made: type, *, skip: Collection[str] = ()) -> dict[str, Any]:
@@ -121,7 +108,7 @@ class Section:
         """
         name = shown(path.name)
         try:
-            text = read_bytes(path, limit=limit).decode("utf-8-sig")
+            text = read_bounded(path, limit=limit).decode("utf-8-sig")
             content = tomllib.loads(text)
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise InvalidInput(f"{name}: not TOML: {shown(str(error), limit=150)}.") from None
