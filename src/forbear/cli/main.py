@@ -84,7 +84,7 @@ def run(arguments: Sequence[str], *, process_ends: bool = False) -> int:
             return _confess(error)
         _drop_output()
         return _PIPE_CLOSED if error.errno == errno.EPIPE else _complain(f"cannot write: {error.strerror}.", code=3)
-    except Exception as error:
+    except BaseException as error:  # also a SystemExit of somebody else's code: it has no say in our exit code
         return _confess(error)
     return code if isinstance(code, int) else 0
 
@@ -108,7 +108,7 @@ def _tell(text: str) -> None:
         click.echo(shown(text, limit=1000), err=True)
 
 
-def _confess(error: Exception) -> int:
+def _confess(error: BaseException) -> int:
     """Prints the traceback of a bug; its texts may be those of an agent, so nothing in it reaches the terminal raw."""
     lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
     for line in lines[-_MOST_LINES:]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from forbear.analysis.plan_record import ArmRecord, Design, PlanRecord
 from forbear.contracts.agent import Agent
-from forbear.contracts.border import checked_config
+from forbear.contracts.border import config_of
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import derived_seed
 from forbear.contracts.environment import Environment, Restorable
@@ -207,14 +207,14 @@ def _record(
         "seeds": list(plan.seeds),
         "max_steps": plan.max_steps,
         "design": design,
-        "agent": checked_config(agent.config(), what="agent"),
-        "environment": checked_config(environment.config(), what="environment"),
+        "agent": config_of(agent, what="agent"),
+        "environment": config_of(environment, what="environment"),
         "call_deadline_s": float(plan.call_deadline_s),
     }
     return PlanRecord.make(
         baseline=baseline,
         arms={arm.name: _arm_record(arm) for arm in arms},
-        critics={name: critic.config() for name, critic in critics.items()},
+        critics={name: config_of(critic, what="critic") for name, critic in critics.items()},
         rule=plan.rule,
         looks=looks,
     )
