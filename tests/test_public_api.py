@@ -47,6 +47,7 @@ PUBLIC = [
     "NotReproducible",
     "Observation",
     "OutcomeTable",
+    "OutputUnwritable",
     "PairedOutcomes",
     "Pairing",
     "PilotFile",
