@@ -160,6 +160,22 @@ def test_no_arguments_are_a_bug(text, extra):
     assert run(["decide", "--counts", text, *extra]) in (0, 2, 20, 21)
 
 
+@pytest.mark.parametrize(("missing", "code"), [("exclude", 0), ("excess", 21), ("worst", 21)])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_an_arm_that_loses_its_failures_is_not_deployed(decide, tmp_path, missing, code, seeds):
+    # 60 tasks: 50 guarded runs have no outcome, the ten others succeed.
+    rows = ["task_id,arm,seed,success"]
+    for task in range(60):
+        for seed in range(seeds):
+            rows += [f"t{task},baseline,{seed},{task % 2}", f"t{task},guarded,{seed},{1 if task < 10 else 'error'}"]
+    path = tmp_path / "sixty.csv"
+    path.write_text("\n".join(rows))
+    found, out, _ = decide(path, "--missing", missing, "--gate", "--json", "--worthwhile", "0.01")
+    verdict = json.loads(out)
+    assert (found, verdict["rule"]["missing"]) == (code, missing)
+    assert {"missing_outcomes_decide", "missing_unequal"} <= {caution["code"] for caution in verdict["cautions"]}
+
+
 def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):
     rng = np.random.default_rng(2)
     path = tmp_path / "seeds.csv"
@@ -175,7 +191,7 @@ def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):
     assert (verdict["tasks"], verdict["pairs"], verdict["disrupted"]) == (40, 119, 0)
     assert verdict["recommendation"] == "INTERVENE"
     assert verdict["method"].startswith("score (Tango), tasks as units")
-    assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes"]
+    assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes", "missing_excess"]
     assert run(["decide", str(path), "--json", "--guarantee", "finite-sample"]) == 0
     assert json.loads(capsys.readouterr().out)["method"] == "exact unconditional by seed, Bonferroni over 3 seeds"
     assert run(["decide", str(path)]) == 0

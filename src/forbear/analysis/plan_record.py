@@ -142,6 +142,9 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
                 f"{where}: plan.json is not what the pilot was started with (its digest differs). Restore the file "
                 "from a copy."
             )
+        rule = plan.get("rule")
+        if isinstance(rule, Mapping):  # before `missing`, missing runs were left out
+            plan = {**plan, "rule": {"missing": "exclude", **rule}}
         try:
             return msgspec.convert(plan, cls)
         except (msgspec.ValidationError, ValueError, TypeError) as error:
@@ -203,7 +206,10 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
         Raises:
             PlanChanged: With what differs, or why a pilot may not grow.
         """
-        if started.digest == self.digest:
+        if self.digest in (
+            started.digest,
+            _digest(started.to_dict()),
+        ):  # the latter: written before there was `missing`
             return
         before, now = ({task.id for task in one.tasks} for one in (started, self))
         if before < now:

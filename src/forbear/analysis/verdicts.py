@@ -77,7 +77,8 @@ def _at_look(pairing: Pairing, looks: Looks, *, look: int, arms: int) -> _Brough
     holes = pairing.missing
     if holes is None:
         return taken(pairing.pairs), None
-    bounds = MissingOutcomes(worst=taken(holes.worst), best=taken(holes.best), by_arm=holes.by_arm)
+    held = None if holes.charged is None else taken(holes.charged)
+    bounds = MissingOutcomes(worst=taken(holes.worst), best=taken(holes.best), charged=held, lost=holes.lost)
     return taken(pairing.pairs), bounds
 
 

@@ -32,7 +32,8 @@ FILE is a table with one row per task and arm: CSV, TSV or JSONL, with a header.
     t1,baseline,0,1
     t1,rollback,0,0
 success is 0/1, true/false, yes/no or pass/fail; empty or error where the run
-has no outcome: left out, counted, bounded. `seed` tells several runs of a task
+has no outcome: left out, counted, bounded, and what one arm lost more than the
+other stands against INTERVENE (--missing). `seed` tells several runs of a task
 apart; `cluster` says what tasks belong to, where that is the unit. Two
 files are two arms, baseline first, and need no `arm` column. `-` is standard
 input. Tasks that only one arm has are left out and counted.
@@ -118,6 +119,13 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
     show_default=True,
     help="For several seeds per task: nominal error rates, or never exceeded.",
 )
+@click.option(
+    "--missing",
+    type=click.Choice(["excess", "exclude", "worst"]),
+    default="excess",
+    show_default=True,
+    help="What INTERVENE also has to hold for: the excess of one arm's lost runs against it; nothing; all at worst.",
+)
 @click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which it is decided, declared beforehand.")
 @click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
 @shape_option
@@ -141,6 +149,7 @@ def decide(
     mix: str | None,
     at: float | None,
     guarantee: Literal["approximate", "finite-sample"],
+    missing: Literal["excess", "exclude", "worst"],
     looks: str | None,
     look: int | None,
     shape: ShapeName | None,
@@ -155,7 +164,7 @@ def decide(
 
     if len(files) == 1 and os.path.isdir(files[0]):
         return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate)
-    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee)
+    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee, missing=missing)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
     names |= {"--stratum-col": stratum_col, "--mix": mix}

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Self
+
+from scipy.special import bdtrc
 
 from forbear.errors import InvalidInput
-from forbear.outcomes.missing import MissingOutcomes, Outcomes
-from forbear.stats.exact import OneSided
+from forbear.outcomes.missing import LostRuns, MissingOutcomes, Outcomes
 from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
@@ -15,13 +17,16 @@ from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
 from forbear.stats.planning import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, AtLook, Look, Recommendation, Remark, Verdict
-from forbear.wording import described, gain_or_loss, points, pvalue, share, shown
+from forbear.wording import counted, described, gain_or_loss, points, pvalue, share, shown
 
 AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
 """Looked at once, at declared looks, or whenever one likes."""
 
 _FEW_DISCORDANT = 10
 """Fewer differing pairs than this carry a caution: one task more or less then moves the p-value severalfold."""
+
+_UNEQUAL = 0.05
+"""Of the two-sided exact test that both arms lose runs alike."""
 
 _MOST_TASKS = 1_000_000
 
@@ -51,7 +56,8 @@ def decide(
         outcomes: One pair per task (a table), several seeds per task, either with the looks that were declared, or a
             stream of either; at least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
-        missing: Runs without an outcome (`planned_outcomes` makes both); bounded, and the verdict re-tested there.
+        missing: Runs without an outcome (`planned_outcomes` makes both); counted as the rule says, bounded, and the
+            verdict re-tested there.
         unpaired: Tasks left out of the table, by arm; echoed.
         cautions: What the caller knows and the table does not; listed first.
 
@@ -64,16 +70,9 @@ def decide(
     remarks = cautions if isinstance(cautions, Sequence) and not isinstance(cautions, str | bytes) else [None]
     if not all(isinstance(remark, Remark) for remark in remarks):
         raise InvalidInput(f"cautions must be a sequence of Remark, got {described(cautions)}.")
-
-    def verdict_on(data: Inference, remarks: Sequence[Remark]) -> Verdict:
-        p_gain = data.pvalue(rule.margin, "greater")
-        return _verdict(data, rule, p_gain=p_gain, arms=1, unpaired=unpaired, cautions=remarks)
-
-    verdict = verdict_on(_inference(outcomes, rule), cautions)
-    if missing is None:
-        return verdict
-    worst, best = (verdict_on(_inference(bound, rule), ()) for bound in (missing.worst, missing.best))
-    return _with_missing(verdict, missing, worst, best)
+    arm = "treated"
+    left_out, said = {arm: unpaired or {}}, {arm: cautions}
+    return decide_arms({arm: outcomes}, rule, missing={arm: missing}, unpaired=left_out, cautions=said)[arm]
 
 
 def decide_arms(
@@ -91,7 +90,7 @@ def decide_arms(
     Args:
         arms: The outcomes of each treated arm, as for `decide`. An arm that was dropped on the way stays in the family.
         rule: Margin, worthwhile gain and error rates, the same for all.
-        missing: By treated arm, its runs without an outcome; each arm is re-tested with the others as observed.
+        missing: By treated arm, its runs without an outcome; re-tested with those of all arms filled at once.
         unpaired: By treated arm, tasks left out by arm; echoed.
         cautions: By treated arm; listed first.
 
@@ -100,24 +99,66 @@ def decide_arms(
     """
     if not isinstance(arms, Mapping) or not arms:
         raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {described(arms)}.")
-    data = {name: _inference(outcomes, rule) for name, outcomes in arms.items()}
-    pvalues = {name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()}
+    holes = {name: found for name in arms if (found := (missing or {}).get(name)) is not None}
+    cases = {name: _Case.of(outcomes, rule, holes.get(name)) for name, outcomes in arms.items()}
+    family = _family(cases, rule, unpaired or {}, cautions or {})
+    if not holes:
+        return family
+    # A hole of the shared baseline moves every arm, and with them Holm's factors: all are filled alike at once.
+    fillings = [
+        {name: found.worst for name, found in holes.items()},
+        {name: found.best for name, found in holes.items()},
+    ]
+    bounds = [_family(cases | {name: _Case.of(full, rule) for name, full in fill.items()}, rule) for fill in fillings]
+    return {
+        name: _with_missing(verdict, cases[name], holes.get(name), *(bound[name] for bound in bounds))
+        for name, verdict in family.items()
+    }
 
-    def verdict_on(name: str, arm: Inference, p_gain: float, remarks: Sequence[Remark]) -> Verdict:
-        left_out = (unpaired or {}).get(name)
-        return _verdict(arm, rule, p_gain=p_gain, arms=len(arms), unpaired=left_out, cautions=remarks)
 
-    verdicts, adjusted = {}, holm(pvalues)
-    for name, arm in data.items():
-        verdicts[name] = verdict_on(name, arm, adjusted[name], (cautions or {}).get(name, ()))
-        holes = (missing or {}).get(name)
-        if holes is not None:
-            bounds = []
-            for bound in (_inference(holes.worst, rule), _inference(holes.best, rule)):
-                family = {**pvalues, name: bound.pvalue(rule.margin, "greater")}
-                bounds.append(verdict_on(name, bound, holm(family)[name], ()))
-            verdicts[name] = _with_missing(verdicts[name], holes, *bounds)
-    return verdicts
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """An arm's evidence, and what INTERVENE also has to hold for."""
+
+    data: Inference
+    held: Inference | None = None
+
+    @classmethod
+    def of(cls, outcomes: AnyOutcomes, rule: DecisionRule, missing: MissingOutcomes[AnyOutcomes] | None = None) -> Self:
+        held = None
+        if missing is not None and rule.missing != "exclude":
+            held = missing.worst if rule.missing == "worst" else missing.charged
+        return cls(data=_inference(outcomes, rule), held=None if held is None else _inference(held, rule))
+
+    def p_gain(self, margin: float) -> float:
+        """Of Δ ≤ margin: the larger of both."""
+        found = self.data.pvalue(margin, "greater")
+        return found if self.held is None else max(found, self.held.pvalue(margin, "greater"))
+
+    def above(self, margin: float, alpha: float) -> bool:
+        """Whether both intervals lie above the margin."""
+        held = self.held is None or self.held.rules_out(margin, "greater", alpha)
+        return held and self.data.rules_out(margin, "greater", alpha)
+
+
+def _family(
+    cases: Mapping[str, _Case],
+    rule: DecisionRule,
+    unpaired: Mapping[str, Mapping[str, int]] = {},
+    cautions: Mapping[str, Sequence[Remark]] = {},
+) -> dict[str, Verdict]:
+    adjusted = holm({name: case.p_gain(rule.margin) for name, case in cases.items()})
+    return {
+        name: _verdict(
+            case,
+            rule,
+            p_gain=adjusted[name],
+            arms=len(cases),
+            unpaired=unpaired.get(name, {}),
+            cautions=cautions.get(name, ()),
+        )
+        for name, case in cases.items()
+    }
 
 
 def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
@@ -156,24 +197,24 @@ def _inference(outcomes: AnyOutcomes, rule: DecisionRule) -> Inference:
 
 
 def _verdict(
-    data: Inference,
+    case: _Case,
     rule: DecisionRule,
     *,
     p_gain: float,
     arms: int,
-    unpaired: Mapping[str, int] | None,
+    unpaired: Mapping[str, int],
     cautions: Sequence[Remark],
 ) -> Verdict:
-    confidence = 1 - 2 * rule.alpha
+    data, confidence = case.data, 1 - 2 * rule.alpha
     p_worthwhile = data.pvalue(rule.worthwhile, "less")
     p_harm = p_worthwhile if rule.worthwhile == 0 else data.pvalue(0.0, "less")
 
-    def rejected(pvalue: float, margin: float, alternative: OneSided, alpha: float) -> bool:
-        return pvalue <= alpha and data.rules_out(margin, alternative, alpha)
+    def below(pvalue: float, gain: float) -> bool:
+        return pvalue <= rule.harm_alpha and data.rules_out(gain, "less", rule.harm_alpha)
 
-    helps = rejected(p_gain, rule.margin, "greater", rule.alpha)
-    too_little = rejected(p_worthwhile, rule.worthwhile, "less", rule.harm_alpha)
-    harmful = too_little and rejected(p_harm, 0.0, "less", rule.harm_alpha)
+    helps = p_gain <= rule.alpha and case.above(rule.margin, rule.alpha)
+    too_little = below(p_worthwhile, rule.worthwhile)
+    harmful = too_little and below(p_harm, 0.0)
     gain, rates, table = data.gain(confidence), data.rates(confidence), data.table
     if too_little:
         recommendation = Recommendation.FORBEAR
@@ -189,6 +230,7 @@ def _verdict(
     needed = _tasks_for_a_verdict(data, gain.value or 0.0, rule) if recommendation is Recommendation.UNDECIDED else None
     if recommendation is Recommendation.UNDECIDED:
         reasons = _reasons_undecided(data, gain, needed, arms=arms if gain.low > rule.margin else 1)
+        reasons[1:1] = _held_back(case, rule)
     return Verdict(
         recommendation=recommendation,
         harmful=harmful,
@@ -215,7 +257,7 @@ def _verdict(
         look=None
         if data.look is None
         else replace(data.look, stopped=_stopped(data.look, recommendation, futile=data.futile)),
-        unpaired=dict(unpaired or {}),
+        unpaired=dict(unpaired),
     )
 
 
@@ -285,22 +327,74 @@ def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, a
     return [*reasons, Remark(code="tasks_needed", text=text, values=values)]
 
 
-def _with_missing(verdict: Verdict, missing: MissingOutcomes[object], worst: Verdict, best: Verdict) -> Verdict:
-    """The verdict with a caution on the runs without an outcome: whether they could overturn it."""
+def _held_back(case: _Case, rule: DecisionRule) -> list[Remark]:
+    """That only the runs without an outcome stand against INTERVENE."""
+    if case.held is None or (without := case.data.pvalue(rule.margin, "greater")) > rule.alpha:
+        return []
+    if (held := case.held.pvalue(rule.margin, "greater")) <= rule.alpha:
+        return []
+    text = f"Without the runs that have no outcome a gain of {points(rule.margin)} or less would be rejected "
+    text += f"({pvalue(without, name='p')}); with them as the rule counts them it is not ({pvalue(held, name='p')})."
+    values = {"margin": rule.margin, "p_value": without, "p_value_held": held}
+    return [Remark(code="missing_hold_back", text=text, values=values)]
+
+
+def _with_missing(
+    verdict: Verdict, case: _Case, missing: MissingOutcomes[AnyOutcomes] | None, worst: Verdict, best: Verdict
+) -> Verdict:
+    """The verdict with cautions on the runs without an outcome: whether they could overturn it, and how they count."""
+    others = dict.fromkeys(
+        bound.recommendation.value for bound in (worst, best) if bound.recommendation is not verdict.recommendation
+    )
+    if missing is None:
+        if not others:
+            return verdict
+        text = "Runs of other arms have no outcome: through the shared error rate the verdict could be "
+        text += f"{' or '.join(others)}."
+        remarks = [Remark(code="missing_elsewhere", text=text, values={"could_be": list(others)})]
+        return replace(verdict, cautions=(*verdict.cautions, *remarks))
     counts = " and ".join(f"{count} of '{shown(arm)}'" for arm, count in missing.by_arm.items() if count)
     low, high = worst.success_gain.value, best.success_gain.value
     text = f"Runs without an outcome: {counts}. Whatever they were, the gain of all planned pairs lies between "
     text += f"{points(low)} and {points(high)}"
-    others = dict.fromkeys(
-        bound.recommendation.value for bound in (worst, best) if bound.recommendation is not verdict.recommendation
-    )
     values: dict[str, object] = {"by_arm": dict(missing.by_arm), "low": low, "high": high, "could_be": list(others)}
     if others:
         text += f", and the verdict could be {' or '.join(others)}."
         remark = Remark(code="missing_outcomes_decide", text=text, values=values)
     else:
         remark = Remark(code="missing_outcomes", text=f"{text}; the verdict stays the same.", values=values)
-    return replace(verdict, cautions=(*verdict.cautions, remark))
+    return replace(verdict, cautions=(*verdict.cautions, remark, *_on_lost_runs(verdict.rule, case, missing.lost)))
+
+
+def _on_lost_runs(rule: DecisionRule, case: _Case, lost: LostRuns) -> list[Remark]:
+    """Whether both arms lost as many runs, and what the rule made of it."""
+    remarks = []
+    (first, a), (second, b) = lost.tasks.items()
+    p_equal = min(1.0, 2 * float(bdtrc(max(a, b) - 1, a + b, 0.5))) if a != b else 1.0
+    if p_equal <= _UNEQUAL:
+        text = f"Runs are not lost alike: '{shown(second)}' lost more than its partner in {counted(b, 'task')}, "
+        text += f"'{shown(first)}' in {a:,} ({pvalue(p_equal, name='p')}). How a run went may decide whether it counts."
+        values: dict[str, object] = {"tasks": dict(lost.tasks), "p_value": p_equal}
+        remarks.append(Remark(code="missing_unequal", text=text, values=values))
+    if case.held is None or (rule.missing == "excess" and not lost.charged):
+        return remarks
+    without, held = case.data.pvalue(rule.margin, "greater"), case.held.pvalue(rule.margin, "greater")
+    values = {"p_value": without, "p_value_held": held}
+    tests = f"{pvalue(without, name='p')} without them, {pvalue(held, name='p')} with them"
+    if rule.missing == "worst":
+        text = f"INTERVENE was also asked of every run without an outcome at its worst: {tests}."
+        return [*remarks, Remark(code="missing_worst", text=text, values=values)]
+    more = lost.more
+    assert more is not None, "something is charged to the arm that lost more"
+    fewer = first if more == second else second
+    kind = "treated failures" if more == second else "baseline successes"
+    text = (
+        f"'{shown(more)}' alone lost {counted(lost.alone[more], 'run')}, '{shown(fewer)}' alone {lost.alone[fewer]:,}: "
+        f"{lost.charged:,} of them also count as {kind} before it says INTERVENE ({tests}). That holds where one arm "
+        "loses the runs that matter; where both do, only the rule missing = worst holds."
+    )
+    values |= {"arm": more, "alone": dict(lost.alone), "charged": lost.charged}
+    return [*remarks, Remark(code="missing_excess", text=text, values=values)]
 
 
 def _cautions(data: Inference, gain: Estimate, arms: int) -> list[Remark]:

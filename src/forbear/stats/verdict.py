@@ -237,7 +237,7 @@ class Verdict:
         try:
             values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
             values["recommendation"] = Recommendation(values["recommendation"])
-            values["rule"] = DecisionRule(**values["rule"])
+            values["rule"] = DecisionRule.of(values["rule"])
             for key in ("reasons", "cautions"):
                 values[key] = tuple(Remark(**remark) for remark in values[key])
             values["look"] = None if values["look"] is None else _look(values["look"])
