@@ -208,6 +208,54 @@ def test_several_arms_share_one_error_rate():
     assert together["a"].method.endswith("Holm over 3 arms")
 
 
+def test_harm_is_holms_too_and_forbear_is_not():
+    # Six useless arms: one called harmful by chance is Holm's business, left off it is by itself.
+    harmed, others = table(3, 12, 60), {f"useless{i}": table(5, 5, 60) for i in range(5)}
+    alone = decide(harmed)
+    assert alone.harmful
+    together = decide_arms({"harmed": harmed, **others})["harmed"]
+    assert (together.recommendation, together.harmful) == (FORBEAR, False)
+    assert together.p_value_harm == pytest.approx(6 * alone.p_value_harm)
+    assert together.p_value_worthwhile == alone.p_value_worthwhile
+    (said,) = [remark.text for remark in together.cautions if remark.code == "several_arms"]
+    assert "FORBEAR is judged arm by arm, at 5% each" in said
+    far = decide_arms({"harmed": table(1, 19, 60), **others})["harmed"]
+    assert far.harmful
+
+
+def test_tasks_needed_are_those_that_holm_leaves():
+    arms = {"a": table(9, 4, 100), **{f"b{i}": table(5, 5, 100) for i in range(5)}}
+    needed = decide_arms(arms)["a"].tasks_needed
+    sixth = decide(table(9, 4, 100), DecisionRule(alpha=0.05 / 6)).tasks_needed
+    assert needed == sixth > decide(table(9, 4, 100)).tasks_needed
+    # An arm that is switched on leaves its share to the others.
+    with_a_go = decide_arms({**arms, "b4": table(30, 2, 100)})["a"].tasks_needed
+    assert with_a_go == decide(table(9, 4, 100), DecisionRule(alpha=0.05 / 5)).tasks_needed
+
+
+@given(paired_outcomes(), decision_rules())
+def test_tasks_needed_are_more_than_were_run(pairs, rule):
+    needed = decide(pairs, rule).tasks_needed
+    assert needed is None or needed > pairs.pairs
+
+
+@pytest.mark.parametrize(("worthwhile", "least"), [(0.02, 149), (0.05, 59), (0.1, 29)])
+def test_tasks_needed_can_decide_at_all(worthwhile, least):
+    # Where nothing ever changes, FORBEAR needs (1 - worthwhile)^n <= .05.
+    assert 0.05 >= (1 - worthwhile) ** least > 0.05 * (1 - worthwhile)
+    verdict = decide(table(0, 0, 20), DecisionRule(worthwhile=worthwhile))
+    assert least <= verdict.tasks_needed <= least + 2
+    assert decide(table(0, 0, verdict.tasks_needed), DecisionRule(worthwhile=worthwhile)).recommendation is FORBEAR
+
+
+def test_the_family_of_an_arm_that_is_named_needs_as_many_tasks():
+    assert decide(table(5, 0, 5)).recommendation is INTERVENE
+    few = decide_arms({"a": table(4, 0, 4), "b": table(0, 0, 4)})["a"]
+    assert few.recommendation is UNDECIDED
+    # 2 arms: (1/2)^n <= .025 from 6 tasks on.
+    assert few.tasks_needed >= 6
+
+
 def test_one_arm_is_decided_as_if_alone():
     pairs = table(12, 4, 60)
     assert decide_arms({"only": pairs}) == {"only": decide(pairs)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from forbear.outcomes.table import OutcomeTable
     from forbear.report.view import DecisionView
     from forbear.stats.rule import DecisionRule
-    from forbear.stats.verdict import Remark
+    from forbear.stats.verdict import Remark, Verdict
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
@@ -49,7 +50,7 @@ FORBEAR     gains of --worthwhile or more are rejected: leave it off
 UNDECIDED   the pilot cannot tell: leave it off
 
 Several runs per task: tasks are the unit, runs are paired by seed. Several
-treated arms share one error rate (Holm).
+treated arms share one error rate (Holm), also when --treated names one of them.
 
 Deciding again after tasks were added raises the error rate, unless that was
 declared before the first outcome was seen: --looks 50,100,200 --look 2 decides
@@ -72,7 +73,8 @@ Examples:
     forbear decide runs/pilot
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
-20 FORBEAR, 21 UNDECIDED.
+20 FORBEAR, 21 UNDECIDED; of several arms 0 if one is INTERVENE (standard error
+names it), 20 if all are FORBEAR, else 21.
 """
 
 
@@ -101,7 +103,12 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
     help="Largest probability of a false INTERVENE.",
 )
 @click.option("--baseline", metavar="NAME", help="The arm without intervention. [default: the arm 'baseline']")
-@click.option("--treated", metavar="NAME", help="The arm with it. [default: every other arm]")
+@click.option(
+    "--treated", metavar="NAME", help="The arm to report on; others still share the error rate. [default: all]"
+)
+@click.option(
+    "--only-arm-tested", is_flag=True, help="State that no arm but --treated was a candidate: nothing is shared."
+)
 @click.option("--task-col", metavar="NAME", help="Column of the task ids. [default: task_id]")
 @click.option("--arm-col", metavar="NAME", help="Column of the arms. [default: arm]")
 @click.option("--seed-col", metavar="NAME", help="Column of the seeds. [default: seed, if there is one]")
@@ -131,7 +138,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 @shape_option
 @click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--gate", is_flag=True, help="Exit 0 INTERVENE, 20 FORBEAR, 21 UNDECIDED.")
+@click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
     files: tuple[str, ...],
     counts: str | None,
@@ -140,6 +147,7 @@ def decide(
     alpha: float,
     baseline: str | None,
     treated: str | None,
+    only_arm_tested: bool,
     task_col: str | None,
     arm_col: str | None,
     seed_col: str | None,
@@ -176,20 +184,34 @@ def decide(
     ignored: tuple[str, ...] = ()
     if counts is not None:
         clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
+        clash += ["--only-arm-tested"] if only_arm_tested else []
         if clash:
             raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
         pairings = _from_counts(counts)
     else:
-        pairings, table, ignored = _from_files(files, names, rule)
+        pairings, table, ignored = _from_files(files, names, rule, only_arm_tested=only_arm_tested)
     if at is not None:
-        pairings = tuple(one.cautioned(_elsewhere(one, at, rule)) for one in pairings)
-    if gate and len(pairings) > 1:
-        raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
+        pairings = tuple(
+            one.cautioned(_elsewhere(one, at, rule)) if treated in (None, one.treated) else one for one in pairings
+        )
     verdicts = decide_pairings(pairings, rule, looks=declared, look=look, anytime=anytime, table=table)
+    if treated is not None:
+        verdicts = {treated: verdicts[treated]}
     _print(decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored), as_json=as_json)
     if as_json and ignored:
         click.echo(f"note: columns not used: {listed(ignored)}", err=True)
-    return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
+    return _through_the_gate(verdicts) if gate else 0
+
+
+def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
+    """The exit code: 0 where at least one arm is to be switched on, and of several which; 20 where all are FORBEAR."""
+    said = {name: verdict.recommendation.value for name, verdict in verdicts.items()}
+    go = [name for name, one in said.items() if one == "INTERVENE"]
+    if go and len(said) > 1:
+        click.echo(f"gate: INTERVENE on {listed(go)}", err=True)
+    if go:
+        return GATE["INTERVENE"]
+    return GATE["FORBEAR"] if set(said.values()) == {"FORBEAR"} else GATE["UNDECIDED"]
 
 
 def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: bool) -> int:
@@ -222,14 +244,12 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
-    if gate and len(verdicts) > 1:
-        raise click.UsageError(f"--gate needs one treated arm, the pilot has {len(verdicts)}. Name it: --treated NAME.")
     _print(decision_view(verdicts, baseline=baseline), as_json=as_json)
-    return GATE[next(iter(verdicts.values())).recommendation.value] if gate else 0
+    return _through_the_gate(verdicts) if gate else 0
 
 
 def _from_files(
-    files: tuple[str, ...], names: dict[str, str | None], rule: DecisionRule
+    files: tuple[str, ...], names: dict[str, str | None], rule: DecisionRule, *, only_arm_tested: bool
 ) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
     """The pairings, what they were made from, and the columns that were not used."""
     from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
@@ -237,7 +257,7 @@ def _from_files(
 
     if not files:
         raise click.UsageError("nothing to decide on: give a FILE, or --counts A,C,B,D. See forbear decide --help.")
-    if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None):
+    if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None or only_arm_tested):
         raise click.UsageError("two files are the two arms, baseline first; drop --baseline and --treated.")
     columns = Columns(
         task="task_id" if names["--task-col"] is None else names["--task-col"],
@@ -249,10 +269,13 @@ def _from_files(
     )
     read = read_outcomes(files, columns=columns)
     baseline = names["--baseline"] if read.baseline is None else read.baseline
-    pairings = compare(read.table, baseline=baseline, treated=names["--treated"])
+    pairings = compare(read.table, baseline=baseline, treated=names["--treated"], only_arm_tested=only_arm_tested)
     if names["--mix"] is not None:
         mix = read_mix(names["--mix"])
-        pairings = tuple(one.cautioned(*_on_mix(read.table, one, mix, rule)) for one in pairings)
+        pairings = tuple(
+            one.cautioned(*_on_mix(read.table, one, mix, rule)) if names["--treated"] in (None, one.treated) else one
+            for one in pairings
+        )
     return pairings, read.table, read.ignored
 
 

@@ -10,6 +10,8 @@ from scipy.special import bdtrc
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.missing import LostRuns, MissingOutcomes, Outcomes
+from forbear.outcomes.paired import PairedOutcomes
+from forbear.stats.exact import OneSided, exact_unconditional
 from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
@@ -29,6 +31,9 @@ _UNEQUAL = 0.05
 """Of the two-sided exact test that both arms lose runs alike."""
 
 _MOST_TASKS = 1_000_000
+
+_FEWEST_CHECKED = 400
+"""Pairs up to which a size that is named is checked by the exact test; above, the approximation is good."""
 
 TARGET_POWER = 0.8
 """How often a new pilot of `tasks_needed` tasks would decide."""
@@ -85,7 +90,7 @@ def decide_arms(
 ) -> dict[str, Verdict]:
     """Decides on several treated arms that share a baseline: INTERVENE with family-wise error at most `alpha` (Holm).
 
-    FORBEAR is judged arm by arm: it switches nothing on.
+    So is `harmful`, at `harm_alpha`. FORBEAR is judged arm by arm: it switches nothing on.
 
     Args:
         arms: The outcomes of each treated arm, as for `decide`. An arm that was dropped on the way stays in the family.
@@ -147,13 +152,18 @@ def _family(
     unpaired: Mapping[str, Mapping[str, int]] = {},
     cautions: Mapping[str, Sequence[Remark]] = {},
 ) -> dict[str, Verdict]:
-    adjusted = holm({name: case.p_gain(rule.margin) for name, case in cases.items()})
+    p_gain = holm({name: case.p_gain(rule.margin) for name, case in cases.items()})
+    p_harm = holm({name: case.data.pvalue(0.0, "less") for name, case in cases.items()})
+    # What Holm asks of an arm that is not rejected yet, the rejected ones given.
+    left = max(1, sum(p > rule.alpha for p in p_gain.values()))
     return {
         name: _verdict(
             case,
             rule,
-            p_gain=adjusted[name],
+            p_gain=p_gain[name],
+            p_harm=p_harm[name],
             arms=len(cases),
+            left=left,
             unpaired=unpaired.get(name, {}),
             cautions=cautions.get(name, ()),
         )
@@ -201,13 +211,14 @@ def _verdict(
     rule: DecisionRule,
     *,
     p_gain: float,
+    p_harm: float,
     arms: int,
+    left: int,
     unpaired: Mapping[str, int],
     cautions: Sequence[Remark],
 ) -> Verdict:
     data, confidence = case.data, 1 - 2 * rule.alpha
     p_worthwhile = data.pvalue(rule.worthwhile, "less")
-    p_harm = p_worthwhile if rule.worthwhile == 0 else data.pvalue(0.0, "less")
 
     def below(pvalue: float, gain: float) -> bool:
         return pvalue <= rule.harm_alpha and data.rules_out(gain, "less", rule.harm_alpha)
@@ -227,14 +238,16 @@ def _verdict(
     else:
         recommendation = Recommendation.UNDECIDED
         reasons = []
-    needed = _tasks_for_a_verdict(data, gain.value or 0.0, rule) if recommendation is Recommendation.UNDECIDED else None
-    if recommendation is Recommendation.UNDECIDED:
-        reasons = _reasons_undecided(data, gain, needed, arms=arms if gain.low > rule.margin else 1)
+    undecided = recommendation is Recommendation.UNDECIDED
+    needed = _tasks_for_a_verdict(data, gain.value or 0.0, rule, rule.alpha / left) if undecided else None
+    if undecided:
+        reasons = _reasons_undecided(data, gain, arms=arms if gain.low > rule.margin else 1)
+        reasons.append(_reason_tasks_needed(data, needed, rule, left))
         reasons[1:1] = _held_back(case, rule)
     return Verdict(
         recommendation=recommendation,
         harmful=harmful,
-        futile=recommendation is Recommendation.UNDECIDED and data.futile,
+        futile=undecided and data.futile,
         tasks=data.tasks,
         pairs=data.pairs,
         both_fail=None if table is None else table.both_fail,
@@ -252,7 +265,7 @@ def _verdict(
         method=data.method(rule.margin) + (f", Holm over {arms} arms" if arms > 1 else ""),
         rule=rule,
         reasons=tuple(reasons),
-        cautions=(*cautions, *_cautions(data, gain, arms)),
+        cautions=(*cautions, *_cautions(data, gain, rule, arms)),
         tasks_needed=needed,
         look=None
         if data.look is None
@@ -261,20 +274,43 @@ def _verdict(
     )
 
 
-def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule) -> int | None:
-    """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts."""
-    approximate = partial(
-        approximate_tasks_needed, gain=gain, discordance=max(data.discordance, abs(gain)), power=TARGET_POWER
-    )
-    targets = []
+def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule, alpha: float) -> int | None:
+    """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts.
+
+    Args:
+        data: What was observed.
+        gain: As estimated.
+        rule: Margin and worthwhile gain.
+        alpha: What several arms leave this one.
+    """
+    discordance = max(data.discordance, abs(gain))
+    approximate = partial(approximate_tasks_needed, gain=gain, discordance=discordance, power=TARGET_POWER)
+    targets: list[tuple[float, OneSided, float]] = []
     if gain > rule.margin:
-        targets.append(approximate(margin=rule.margin, alpha=rule.alpha))
+        targets.append((rule.margin, "greater", alpha))
     if gain < rule.worthwhile:
-        targets.append(approximate(margin=rule.worthwhile, alpha=rule.harm_alpha))
-    pairs = min((n for n in targets if n is not None), default=_MOST_TASKS + 1)
-    tasks = math.ceil(pairs * data.tasks_per_pair)
-    # A pilot that just failed to decide needs at least as many again.
-    return max(tasks, data.tasks) if tasks <= _MOST_TASKS else None
+        targets.append((rule.worthwhile, "less", rule.harm_alpha))
+    sizes = [
+        _first_that_decides(pairs, gain, discordance, target)
+        for target in targets
+        if (pairs := approximate(margin=target[0], alpha=target[2])) is not None and pairs <= _MOST_TASKS
+    ]
+    tasks = math.ceil(min(sizes, default=_MOST_TASKS + 1) * data.tasks_per_pair)
+    # A pilot that just failed to decide needs more than it had.
+    return max(tasks, data.tasks + 1) if tasks <= _MOST_TASKS else None
+
+
+def _first_that_decides(pairs: int, gain: float, discordance: float, target: tuple[float, OneSided, float]) -> int:
+    """From a size on, the first at which the very table to be expected decides: the approximation knows no tables."""
+    margin, alternative, alpha = target
+    while pairs <= _FEWEST_CHECKED:
+        recovered, disrupted = (round(pairs * (discordance + sign * gain) / 2) for sign in (1, -1))
+        same = max(0, pairs - recovered - disrupted)
+        table = PairedOutcomes(both_fail=same, recovered=recovered, disrupted=disrupted, both_succeed=0)
+        if exact_unconditional(table, margin=margin, alternative=alternative).pvalue <= alpha:
+            return pairs
+        pairs += 1 + pairs // 100
+    return pairs
 
 
 def _reasons_to_forbear(
@@ -304,7 +340,7 @@ def _stopped(look: Look, recommendation: Recommendation, *, futile: bool) -> str
     return None if look.next is not None else "last look"
 
 
-def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
+def _reasons_undecided(data: Inference, gain: Estimate, *, arms: int) -> list[Remark]:
     text = f"Compatible with anything from {gain_or_loss(gain.low)} to {gain_or_loss(gain.high)}"
     values: dict[str, object] = {"low": gain.low, "high": gain.high, "arms": arms}
     if arms > 1:  # alone it would do, but the error rate is shared
@@ -317,14 +353,22 @@ def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, a
         else:
             text = f"The next declared look is at {data.look.next} tasks."
             reasons.append(Remark(code="next_look", text=text, values={"tasks": data.look.next}))
+    return reasons
+
+
+def _reason_tasks_needed(data: Inference, needed: int | None, rule: DecisionRule, left: int) -> Remark:
+    values = {"tasks": needed, "power": TARGET_POWER, "most": _MOST_TASKS}
     if needed is None:
         text = "If the truth is as observed, no pilot of a million tasks would decide."
     else:
         pilot = "a pilot of a fixed size" if isinstance(data.look, AtAnyTime) else "a new pilot"
         text = f"If the truth is as observed, {pilot} needs about {needed:,} tasks to decide "
-        text += f"({share(TARGET_POWER, unit='%')} of the time)."
-    values = {"tasks": needed, "power": TARGET_POWER, "most": _MOST_TASKS}
-    return [*reasons, Remark(code="tasks_needed", text=text, values=values)]
+        text += f"({share(TARGET_POWER, unit='%')} of the time"
+        if left > 1:
+            text += f", with {share(rule.alpha, unit='%')} shared by {left} arms"
+            values |= {"alpha": rule.alpha, "arms": left}
+        text += ")."
+    return Remark(code="tasks_needed", text=text, values=values)
 
 
 def _held_back(case: _Case, rule: DecisionRule) -> list[Remark]:
@@ -397,7 +441,7 @@ def _on_lost_runs(rule: DecisionRule, case: _Case, lost: LostRuns) -> list[Remar
     return [*remarks, Remark(code="missing_excess", text=text, values=values)]
 
 
-def _cautions(data: Inference, gain: Estimate, arms: int) -> list[Remark]:
+def _cautions(data: Inference, gain: Estimate, rule: DecisionRule, arms: int) -> list[Remark]:
     cautions = []
     if isinstance(data, Anytime) and gain.value is not None and not gain.low <= gain.value <= gain.high:
         text = (
@@ -409,6 +453,10 @@ def _cautions(data: Inference, gain: Estimate, arms: int) -> list[Remark]:
     if differing < _FEW_DISCORDANT:
         cautions.append(few)
     if arms > 1:
-        text = f"{arms} arms were compared: p-values for a gain are Holm's, intervals and rates are each arm's own."
-        cautions.append(Remark(code="several_arms", text=text, values={"arms": arms}))
+        text = (
+            f"{arms} arms were compared: p-values for a gain and for harm are Holm's, intervals and rates are each "
+            f"arm's own. FORBEAR is judged arm by arm, at {share(rule.harm_alpha, unit='%')} each: of several arms that "
+            "would pay, one is left off more often than that."
+        )
+        cautions.append(Remark(code="several_arms", text=text, values={"arms": arms, "harm_alpha": rule.harm_alpha}))
     return cautions
