@@ -79,6 +79,45 @@ def test_the_method_is_named(n):
     assert decide(table(50, 30, n)).method == expected
 
 
+# --- Is it worse by no more than so much? -------------------------------------------------------------------
+
+
+def test_a_negative_margin_is_also_what_pays():
+    assert DecisionRule(margin=-0.05).worthwhile == -0.05
+    assert DecisionRule(margin=-0.05, worthwhile=0.01).worthwhile == 0.01
+    assert DecisionRule().worthwhile == DecisionRule(margin=0.01).worthwhile == 0.02
+
+
+@pytest.mark.parametrize(
+    ("recovered", "disrupted", "rule", "said", "reasons"),
+    [
+        (4, 5, {"margin": -0.05}, INTERVENE, ["not_worse"]),
+        (15, 2, {"margin": -0.05}, INTERVENE, ["not_worse", "helps"]),
+        # A significant loss, but not of 15 points: never "it helps".
+        (4, 14, {"margin": -0.15}, INTERVENE, ["not_worse", "loss_within_margin"]),
+        (2, 40, {"margin": -0.05}, FORBEAR, ["loss_beyond_worthwhile", "harmful"]),
+        (5, 18, {"margin": -0.05}, UNDECIDED, ["inconclusive", "tasks_needed"]),
+        (3, 4, {"margin": -0.05, "worthwhile": 0.02}, FORBEAR, ["gain_below_worthwhile", "not_worse_but_no_gain"]),
+    ],
+)
+def test_a_not_worse_question_has_its_own_words(recovered, disrupted, rule, said, reasons):
+    verdict = decide(table(recovered, disrupted, 250), DecisionRule(**rule))
+    assert (verdict.recommendation, codes(verdict.reasons)) == (said, reasons)
+    text = " ".join(remark.text for remark in verdict.reasons)
+    assert ("helps" in text) == (verdict.p_value_harm > 0.5 and "helps" in reasons)
+
+
+@given(paired_outcomes(), st.floats(-0.3, -0.01), st.sampled_from([0.05, 0.1]))
+def test_it_helps_only_where_no_gain_is_rejected(pairs, margin, alpha):
+    verdict = decide(pairs, DecisionRule(margin=margin, alpha=alpha))
+    zero = decide(pairs, DecisionRule(alpha=alpha))
+    if {"helps", "helps_too_little"} & set(codes(verdict.reasons)):
+        assert zero.p_value_gain <= alpha
+        assert verdict.success_gain.low > 0
+    if verdict.recommendation is INTERVENE:
+        assert "loss_within_margin" not in codes(verdict.reasons) or zero.p_value_harm <= 0.05
+
+
 # --- What a verdict promises --------------------------------------------------------------------------------
 
 

@@ -86,14 +86,12 @@ names it), 20 if all are FORBEAR, else 21.
     type=float,
     default=0.0,
     show_default=True,
-    help="INTERVENE only if gains up to this are rejected; a fraction.",
+    help="INTERVENE only if gains up to this are rejected; a fraction. Negative: is it worse by no more than that?",
 )
 @click.option(
     "--worthwhile",
     type=float,
-    default=0.02,
-    show_default=True,
-    help="Smallest gain that pays; a fraction (0.02 is 2 points).",
+    help="Smallest gain that pays; a fraction. [default: 0.02; the margin where that is negative]",
 )
 @click.option(
     "--alpha",
@@ -143,7 +141,7 @@ def decide(
     files: tuple[str, ...],
     counts: str | None,
     margin: float,
-    worthwhile: float,
+    worthwhile: float | None,
     alpha: float,
     baseline: str | None,
     treated: str | None,
@@ -172,7 +170,8 @@ def decide(
 
     if len(files) == 1 and os.path.isdir(files[0]):
         return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate)
-    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee, missing=missing)
+    paying = {} if worthwhile is None else {"worthwhile": worthwhile}
+    rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
     names |= {"--stratum-col": stratum_col, "--mix": mix}

@@ -12,6 +12,8 @@ from forbear.wording import described
 
 Guarantee = Literal["approximate", "finite-sample"]
 Missing = Literal["excess", "exclude", "worst"]
+WORTHWHILE = 0.02
+"""The least gain that pays, where nobody said otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +26,10 @@ class DecisionRule:
     """
 
     margin: float = 0.0
-    """INTERVENE only if gains up to this are rejected; a fraction."""
-    worthwhile: float = 0.02
-    """The smallest gain that would pay for the intervention; FORBEAR if gains from here on are rejected."""
+    """INTERVENE only if gains up to this are rejected; a fraction. Negative: losses of so much or more."""
+    worthwhile: float = None  # type: ignore[assignment]  # __post_init__ puts a number there
+    """The smallest gain that would pay for the intervention; FORBEAR if gains from here on are rejected. Omitted: 0.02,
+    or the margin where that is negative: the question is then whether it is worse by no more than that."""
     alpha: float = 0.05
     """Largest probability of INTERVENE when the gain is at most the margin; the interval has level 1 − 2·alpha."""
     harm_alpha: float = 0.05
@@ -44,6 +47,9 @@ class DecisionRule:
             raise InvalidInput(f'guarantee must be "approximate" or "finite-sample", got {described(self.guarantee)}.')
         if self.missing not in get_args(Missing):
             raise InvalidInput(f'missing must be "excess", "exclude" or "worst", got {described(self.missing)}.')
+        if self.worthwhile is None:
+            negative = isinstance(self.margin, int | float) and self.margin < 0
+            object.__setattr__(self, "worthwhile", self.margin if negative else WORTHWHILE)
         for name in ("margin", "worthwhile", "alpha", "harm_alpha"):
             number = getattr(self, name)
             if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not math.isfinite(number):
