@@ -273,7 +273,16 @@ def pilot(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("--treated", "v2", "--only-arm-tested"), LOOKED, ("--anytime",), ("--at", "0.3"), ("--mix",)]
+    "options",
+    [
+        (),
+        ("--treated", "v2", "--only-arm-tested"),
+        LOOKED,
+        ("--anytime",),
+        ("--anytime", "--in-order"),
+        ("--at", "0.3"),
+        ("--mix",),
+    ],
 )
 def test_what_the_command_does_can_be_done_in_python(options, pilot, decide):
     outcomes, mix = pilot
@@ -300,6 +309,7 @@ def test_what_the_command_does_can_be_done_in_python(options, pilot, decide):
         looks=fb.Looks(tasks=(50, 100), shape="pocock", watch=False, futility=0.0) if options == LOOKED else None,
         look=1 if options == LOOKED else None,
         anytime="--anytime" in options,
+        in_order="--in-order" in options,
         table=read.table,
     )
     named = ("--baseline", "v1", "--task-col", "id", "--arm-col", "condition")

@@ -56,10 +56,10 @@ Deciding again after tasks were added raises the error rate, unless that was
 declared before the first outcome was seen: --looks 50,100,200 --look 2 decides
 at the second of these numbers of tasks, and needs exactly so many (a task
 without an outcome counts if it has its rows). --anytime needs no plan and may
-be asked after every task, for somewhat less power. Then order matters: tasks
-stand in the order in which they were planned, not in which their runs ended,
-which gives false verdicts; --counts, where the order is not known, uses what the
-evidence is worth now instead of what it once was.
+be asked after every task, for somewhat less power: what all tasks so far are
+worth, whatever the order of the rows; act on an INTERVENE when it comes. With
+--in-order the rows stand as the tasks were planned, not as their runs ended
+(which gives false verdicts), and evidence that was once reached counts for good.
 
 \b
 Examples:
@@ -135,6 +135,9 @@ names it), 20 if all are FORBEAR, else 21.
 @click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
 @shape_option
 @click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")
+@click.option(
+    "--in-order", is_flag=True, help="With --anytime: rows stand in the planned order, so past evidence counts."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
@@ -160,6 +163,7 @@ def decide(
     look: int | None,
     shape: ShapeName | None,
     anytime: bool,
+    in_order: bool,
     as_json: bool,
     gate: bool,
 ) -> int:
@@ -179,6 +183,8 @@ def decide(
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
+    if in_order and (not anytime or counts is not None):
+        raise click.UsageError("--in-order says how the rows of a stream stand: it needs a FILE and --anytime.")
     table = None
     ignored: tuple[str, ...] = ()
     if counts is not None:
@@ -193,7 +199,9 @@ def decide(
         pairings = tuple(
             one.cautioned(_elsewhere(one, at, rule)) if treated in (None, one.treated) else one for one in pairings
         )
-    verdicts = decide_pairings(pairings, rule, looks=declared, look=look, anytime=anytime, table=table)
+    verdicts = decide_pairings(
+        pairings, rule, looks=declared, look=look, anytime=anytime, in_order=in_order, table=table
+    )
     if treated is not None:
         verdicts = {treated: verdicts[treated]}
     _print(decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored), as_json=as_json)

@@ -48,7 +48,10 @@ def _design(verdict: Verdict) -> list[Remark]:
         return []
     if isinstance(look, AtAnyTime):
         text = "The p-values and intervals hold at any time, however often one looks."
-        return [Remark(code="anytime_valid", text=text)]
+        order = "The rows stand in the planned order, it was said: evidence that was once reached counts for good."
+        if not look.ordered:
+            order = "The order of the rows does not matter: what counts is what all tasks so far are worth together."
+        return [Remark(code="anytime_valid", text=text), Remark(code="order_of_rows", text=order)]
     if look.of == 1:
         text = f"The one look that was declared, at {look.tasks:,} tasks."
         return [Remark(code="look", text=text, values={"tasks": look.tasks})] if look.number else []
