@@ -114,7 +114,7 @@ def test_a_task_without_an_outcome_holds_its_place(decide, found, file):
     path = file(_with_errors())
     verdict = found(path, *LOOKS, "--look", 1)
     assert (verdict["tasks"], verdict["look"]["tasks"]) == (47, 50)
-    assert verdict["cautions"][0]["code"].startswith("missing_outcomes")
+    assert any(caution["code"].startswith("missing_outcomes") for caution in verdict["cautions"])
     short = file(_with_errors()[:-2], name="short.csv")
     assert "look 1 is at 50 tasks, the outcomes have 49" in one_error_line(decide(short, *LOOKS, "--look", 1))
 
@@ -234,7 +234,7 @@ def test_unless_it_is_said_to_be_planned_the_order_of_the_rows_says_nothing(deci
     rows = rows_of(differences)
     mixed = [rows[i] for i in np.random.default_rng(1).permutation(len(rows))]
     said = [found(file(order), "--anytime") for order in (rows, rows[::-1], mixed)]
-    assert [one["recommendation"] for one in said] == ["FORBEAR"] * 3
+    assert [one["recommendation"] for one in said] == ["UNDECIDED"] * 3
     assert len({one["p_value_gain"] for one in said}) == len({one["success_gain"]["low"] for one in said}) == 1
     assert said[0]["look"]["ordered"] is False
     assert said[0]["p_value_gain"] > 0.5

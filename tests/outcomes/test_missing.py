@@ -80,7 +80,7 @@ def test_a_treated_arm_that_lost_its_failures_is_not_switched_on(rule, said):
     split = planned_outcomes(baseline=baseline, treated=treated, arms=("baseline", "guarded"))
     verdict = decide(split.observed, DecisionRule(missing=rule), missing=split.missing)
     assert verdict.recommendation.value == said
-    assert codes(verdict.cautions)[:2] == ["missing_outcomes_decide", "missing_unequal"]
+    assert {"missing_outcomes_decide", "missing_unequal"} <= set(codes(verdict.cautions))
     if rule == "excess":
         # 50 − √50/2 = 46.5 holes, all behind a success of the baseline, rounded up.
         (excess,) = [remark for remark in verdict.cautions if remark.code == "missing_excess"]

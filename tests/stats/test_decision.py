@@ -12,8 +12,9 @@ import reference
 from forbear import DecisionRule, InvalidInput, PairedOutcomes, Recommendation, Remark, Verdict, decide, decide_arms
 from forbear.stats.decision import holm
 from forbear.stats.exact import exact_unconditional
-from forbear.stats.intervals import tango_statistic
+from forbear.stats.intervals import paired_gain_interval, tango_statistic
 from forbear.testing.strategies import decision_rules, paired_outcomes
+from remarks import unsaid
 
 INTERVENE, FORBEAR, UNDECIDED = Recommendation.INTERVENE, Recommendation.FORBEAR, Recommendation.UNDECIDED
 
@@ -59,6 +60,49 @@ def test_a_gain_too_small_to_pay_is_forborne():
     assert verdict.recommendation is FORBEAR
     assert not verdict.harmful
     assert codes(verdict.reasons) == ["gain_below_worthwhile", "helps_too_little"]
+
+
+def test_an_interval_holds_what_the_test_does_not_reject():
+    # 3 recovered of 50 and none disrupted: p = .0625 by the exact test, and Tango's 90 % interval begins at +0.6.
+    pairs = PairedOutcomes(both_fail=44, recovered=3, disrupted=0, both_succeed=3)
+    assert paired_gain_interval(pairs, confidence=0.9).low == pytest.approx(0.006, abs=5e-4)
+    verdict = decide(pairs)
+    assert (verdict.recommendation, verdict.success_gain.low) == (UNDECIDED, 0.0)
+    assert (
+        verdict.reasons[0].text == "Compatible with anything from a gain of 0.0 pp to a gain of 14.1 pp: leave it off."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        ((15, 0, 35, 0), "constant_arm"),  # an arm that never ran, or a dead grader
+        ((0, 15, 0, 35), "constant_arm"),  # a grader that passes all
+        ((0, 0, 20, 30), "constant_arm"),  # the baseline never fails, the other does
+        ((50, 0, 0, 0), None),  # both alike
+        ((1, 0, 15, 0), None),  # too few to say
+        ((46, 0, 4, 0), None),  # nearly alike
+        ((13, 3, 0, 56), "no_disruption"),  # tried again until it passed
+        ((65, 15, 0, 280), "no_disruption"),
+        ((65, 15, 3, 277), None),
+        ((70, 1, 0, 20), None),
+    ],
+)
+def test_what_a_dead_grader_or_a_seen_grade_looks_like_is_told(cells, code):
+    pairs = PairedOutcomes(**dict(zip(("both_fail", "recovered", "disrupted", "both_succeed"), cells, strict=True)))
+    verdict = decide(pairs)
+    told = {"constant_arm", "no_disruption"} & set(codes(verdict.cautions))
+    assert told == ({code} if code else set())
+    assert all(unsaid(caution) == [] for caution in verdict.cautions)
+
+
+def test_a_gain_that_pays_but_cannot_be_seen_is_told():
+    verdict = decide(table(5, 5, 50))
+    (caution,) = [c for c in verdict.cautions if c.code == "worthwhile_out_of_reach"]
+    # (1.645·√.2 + .842·√(.2 − .02²))² / .02²
+    assert caution.values["tasks_needed"] == pytest.approx(3089, abs=5)
+    assert "worthwhile_out_of_reach" not in codes(decide(table(5, 5, 50), DecisionRule(worthwhile=0.2)).cautions)
+    assert "worthwhile_out_of_reach" not in codes(decide(table(12, 1, 60)).cautions)
 
 
 def test_few_discordant_pairs_carry_a_caution():
@@ -130,6 +174,9 @@ def test_verdict_and_interval_agree(pairs, rule):
     if verdict.recommendation is INTERVENE:
         assert gain.low > rule.margin
         assert verdict.p_value_gain <= rule.alpha
+    if verdict.recommendation is UNDECIDED:
+        assert gain.low <= rule.margin
+        assert rule.harm_alpha != rule.alpha or gain.high >= rule.worthwhile
     if verdict.recommendation is FORBEAR:
         assert verdict.p_value_worthwhile <= rule.harm_alpha
         assert rule.harm_alpha != rule.alpha or gain.high < rule.worthwhile

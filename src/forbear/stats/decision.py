@@ -12,6 +12,7 @@ from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats import remarks
 from forbear.stats.exact import OneSided, exact_unconditional
 from forbear.stats.inference import Inference, inference
+from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
 from forbear.stats.planning import approximate_tasks_needed
@@ -233,7 +234,7 @@ def _verdict(
     helps = passes and (rule.margin >= 0 or (p_zero <= rule.alpha and case.above(0.0, rule.alpha)))
     too_little = below(p_worthwhile, rule.worthwhile)
     lowers = below(p_harm, 0.0)
-    gain, rates, table = data.gain(confidence), data.rates(confidence), data.table
+    gain, rates, table = _shown_gain(case, rule, confidence, p_worthwhile), data.rates(confidence), data.table
     undecided, needed = not too_little and not passes, None
     if too_little:
         recommendation = Recommendation.FORBEAR
@@ -269,13 +270,24 @@ def _verdict(
         method=data.method(rule.margin) + (f", Holm over {arms} arms" if arms > 1 else ""),
         rule=rule,
         reasons=tuple(reasons),
-        cautions=(*cautions, *remarks.cautions(data, gain, rule, arms=arms)),
+        cautions=(*cautions, *remarks.cautions(data, gain, rule, arms=arms, left=left, undecided=undecided)),
         tasks_needed=needed,
         look=None
         if data.look is None
         else replace(data.look, stopped=_stopped(data.look, recommendation, futile=data.futile)),
         unpaired=dict(unpaired),
     )
+
+
+def _shown_gain(case: _Case, rule: DecisionRule, confidence: float, p_worthwhile: float) -> Estimate:
+    """The gain with an interval that holds whatever of margin and worthwhile gain its tests do not reject.
+
+    The exact test and the interval beside it are two methods; where they differ the interval gives way.
+    """
+    gain = case.data.gain(confidence)
+    low = gain.low if case.p_gain(rule.margin) <= rule.alpha else min(gain.low, rule.margin)
+    high = gain.high if p_worthwhile <= rule.alpha else max(gain.high, rule.worthwhile)
+    return replace(gain, low=low, high=high)
 
 
 def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule, alpha: float) -> int | None:

@@ -1,17 +1,33 @@
 """What a verdict says: its reasons and cautions, as sentences with their numbers."""
 
+import math
+
 from scipy.special import bdtrc
 
 from forbear.outcomes.missing import LostRuns, MissingOutcomes
+from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.inference import Inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime
+from forbear.stats.planning import approximate_tasks_needed
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, AtLook, Remark, Verdict
 from forbear.wording import at_least, at_most, counted, gain_or_loss, points, pvalue, share, shown
 
 FEW_DISCORDANT = 10
 """Fewer differing pairs than this carry a caution: one task more or less then moves the p-value severalfold."""
+
+_MANY = 20
+"""Runs from which on it is worth a word that all of them are alike."""
+
+_OTHERWISE = 5
+"""By so many runs the other arm must differ from one that is constant."""
+
+_HARDLY = 0.01
+"""Probability below which the lack of any disruption is remarkable."""
+
+_TIMES_TOO_FEW = 10
+"""A pilot needs to be so many times larger before the gain that pays is called out of reach."""
 
 _UNEQUAL = 0.05
 """Of the two-sided exact test that both arms lose runs alike."""
@@ -123,9 +139,20 @@ def _begun(text: str) -> str:
 # --- Cautions -----------------------------------------------------------------------------------------------
 
 
-def cautions(data: Inference, gain: Estimate, rule: DecisionRule, *, arms: int) -> list[Remark]:
-    """What makes any verdict weaker than it looks."""
-    found: list[Remark] = []
+def cautions(
+    data: Inference, gain: Estimate, rule: DecisionRule, *, arms: int, left: int, undecided: bool
+) -> list[Remark]:
+    """What makes any verdict weaker than it looks.
+
+    Args:
+        data: What was observed.
+        gain: As shown.
+        rule: The verdict's.
+        arms: That were compared.
+        left: Of them, those that share the error rate still.
+        undecided: Whether the verdict is.
+    """
+    found = [] if data.table is None else _about_grading(data.table)
     if isinstance(data, Anytime) and gain.value is not None and not gain.low <= gain.value <= gain.high:
         text = (
             f"The gain of all pairs ({points(gain.value)}) was rejected on the way. Are the tasks in the order "
@@ -142,7 +169,59 @@ def cautions(data: Inference, gain: Estimate, rule: DecisionRule, *, arms: int) 
             "that would pay, one is left off more often than that."
         )
         found.append(Remark(code="several_arms", text=text, values={"arms": arms, "harm_alpha": rule.harm_alpha}))
+    if undecided:
+        found += _out_of_reach(data, rule, left)
     return found
+
+
+def _about_grading(table: PairedOutcomes) -> list[Remark]:
+    """What a dead grader, an arm that never ran, or one that saw the grade would look like."""
+    found = []
+    arms = {"untreated": table.successes, "treated": table.recovered + table.both_succeed}
+    for arm, other in (("untreated", "treated"), ("treated", "untreated")):
+        won, elsewhere = arms[arm], arms[other]
+        if table.pairs >= _MANY and won in (0, table.pairs) and abs(won - elsewhere) >= _OTHERWISE:
+            text = (
+                f"All {table.pairs:,} {arm} runs {'succeeded' if won else 'failed'}, of the {other} ones "
+                f"{elsewhere:,} succeeded: did that arm run, and is its grader alive?"
+            )
+            values = {"arm": arm, "runs": table.pairs, "succeeded": won, "others_succeeded": elsewhere}
+            found.append(Remark(code="constant_arm", text=text, values=values))
+    if not found and not table.disrupted and table.recovered and table.successes >= _MANY:
+        # Were successes changed as often as failures were, would some have been?
+        expected = (1 - table.recovered / table.failures) ** table.successes
+        if expected <= _HARDLY:
+            text = (
+                f"Of {table.successes:,} successes none was disrupted, of {table.failures:,} failures "
+                f"{table.recovered:,} were recovered: did the treated arm see the grade, or try again where it failed?"
+            )
+            values = {"successes": table.successes, "failures": table.failures, "recovered": table.recovered}
+            found.append(Remark(code="no_disruption", text=text, values=values))
+    return found
+
+
+def _out_of_reach(data: Inference, rule: DecisionRule, left: int) -> list[Remark]:
+    """That the pilot is far too small for the gain that is said to pay."""
+    gain, look = rule.worthwhile, data.look
+    if isinstance(look, AtAnyTime):  # it goes on
+        return []
+    size = data.tasks if look is None else look.looks[-1]
+    discordance = max(data.discordance, abs(gain))
+    if not rule.margin < gain or not 0 < discordance <= 1:
+        return []
+    pairs = approximate_tasks_needed(
+        gain=gain, discordance=discordance, margin=rule.margin, alpha=rule.alpha / left, power=TARGET_POWER
+    )
+    tasks = None if pairs is None else math.ceil(pairs * data.tasks_per_pair)
+    if tasks is not None and tasks < _TIMES_TOO_FEW * size:
+        return []
+    needs = f"more than {MOST_TASKS:,}" if tasks is None or tasks > MOST_TASKS else f"about {tasks:,}"
+    text = (
+        f"A gain of {points(gain)}, the least that would pay, is out of reach: to see it takes {needs} tasks "
+        f"({share(TARGET_POWER, unit='%')} of the time), this pilot has {size:,}."
+    )
+    values = {"worthwhile": gain, "tasks_needed": tasks, "tasks": size, "power": TARGET_POWER, "most": MOST_TASKS}
+    return [Remark(code="worthwhile_out_of_reach", text=text, values=values)]
 
 
 def on_missing(
