@@ -12,7 +12,7 @@ from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
-from forbear.stats.planning import approximate_tasks_needed
+from forbear.stats.planning import approximate_tasks_needed, least_tasks
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, AtLook, Look, Recommendation, Remark, Verdict
 from forbear.wording import described, gain_or_loss, points, pvalue, share, shown
@@ -225,11 +225,15 @@ def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule) -> in
         approximate_tasks_needed, gain=gain, discordance=max(data.discordance, abs(gain)), power=TARGET_POWER
     )
     targets = []
+    differing = data.discordance > 0
     if gain > rule.margin:
-        targets.append(approximate(margin=rule.margin, alpha=rule.alpha))
+        least = least_tasks(margin=rule.margin, alpha=rule.alpha, differing=differing)
+        targets.append((approximate(margin=rule.margin, alpha=rule.alpha), least))
     if gain < rule.worthwhile:
-        targets.append(approximate(margin=rule.worthwhile, alpha=rule.harm_alpha))
-    pairs = min((n for n in targets if n is not None), default=_MOST_TASKS + 1)
+        least = least_tasks(margin=-rule.worthwhile, alpha=rule.harm_alpha, differing=differing)
+        targets.append((approximate(margin=rule.worthwhile, alpha=rule.harm_alpha), least))
+    sizes = (max(n, least) for n, least in targets if n is not None and least is not None)
+    pairs = min(sizes, default=_MOST_TASKS + 1)
     tasks = math.ceil(pairs * data.tasks_per_pair)
     # A pilot that just failed to decide needs at least as many again.
     return max(tasks, data.tasks) if tasks <= _MOST_TASKS else None
