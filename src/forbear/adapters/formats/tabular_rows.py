@@ -72,9 +72,9 @@ class _Table:
     """The rows read so far, column by column."""
 
     def __init__(self) -> None:
-        self.tasks, self.arms, self.seeds, self.clusters, self.strata = (_Column() for _ in range(5))
+        self.tasks, self.arms, self.seeds, self.clusters, self.strata, self.reasons = (_Column() for _ in range(6))
         self.success: list[NDArray[np.int8]] = []
-        self.has_clusters = self.has_strata = False
+        self.has_clusters = self.has_strata = self.has_reasons = False
         self.lines: list[list[Sequence[int]]] = []
         self.has_arm: list[bool] = []
         self.ignored: dict[str, None] = {}
@@ -86,9 +86,11 @@ class _Table:
         self.seeds.add(rows.seeds, rows=number)
         self.clusters.add(rows.clusters, rows=number)
         self.strata.add(rows.strata, rows=number)
+        self.reasons.add(rows.reasons, rows=number)
         self.success.append(np.array(rows.success, dtype=np.int8))
         self.has_clusters |= rows.clusters is not None
         self.has_strata |= rows.strata is not None
+        self.has_reasons |= rows.reasons is not None
         parts, new = self.lines[-1], rows.lines
         if parts and isinstance(new, range) and isinstance(parts[-1], range) and parts[-1].stop == new.start:
             parts[-1] = range(parts[-1].start, new.stop)
@@ -105,6 +107,7 @@ class _Table:
             missing=success == _NONE,
             clusters=self.clusters.labels() if self.has_clusters else None,
             strata=self.strata.labels() if self.has_strata else None,
+            reasons=self.reasons.labels() if self.has_reasons else None,
             lines=[parts[0] if len(parts) == 1 else list(chain.from_iterable(parts)) for parts in self.lines],
             has_arm=self.has_arm,
             ignored=tuple(self.ignored),
@@ -121,6 +124,7 @@ class _Rows:
     success: Sequence[int]
     clusters: Sequence[str] | None
     strata: Sequence[str] | None
+    reasons: Sequence[str] | None
     lines: Sequence[int]
 
 
@@ -292,6 +296,7 @@ class _Parser:
             success=success,
             clusters=column(self.at.cluster),
             strata=column(self.at.stratum),
+            reasons=column(self.at.reason),
             lines=lines,
         )
 
@@ -320,14 +325,14 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
     task, arm, seed, success = columns.task, columns.arm or "arm", columns.seed or "seed", columns.success
     cluster = columns.cluster or "cluster"
     stratum = columns.stratum or "stratum"
-    known = {task, arm, seed, success, cluster, stratum}
-    if len(known) < 6:
+    known = {task, arm, seed, success, cluster, stratum} | ({columns.reason} if columns.reason else set())
+    if len(known) < (7 if columns.reason else 6):
         raise InvalidInput(TWICE.format(source=source.name))
     needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
     needed |= {cluster: "--cluster-col"} if columns.cluster else {}
     needed |= {stratum: "--stratum-col"} if columns.stratum else {}
     with_arm: bool | None = None
-    read: list[tuple[str, str, str, int, str | None, str | None, int]] = []
+    read: list[tuple[str, str, str, int, str | None, str | None, str | None, int]] = []
     for line, raw in enumerate(source.text().split("\n"), start=1):
         if not raw or raw.isspace():
             continue
@@ -347,15 +352,16 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
         names.append("" if record.get(seed) is None else _name(record[seed], column=seed, place=place))
         outcome = _json_success(record[success], place=place)
         others = [
-            _name(record[name], column=name, place=place) if record.get(name) is not None else None
-            for name in (cluster, stratum)
+            _name(record[name], column=name, place=place) if name and record.get(name) is not None else None
+            for name in (cluster, stratum, columns.reason)
         ]
         _require_names(names[0], names[1] if with_arm else None, place=place)
-        read.append(
-            (names[0], names[1], names[2], _NONE if outcome is None else int(outcome), others[0], others[1], line)
-        )
+        code = _NONE if outcome is None else int(outcome)
+        read.append((names[0], names[1], names[2], code, others[0], others[1], others[2], line))
     table.has_arm.append(bool(with_arm))
-    tasks, arms, seeds, outcomes, clusters, strata, lines = zip(*read, strict=True)
+    tasks, arms, seeds, outcomes, clusters, strata, reasons, lines = zip(*read, strict=True)
+    if columns.reason and _NONE in outcomes and not any(reasons):
+        raise InvalidInput(missing_column(columns.reason, list(record), source=source.name, option="--reason-col"))
     table.add(
         _Rows(
             tasks=tasks,
@@ -364,6 +370,7 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
             success=outcomes,
             clusters=None if clusters.count(None) == len(clusters) else [each or "" for each in clusters],
             strata=None if strata.count(None) == len(strata) else [each or "" for each in strata],
+            reasons=None if columns.reason is None else [each or "" for each in reasons],
             lines=lines,
         )
     )
