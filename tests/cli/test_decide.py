@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import forbear as fb
 from forbear.cli.main import run
-from forbear.stats.verdict import Verdict
+from forbear.stats.verdict import Remark, Verdict
+from remarks import unsaid
 
 HELPS = "27,17,0,20"
 HARMS = "27,0,17,20"
@@ -196,6 +197,35 @@ def test_an_arm_that_loses_its_failures_is_not_deployed(decide, tmp_path, missin
     verdict = json.loads(out)
     assert (found, verdict["rule"]["missing"]) == (code, missing)
     assert {"missing_outcomes_decide", "missing_unequal"} <= {caution["code"] for caution in verdict["cautions"]}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_runs_that_failed_for_a_reason_are_failures_of_both_arms(decide, tmp_path, suffix):
+    rows = []
+    for task in range(40):
+        rows.append(("error", "timeout") if task < 4 else (task % 2, ""))
+        rows.append(("error", "Timeout" if task < 22 else "quota") if 16 <= task < 24 else (1, ""))
+    named = [(f"t{i // 2}", "critic" if i % 2 else "baseline", *row) for i, row in enumerate(rows)]
+    path, keys = tmp_path / f"x.{suffix}", ("task_id", "arm", "success", "why")
+    if suffix == "csv":
+        path.write_text("\n".join(",".join(map(str, row)) for row in (keys, *named)))
+    else:
+        path.write_text(
+            "\n".join(json.dumps({k: v for k, v in zip(keys, row, strict=True) if v != ""}) for row in named)
+        )
+    left_out = json.loads(decide(path, "--json")[1])
+    assert (left_out["pairs"], left_out["ignored_columns"]) == (28, ["why"])
+    counted = json.loads(decide(path, "--json", "--failure", "timeout, crash", "--reason-col", "why")[1])
+    # The four baselines fail and are recovered; of the six treated ones three had a success to lose.
+    assert counted["pairs"] == 38
+    assert counted["recovered"] == left_out["recovered"] + 4
+    assert (left_out["disrupted"], counted["disrupted"]) == (0, 3)
+    (told,) = [caution for caution in counted["cautions"] if caution["code"] == "counted_as_failures"]
+    assert told["values"] == {"reasons": ["timeout", "crash"], "by_arm": {"baseline": 4, "critic": 6}}
+    assert unsaid(Remark(**told)) == []
+    assert "has no column 'reason'" in one_error_line(decide(path, "--failure", "timeout"))
+    assert "--reason-col belongs to --failure" in one_error_line(decide(path, "--reason-col", "why"))
+    assert "--failure needs reasons" in one_error_line(decide(path, "--failure", ",", "--reason-col", "why"))
 
 
 def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):

@@ -113,6 +113,10 @@ names it), 20 if all are FORBEAR, else 21.
 @click.option("--success-col", metavar="NAME", help="Column of the outcomes. [default: success]")
 @click.option("--cluster-col", metavar="NAME", help="Column of what tasks belong to. [default: cluster, if there]")
 @click.option("--stratum-col", metavar="NAME", help="Column of the kinds of task. [default: stratum, if there]")
+@click.option(
+    "--failure", "failures", metavar="R,R,...", help="Reasons for which a run without outcome failed, in any arm."
+)
+@click.option("--reason-col", metavar="NAME", help="Column of those reasons. [default: reason]")
 @click.option("--mix", metavar="FILE", help="CSV stratum,weight: also say the gain on that mix of tasks.")
 @click.option(
     "--at", type=float, metavar="P", help="Also say the gain where the baseline's failure rate is P; a fraction."
@@ -155,6 +159,8 @@ def decide(
     success_col: str | None,
     cluster_col: str | None,
     stratum_col: str | None,
+    failures: str | None,
+    reason_col: str | None,
     mix: str | None,
     at: float | None,
     guarantee: Literal["approximate", "finite-sample"],
@@ -178,7 +184,9 @@ def decide(
     rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
-    names |= {"--stratum-col": stratum_col, "--mix": mix}
+    names |= {"--stratum-col": stratum_col, "--mix": mix, "--failure": failures, "--reason-col": reason_col}
+    if reason_col is not None and failures is None:
+        raise click.UsageError("--reason-col belongs to --failure, the reasons that count, e.g. --failure timeout.")
     declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
@@ -273,17 +281,36 @@ def _from_files(
         success="success" if names["--success-col"] is None else names["--success-col"],
         cluster=names["--cluster-col"],
         stratum=names["--stratum-col"],
+        reason=None if names["--failure"] is None else names["--reason-col"] or "reason",
     )
     read = read_outcomes(files, columns=columns)
     baseline = names["--baseline"] if read.baseline is None else read.baseline
-    pairings = compare(read.table, baseline=baseline, treated=names["--treated"], only_arm_tested=only_arm_tested)
+    failed: tuple[Remark, ...] = ()
+    table = read.table
+    if names["--failure"] is not None:
+        table, failed = _failing(table, names["--failure"])
+    pairings = compare(table, baseline=baseline, treated=names["--treated"], only_arm_tested=only_arm_tested)
+    pairings = tuple(one.cautioned(*failed) for one in pairings)
     if names["--mix"] is not None:
         mix = read_mix(names["--mix"])
         pairings = tuple(
-            one.cautioned(*_on_mix(read.table, one, mix, rule)) if names["--treated"] in (None, one.treated) else one
+            one.cautioned(*_on_mix(table, one, mix, rule)) if names["--treated"] in (None, one.treated) else one
             for one in pairings
         )
-    return pairings, read.table, read.ignored
+    return pairings, table, read.ignored
+
+
+def _failing(table: OutcomeTable, reasons: str) -> tuple[OutcomeTable, tuple[Remark, ...]]:
+    """Runs without an outcome for one of the reasons as failures, and how many they are."""
+    from forbear.stats.verdict import Remark
+
+    named = [reason.strip() for reason in reasons.split(",") if reason.strip()]
+    if not named:
+        raise InvalidInput("--failure needs reasons, e.g. --failure timeout,crash.")
+    table, by_arm = table.failing(named)
+    counts = ", ".join(f"{count:,} of '{shown(arm)}'" for arm, count in by_arm.items())
+    text = f"Runs without an outcome count as failures where the reason is {listed(named)}: {counts}."
+    return table, (Remark(code="counted_as_failures", text=text, values={"reasons": named, "by_arm": by_arm}),)
 
 
 def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: DecisionRule) -> tuple[Remark, ...]:

@@ -69,6 +69,7 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Column
         missing=content.missing,
         clusters=content.clusters,
         strata=content.strata,
+        reasons=content.reasons,
     )
     return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored)
 

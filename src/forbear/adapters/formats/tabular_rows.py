@@ -84,9 +84,9 @@ class _Table:
     """The rows read so far, column by column."""
 
     def __init__(self) -> None:
-        self.tasks, self.arms, self.seeds, self.clusters, self.strata = (_Column() for _ in range(5))
+        self.tasks, self.arms, self.seeds, self.clusters, self.strata, self.reasons = (_Column() for _ in range(6))
         self.success: list[NDArray[np.int8]] = []
-        self.has_clusters = self.has_strata = False
+        self.has_clusters = self.has_strata = self.has_reasons = False
         self.rows = 0
         self.lines: list[list[Sequence[int]]] = []
         self.has_arm: list[bool] = []
@@ -104,9 +104,11 @@ class _Table:
         self.seeds.add(rows.seeds, rows=number)
         self.clusters.add(rows.clusters, rows=number)
         self.strata.add(rows.strata, rows=number)
+        self.reasons.add(rows.reasons, rows=number)
         self.success.append(np.array(rows.success, dtype=np.int8))
         self.has_clusters |= rows.clusters is not None
         self.has_strata |= rows.strata is not None
+        self.has_reasons |= rows.reasons is not None
         parts, new = self.lines[-1], rows.lines
         if parts and isinstance(new, range) and isinstance(parts[-1], range) and parts[-1].stop == new.start:
             parts[-1] = range(parts[-1].start, new.stop)
@@ -127,6 +129,7 @@ class _Table:
             missing=success == _NONE,
             clusters=self.clusters.labels() if self.has_clusters else None,
             strata=self.strata.labels() if self.has_strata else None,
+            reasons=self.reasons.labels() if self.has_reasons else None,
             lines=[parts[0] if len(parts) == 1 else list(chain.from_iterable(parts)) for parts in self.lines],
             has_arm=self.has_arm,
             ignored=tuple(self.ignored),
@@ -143,6 +146,7 @@ class _Rows:
     success: Sequence[int]
     clusters: Sequence[str] | None
     strata: Sequence[str] | None
+    reasons: Sequence[str] | None
     lines: Sequence[int]
 
 
@@ -335,6 +339,7 @@ class _Parser:
             success=success,
             clusters=column(self.at.cluster),
             strata=column(self.at.stratum),
+            reasons=column(self.at.reason),
             lines=lines,
         )
 
@@ -363,13 +368,15 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
     task, arm, seed, success = columns.task, columns.arm or "arm", columns.seed or "seed", columns.success
     cluster = columns.cluster or "cluster"
     stratum = columns.stratum or "stratum"
-    known = {task, arm, seed, success, cluster, stratum}
-    if len(known) < 6:
+    known = {task, arm, seed, success, cluster, stratum} | ({columns.reason} if columns.reason else set())
+    if len(known) < (7 if columns.reason else 6):
         raise InvalidInput(TWICE.format(source=source.name))
     needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
     needed |= {cluster: "--cluster-col"} if columns.cluster else {}
     needed |= {stratum: "--stratum-col"} if columns.stratum else {}
     with_arm: bool | None = None
+    lost = explained = False
+    record: dict[str, object] = {}
     read: list[_JsonRow] = []
     for line, raw in _json_lines(source):
         place = f"{source.name}, line {line}"
@@ -389,21 +396,23 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
         names.append("" if record.get(seed) is None else _name(record[seed], column=seed, place=place))
         outcome = _json_success(record[success], place=place)
         others = [
-            _name(record[name], column=name, place=place) if record.get(name) is not None else None
-            for name in (cluster, stratum)
+            _name(record[name], column=name, place=place) if name and record.get(name) is not None else None
+            for name in (cluster, stratum, columns.reason)
         ]
         _require_names(names[0], names[1] if with_arm else None, place=place)
-        read.append(
-            (names[0], names[1], names[2], _NONE if outcome is None else int(outcome), others[0], others[1], line)
-        )
+        code = _NONE if outcome is None else int(outcome)
+        lost, explained = lost or outcome is None, explained or bool(others[2])
+        read.append((names[0], names[1], names[2], code, others[0], others[1], others[2], line))
         if len(read) == _ROWS:
-            table.add(_json_rows(read), source=source)
+            table.add(_json_rows(read, reasons=columns.reason is not None), source=source)
             read = []
+    if columns.reason and lost and not explained:
+        raise InvalidInput(missing_column(columns.reason, list(record), source=source.name, option="--reason-col"))
     if read:
-        table.add(_json_rows(read), source=source)
+        table.add(_json_rows(read, reasons=columns.reason is not None), source=source)
 
 
-_JsonRow: TypeAlias = tuple[str, str, str, int, str | None, str | None, int]
+_JsonRow: TypeAlias = tuple[str, str, str, int, str | None, str | None, str | None, int]
 
 
 def _json_lines(source: Source) -> Iterator[tuple[int, str]]:
@@ -417,8 +426,8 @@ def _json_lines(source: Source) -> Iterator[tuple[int, str]]:
         number -= text.endswith("\n")  # what follows a piece's last line break is the next piece
 
 
-def _json_rows(read: Sequence[_JsonRow]) -> _Rows:
-    tasks, arms, seeds, outcomes, clusters, strata, lines = zip(*read, strict=True)
+def _json_rows(read: Sequence[_JsonRow], *, reasons: bool) -> _Rows:
+    tasks, arms, seeds, outcomes, clusters, strata, why, lines = zip(*read, strict=True)
     return _Rows(
         tasks=tasks,
         arms=arms,
@@ -426,6 +435,7 @@ def _json_rows(read: Sequence[_JsonRow]) -> _Rows:
         success=outcomes,
         clusters=None if clusters.count(None) == len(clusters) else [each or "" for each in clusters],
         strata=None if strata.count(None) == len(strata) else [each or "" for each in strata],
+        reasons=[each or "" for each in why] if reasons else None,
         lines=lines,
     )
 
