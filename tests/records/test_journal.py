@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from forbear.errors import InvalidInput, JournalLocked, JournalUnwritable, PlanChanged
 from forbear.records.codec import ArmEnd, Missing, encode_record
-from forbear.records.journal import Journal
+from forbear.records.journal import SYNC_INTERVAL_S, Journal
 from forbear.records.model import Action, Episode, Origin, Step, Task, Termination
 from forbear.records.planned import plan_digest
 
@@ -411,6 +411,31 @@ def test_no_journal_there(tmp_path):
         Journal(tmp_path / "none").read()
 
 
+def test_a_journal_has_started_once_it_has_a_plan(tmp_path):
+    journal = Journal(tmp_path / "j")
+    assert not journal.started
+    with journal.writing(PLAN):
+        assert journal.started
+    lines_of(journal).unlink()
+    assert journal.started
+    assert (journal.read().plan, journal.read().episodes) == (PLAN, {})
+
+
+def test_lines_that_cannot_be_read_are_named(journal):
+    lines_of(journal).unlink()
+    lines_of(journal).mkdir()
+    with pytest.raises(InvalidInput, match=r"no readable journal there \(Is a directory\)"):
+        journal.read()
+
+
+def test_a_plan_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "plan.json.new").mkdir()
+    with pytest.raises(JournalUnwritable, match=r"plan\.json: cannot be written"):
+        Journal(tmp_path).writing(PLAN)
+    (tmp_path / "plan.json.new").rmdir()
+    Journal(tmp_path).writing(PLAN).close()  # and the lock was let go
+
+
 def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     places = [tmp_path / "file" / "runs"]
@@ -426,7 +451,7 @@ FULL_DISK = """
 import resource, signal, sys
 sys.path[:0] = {path!r}
 from forbear.errors import JournalUnwritable
-from forbear.records.journal import Journal
+from forbear.records.journal import SYNC_INTERVAL_S, Journal
 from records.test_journal import PLAN, episode
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -503,6 +528,7 @@ def test_the_plan_is_on_the_disk_before_it_has_its_name_and_its_name_before_a_li
 
 
 def test_lines_are_forced_to_the_disk_without_being_asked(tmp_path, calls):
+    assert 0 < SYNC_INTERVAL_S <= 0.1  # what is promised
     made, _ = calls
     with Journal(tmp_path / "j").writing(PLAN) as writer:
         for number in range(1, 4):

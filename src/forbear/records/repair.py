@@ -14,8 +14,9 @@ from pathlib import Path
 
 from forbear.errors import InvalidInput, JournalUnwritable
 from forbear.records.chain import Chain, SealedLine, named_cell
-from forbear.records.codec import ArmEnd, EpisodeKey, Missing, Record, episode_key
-from forbear.records.journal import Journal, JournalContent, replacing
+from forbear.records.codec import ArmEnd, EpisodeKey, HandedOut, Record, episode_key
+from forbear.records.content import JournalContent
+from forbear.records.journal import Journal, replacing
 from forbear.records.model import Episode
 from forbear.wording import shown
 
@@ -108,11 +109,6 @@ def _free_name(path: Path) -> Path:
         number += 1
         copy = path.with_name(f"{path.name}.damaged-{number}")
     return copy
-
-
-def record_key(record: Episode | Missing) -> EpisodeKey:
-    """The cell that a record is of."""
-    return record.key if isinstance(record, Missing) else episode_key(record)
 
 
 class _Sieve:
@@ -270,9 +266,11 @@ class _Sieve:
                     gone.add(key)
         kept, self._kept, self._content = self._kept, [], JournalContent(plan=content.plan)
         for number, record, sealed in kept:
-            if not isinstance(record, ArmEnd) and record_key(record) in gone:
-                self._note(number, f"{named_cell(record_key(record))} took from a run of the same row that is gone")
-                continue
+            if not isinstance(record, ArmEnd | HandedOut):
+                key = episode_key(record) if isinstance(record, Episode) else record.key
+                if key in gone:
+                    self._note(number, f"{named_cell(key)} took from a run of the same row that is gone")
+                    continue
             self._content.add(record, where="it cannot be")
             self._kept.append((number, record, sealed))
 
