@@ -17,9 +17,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from forbear.errors import InvalidInput, JournalLocked, JournalUnwritable, PlanChanged
+from forbear.files import limit_of, read_bounded, too_large, write_whole
 from forbear.records.chain import REMEDY, Chain
 from forbear.records.codec import Record
 from forbear.records.content import JournalContent as JournalContent
@@ -30,7 +31,7 @@ from forbear.wording import described, shown
 SYNC_INTERVAL_S = 0.1
 
 MAX_BYTES = 64 << 20
-"""Of `plan.json`, and of one line: the most that is read, and written."""
+"""Of `plan.json`, and of one line: the most that is read, and written, where the environment does not say otherwise."""
 
 Sync: TypeAlias = Literal["group", "always"]
 """When lines are forced to the disk. `group`: within 100 ms, many at once; `always`: each append before it returns."""
@@ -70,12 +71,9 @@ class Journal:
         """
         where = shown(str(self.directory), limit=200)
         try:
-            with _opened(self.plan_path) as file:
-                raw = file.read(MAX_BYTES + 1)
+            raw = read_bounded(self.plan_path, limit=MAX_BYTES, name=f"{where}: plan.json")
         except OSError as error:
             raise InvalidInput(f"{where}: no readable journal there ({shown(str(error), limit=120)}).") from None
-        if len(raw) > MAX_BYTES:
-            raise InvalidInput(f"{where}: plan.json is larger than {MAX_BYTES:,} bytes, the most that is read of it.")
         try:
             plan = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
@@ -121,14 +119,14 @@ class Journal:
             InvalidInput: The file cannot be read, or a line is too long.
         """
         try:
-            with _opened(self.lines_path) as file:
+            most = limit_of(MAX_BYTES)
+            # A pipe without a writer is empty instead of a wait for ever.
+            descriptor = os.open(self.lines_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
                 number = 1
-                while line := file.readline(MAX_BYTES + 1):
-                    if len(line) > MAX_BYTES:
-                        raise InvalidInput(
-                            f"{self.lines_path}, line {number}: longer than {MAX_BYTES:,} bytes, the most that is read "
-                            "of a line."
-                        )
+                while line := file.readline(most + 1):
+                    if len(line) > most:
+                        raise too_large(f"{self.lines_path}, line {number}", most)
                     yield number, line
                     number += 1
         except FileNotFoundError:
@@ -188,7 +186,7 @@ class Journal:
         made = [folder for folder in (self.directory, *self.directory.parents) if not folder.exists()]
         self.directory.mkdir(parents=True, exist_ok=True)
         for folder in made:
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
 
     def _agree_on_plan(self, plan: Mapping[str, JSON], *, empty: bool) -> None:
         if not self.plan_path.exists():
@@ -198,8 +196,8 @@ class Journal:
                     "plan.json, or name another directory."
                 )
             try:
-                with replacing(self.plan_path) as file:
-                    file.write(json.dumps(plan, indent=1, allow_nan=False).encode("ascii") + b"\n")
+                write_whole(self.plan_path, json.dumps(plan, indent=1, allow_nan=False).encode("ascii") + b"\n")
+                sync_folder(self.directory)
             except OSError as error:
                 raise JournalUnwritable(f"{self.plan_path}: cannot be written ({error.strerror}).") from None
             return
@@ -224,6 +222,8 @@ class JournalWriter:
         opened = os.fstat(descriptor)
         self._file = (opened.st_dev, opened.st_ino)
         self._size = opened.st_size
+        self._most = limit_of(MAX_BYTES)
+        """Bytes of a line: no longer than what is read of one."""
         self._fault: str | None = None
         """Why nothing more can be written."""
         self._told = False
@@ -264,8 +264,8 @@ class JournalWriter:
             raise self._fail(self._fault)
         lines = self._chain.seal(records)
         for line in lines:
-            if len(line) > MAX_BYTES:
-                raise InvalidInput(f"{self._name}: a record of {len(line):,} bytes; the most is {MAX_BYTES:,}.")
+            if len(line) > self._most:
+                raise too_large(f"{self._name}: a record of {len(line):,} bytes", self._most)
         self._require_same_file()
         self._write(b"".join(lines))
         self._chain.go_on(records, lines)
@@ -350,32 +350,12 @@ class JournalWriter:
         return JournalUnwritable(f"{self._name}: {self._fault}")
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the name of `path` when it is on the disk, as a whole; on an error nothing is changed.
+def sync_folder(folder: Path) -> None:
+    """Forces the names of a folder's files to the disk.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be.
     """
-    beside = path.with_name(path.name + ".new")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _opened(path: Path) -> BinaryIO:
-    # A pipe without a writer is empty instead of a wait for ever.
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-
-
-def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

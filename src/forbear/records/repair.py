@@ -7,16 +7,16 @@ in its row, what contradicts an earlier line, and the end of an arm whose eviden
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from forbear.errors import InvalidInput, JournalUnwritable
+from forbear.files import write_whole
 from forbear.records.chain import Chain, SealedLine, named_cell
 from forbear.records.codec import ArmEnd, EpisodeKey, HandedOut, Record, episode_key
 from forbear.records.content import JournalContent
-from forbear.records.journal import Journal, replacing
+from forbear.records.journal import Journal, sync_folder
 from forbear.records.model import Episode
 from forbear.wording import shown
 
@@ -90,10 +90,9 @@ def repair(journal: Journal) -> tuple[Survey, Path | None]:
         if not found.faults:
             return found, None
         copy = _free_name(journal.lines_path)
-        with journal.lines_path.open("rb") as damaged, replacing(copy) as file:
-            shutil.copyfileobj(damaged, file)
-        with replacing(journal.lines_path) as file:
-            file.writelines(found.lines)
+        write_whole(copy, journal.lines_path.read_bytes())
+        write_whole(journal.lines_path, b"".join(found.lines))
+        sync_folder(journal.directory)
     except OSError as error:
         raise JournalUnwritable(
             f"{journal.directory}: cannot be written ({error.strerror}); it is as it was."
