@@ -150,6 +150,7 @@ STATS = [
     "exact_unconditional",
     "gain_at",
     "gain_curve",
+    "least_tasks",
     "looked_power",
     "minimum_detectable_gain",
     "net_of_churn",

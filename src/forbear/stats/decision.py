@@ -15,7 +15,7 @@ from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
-from forbear.stats.planning import approximate_tasks_needed
+from forbear.stats.planning import approximate_tasks_needed, least_tasks
 from forbear.stats.remarks import MOST_TASKS, TARGET_POWER
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, Look, Recommendation, Remark, Verdict
@@ -307,13 +307,20 @@ def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule, alpha
     if gain < rule.worthwhile:
         targets.append((rule.worthwhile, "less", rule.harm_alpha))
     sizes = [
-        _first_that_decides(pairs, gain, discordance, target)
+        _first_that_decides(max(pairs, least), gain, discordance, target)
         for target in targets
-        if (pairs := approximate(margin=target[0], alpha=target[2])) is not None and pairs <= MOST_TASKS
+        if (pairs := approximate(margin=target[0], alpha=target[2])) is not None
+        and (least := _least(target, differing=discordance > 0)) is not None
+        and max(pairs, least) <= MOST_TASKS
     ]
     tasks = math.ceil(min(sizes, default=MOST_TASKS + 1) * data.tasks_per_pair)
     # A pilot that just failed to decide needs more than it had.
     return max(tasks, data.tasks + 1) if tasks <= MOST_TASKS else None
+
+
+def _least(target: tuple[float, OneSided, float], *, differing: bool) -> int | None:
+    margin, alternative, alpha = target
+    return least_tasks(margin=margin if alternative == "greater" else -margin, alpha=alpha, differing=differing)
 
 
 def _first_that_decides(pairs: int, gain: float, discordance: float, target: tuple[float, OneSided, float]) -> int:
