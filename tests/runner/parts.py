@@ -75,6 +75,13 @@ class Speechless(CoinFlipAgent):
         return "open"
 
 
+class Fickle(CoinFlipAgent):
+    """Says another thing each time it is asked."""
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        return Action(os.urandom(8).hex())
+
+
 class Down(Corridor):
     """Is never there."""
 

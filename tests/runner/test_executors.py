@@ -10,14 +10,15 @@ from functools import partial
 
 import pytest
 
-from forbear.errors import InvalidInput, ProviderError
+from forbear.errors import InvalidInput, NotReproducible, ProviderError
 from forbear.interventions import Append
 from forbear.policy.arm import Arm
 from forbear.records.journal import Journal
+from forbear.records.model import Termination
 from forbear.runner.plan import freeze
-from forbear.testing import CoinFlipAgent, Corridor
-from runner.parts import Correct, Counted, Down, Dying, Faulty, Speechless, Undoable
-from runner.pilots import POLICY, digest, order, plan, run, with_
+from forbear.testing import CoinCritic, CoinFlipAgent, Corridor
+from runner.parts import Correct, Counted, Down, Dying, Faulty, Fickle, Speechless, Undoable
+from runner.pilots import POLICY, WEIGHTS, digest, order, plan, run, with_
 
 ARMS = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("correct", with_(Correct()))]
 
@@ -139,31 +140,24 @@ def test_what_cannot_be_sent_is_refused_with_the_remedy(tmp_path, what):
 
 
 @pytest.mark.slow
-def test_a_part_that_breaks_its_contract_in_a_worker_says_so_as_itself(tmp_path):
-    agent = partial(Speechless, {"open": 1})
-    said = {}
-    for workers in (1, 2):
-        with pytest.raises(InvalidInput) as raised:
-            run(plan(ARMS, n=1, agent=agent), tmp_path / str(workers), workers=workers)
-        said[workers] = (str(raised.value), raised.value.__notes__, raised.value.exit_code)
-    assert said[1] == said[2]
-    assert "must return an Action, got str" in said[1][0]
-    assert said[1][1][0].startswith("in task 't00', seed 42, arm 'baseline'; what was found before is in the journal.")
+def test_an_agent_that_breaks_in_a_worker_fails_there_as_it_does_here(tmp_path):
+    task = order(plan(n=4))[2]
+    for agent in (partial(Speechless, WEIGHTS), partial(Faulty, KeyError, task), partial(Faulty, SystemExit, task)):
+        name = f"{agent.func.__name__}-{agent.args[0]}"
+        run(plan(ARMS, n=4, agent=agent), tmp_path / f"1-{name}")
+        result = run(plan(ARMS, n=4, agent=agent), tmp_path / f"2-{name}", workers=2)
+        assert digest(tmp_path / f"1-{name}") == digest(tmp_path / f"2-{name}")
+        assert Termination.AGENT_ERROR in {episode.termination for episode in result.episodes.values()}
 
 
 @pytest.mark.slow
-def test_a_bug_in_a_worker_arrives_with_its_traceback_and_the_pilot_goes_on_from_there(tmp_path):
-    task = order(plan(n=4))[2]
-    with pytest.raises(RuntimeError, match=r"^KeyError in a worker process: ") as raised:
-        run(plan(ARMS, n=4, agent=partial(Faulty, KeyError, task)), tmp_path / "j", workers=2)
-    trace, note = raised.value.__notes__
-    assert "in act" in trace
-    assert note.startswith(f"in task '{task}', seed 42, arm 'baseline'; what was found before is in the journal.")
-    kept = lines_of(tmp_path / "j")
-    run(plan(ARMS, n=4), tmp_path / "j", workers=2)
-    run(plan(ARMS, n=4), tmp_path / "calm")
-    assert lines_of(tmp_path / "j").startswith(kept)
-    assert digest(tmp_path / "j") == digest(tmp_path / "calm")
+def test_what_a_worker_refuses_arrives_as_itself(tmp_path):
+    arms = [Arm.baseline(), Arm("append", with_(Append(), critic=CoinCritic(1.0)))]
+    for workers in (1, 2):
+        with pytest.raises(NotReproducible, match="a fresh agent given the same trajectory and draw") as raised:
+            run(plan(arms, n=4, agent=partial(Fickle, WEIGHTS)), tmp_path / str(workers), workers=workers)
+        (note,) = raised.value.__notes__
+        assert note.startswith("in task 't0")
 
 
 @pytest.mark.slow

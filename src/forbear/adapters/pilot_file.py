@@ -21,6 +21,7 @@ from forbear.errors import InvalidInput
 from forbear.files import limit_of, read_bounded, too_large
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
+from forbear.records.journal import Sync, require_sync
 from forbear.records.model import Task
 from forbear.runner.plan import PilotPlan
 from forbear.stats.looks.looks import Looks
@@ -51,6 +52,10 @@ class PilotFile:
     """How often an episode that the outside world broke is tried again."""
     workers: int
     """Processes that run episodes."""
+    sync: Sync
+    """When episodes are forced to the disk."""
+    max_agent_errors: float
+    """How many of an arm's runs may end with an exception of the agent: a share below 1, or a number."""
 
 
 def read_pilot_file(path: str | Path) -> PilotFile:
@@ -84,10 +89,19 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         concurrency=run.count("concurrency", default=16, least=1),
         retries=run.count("retries", default=2, least=0),
         workers=run.count("workers", default=1, least=1),
+        sync=run.guard("sync", make=lambda: require_sync(run.take("sync", str, "group"))),
+        max_agent_errors=_max_agent_errors(run),
     )
     for section in (top, run, rule):
         section.close()
     return described
+
+
+def _max_agent_errors(run: Section) -> float:
+    value = run.take("max_agent_errors", float, 0.2)
+    if not 0 <= value < float("inf"):
+        raise run.error("max_agent_errors", message=f"expected a share below 1 or a number of runs, got {value}")
+    return value
 
 
 def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Path) -> PilotPlan:

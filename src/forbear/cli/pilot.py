@@ -272,6 +272,8 @@ def _found(
                 concurrency=concurrency,
                 workers=workers,
                 retries=opened.described.retries,
+                sync=opened.described.sync,
+                max_agent_errors=opened.described.max_agent_errors,
                 until_look=until_look,
                 on_episode=on_episode,
             )
