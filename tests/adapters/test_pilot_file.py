@@ -131,7 +131,18 @@ def test_unusable_tasks_are_named_by_line(tmp_path, line):
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("raw", [b"\xff\xfe\x00", b"a" * (2 << 20), b"x = " + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xff\xfe\x00",
+        b"a" * (2 << 20),
+        b"x = " + b"[" * 100_000,
+        b"x = " + b"9" * 5_000,
+        b"a." * 500_000 + b"a = 1",
+        b"[" + b"a." * 400_000 + b"a]\n" + b"b.c = 1\n" * 20_000,
+        b'x = """\n[' + b" " * 900_000 + b'\n"""',
+    ],
+)
 def test_what_is_no_toml_is_refused(tmp_path, raw):
     path = tmp_path / "pilot.toml"
     path.write_bytes(raw)
