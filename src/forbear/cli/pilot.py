@@ -202,6 +202,7 @@ def _run(
                 concurrency=concurrency or described.concurrency,
                 workers=workers or described.workers,
                 retries=described.retries,
+                max_memory_mb=described.max_memory_mb,
                 max_agent_errors=described.max_agent_errors,
                 until_look=until_look,
                 on_episode=on_episode,
