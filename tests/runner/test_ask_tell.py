@@ -85,7 +85,8 @@ def test_told_what_run_pilot_found_it_finds_the_same_in_any_order(tmp_path, seed
             result = pilot.result()
         assert len(asked) == len(set(asked))
         assert hold > 1 or set(asked) == set(known)
-        assert {e.arm: e for e in result.monitor.ends.values()} == {e.arm: e for e in found.monitor.ends.values()}
+        assert result.monitor.ends == found.monitor.ends
+        assert Journal(directory).read().ends == Journal(tmp_path / "own").read().ends
         assert list(result.plan.tasks) == list(found.plan.tasks)
         assert {k: e.success for k, e in result.episodes.items()} == {k: e.success for k, e in found.episodes.items()}
         expected = {arm: told(verdict) for arm, verdict in verdicts_of(found).items()}
@@ -204,6 +205,7 @@ def test_a_lease_that_ends_is_given_to_somebody_else_and_the_first_to_tell_count
         again = pilot.ask()
         assert again.key == first.key
         assert again.until == clock.now + 60
+        assert [one.key for one in pilot.outstanding] == [second.key, first.key]
         assert pilot.ask().key not in (first.key, second.key)
         assert pilot.tell(first, True) == "written"
         assert pilot.tell(again, True) == "told before"
@@ -316,6 +318,14 @@ def test_what_broke_is_asked_for_after_all_others_and_at_last_has_no_outcome(tmp
     assert first.cause == "provider\ufffd is down"
 
 
+def test_a_process_that_resumes_asks_for_what_broke_last(tmp_path):
+    with HostPilot(host(), Journal(tmp_path)) as pilot:
+        broken = pilot.ask()
+        pilot.tell(broken, None)
+    with HostPilot(host(), Journal(tmp_path)) as pilot:
+        assert [pilot.ask().key for _ in range(12)][-1] == broken.key
+
+
 def test_an_outcome_that_comes_after_all_is_taken(tmp_path):
     with HostPilot(host(), Journal(tmp_path)) as pilot:
         one = pilot.ask()
@@ -386,7 +396,7 @@ def test_booleans_of_numpy_are_booleans(tmp_path):
         (("nope\x1b[31m", 42, "a"), r"no task 'nope\\x1b\[31m'"),
         (("t00", 7, "a"), "no seed 7; it has 42"),
         (("t00", 42, "b"), "no arm 'b'; it has baseline, a, rerun"),
-        (("t00", 42.0, "a"), "seed"),
+        ((host().ordered[0].id, 42.0, "a"), r"\$.seed"),
     ],
 )
 def test_what_the_plan_does_not_have_cannot_be_told(tmp_path, key, message):

@@ -15,6 +15,7 @@ from forbear.contracts.intervention import Intervention
 from forbear.errors import InvalidInput
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
+from forbear.records.journal import Sync, require_sync
 from forbear.records.model import Task
 from forbear.runner.plan import PilotPlan
 from forbear.stats.looks.looks import Looks
@@ -43,6 +44,8 @@ class PilotFile:
     """What each of them may take."""
     max_agent_errors: float
     """How many of an arm's runs may end with an exception of the agent: a share below 1, or a number."""
+    sync: Sync
+    """When episodes are forced to the disk."""
 
 
 def read_pilot_file(path: str | Path) -> PilotFile:
@@ -78,6 +81,7 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         workers=run.count("workers", default=1, least=1),
         max_memory_mb=run.count("max_memory_mb", default=0, least=0) or None,
         max_agent_errors=_max_agent_errors(run),
+        sync=run.guard("sync", make=lambda: require_sync(run.take("sync", str, "group"))),
     )
     for section in (top, run, rule):
         section.close()

@@ -204,6 +204,7 @@ def _run(
                 retries=described.retries,
                 max_memory_mb=described.max_memory_mb,
                 max_agent_errors=described.max_agent_errors,
+                sync=described.sync,
                 until_look=until_look,
                 on_episode=on_episode,
             )
