@@ -83,10 +83,12 @@ def check(file: Path) -> None:
     import asyncio
 
     from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.runner.contained import contained
     from forbear.runner.rehearsal import rehearse
 
-    described = read_pilot_file(file)
-    for line in asyncio.run(rehearse(described.plan)):
+    with contained():
+        lines = asyncio.run(rehearse(read_pilot_file(file).plan))
+    for line in lines:
         click.echo(line)
     click.echo(f"next: forbear pilot plan {file}")
 
@@ -174,10 +176,12 @@ class _Opened:
 
 def _opened(file: Path, journal: Path | None) -> _Opened:
     from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.runner.contained import contained
     from forbear.runner.plan import freeze
 
-    described = read_pilot_file(file)
-    return _Opened(described, freeze(described.plan), directory_of(file, journal), again(file, journal))
+    with contained():
+        described = read_pilot_file(file)
+        return _Opened(described, freeze(described.plan), directory_of(file, journal), again(file, journal))
 
 
 def _run(
@@ -191,10 +195,11 @@ def _run(
     from forbear.report.html import pilot_html
     from forbear.report.pilot_text import pilot_text
     from forbear.report.pilot_view import pilot_json, pilot_view
+    from forbear.runner.contained import contained
     from forbear.runner.pilot import run_pilot
 
     described, directory = opened.described, opened.directory
-    with _progress(opened.frozen, directory, until_look=until_look) as on_episode:
+    with _progress(opened.frozen, directory, until_look=until_look) as on_episode, contained():
         result = asyncio.run(
             run_pilot(
                 opened.frozen,

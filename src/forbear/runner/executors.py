@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, MutableSequence, Sequence
@@ -22,6 +23,7 @@ from forbear.errors import ForbearError, InvalidInput
 from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
 from forbear.records.model import Episode, Termination
+from forbear.runner.contained import Printed
 from forbear.runner.episode import ForkCheck
 from forbear.runner.plan import FrozenPlan
 from forbear.runner.row import Found, RowJob, run_row
@@ -328,6 +330,7 @@ def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) ->
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    sys.stdout = Printed()
     frozen: FrozenPlan = pickle.loads(plan)
     connection.send_bytes(_READY)
     with contextlib.suppress(EOFError):
