@@ -117,7 +117,7 @@ def check(scenario, point, fault, nth, *, workers=1):
         for key in differing:
             assert is_excused(content.episodes[key]), (where, key, told(content.episodes[key]), outcomes[key])
         broken, before = dict(content.broken), content.episodes.keys()
-        run(scenario, directory, workers=workers)
+        run(scenario, directory)
         again = Journal(directory).read()
         assert again.episodes.keys() | again.missing.keys() == outcomes.keys(), where
         for key, episode in again.episodes.items():

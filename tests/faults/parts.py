@@ -217,27 +217,29 @@ class Remembering(Agent):
         self.injector.at_once("agent.restore", back)
 
 
-def _injected(kind):
-    class World(kind):
-        def __init__(self, injector):
-            super().__init__(doors=3, slip=0.2)
-            self.injector = injector
+class _Breaking:
+    """Put before a world."""
 
-        async def reset(self, task, *, draw):
-            seen = super()
-            return await self.injector.awaited("world.reset", lambda: seen.reset(task, draw=draw))
+    def __init__(self, injector):
+        super().__init__(doors=3, slip=0.2)
+        self.injector = injector
 
-        async def step(self, action, *, draw):
-            seen = super()
-            return await self.injector.awaited("world.step", lambda: seen.step(action, draw=draw))
+    async def reset(self, task, *, draw):
+        seen = super()
+        return await self.injector.awaited("world.reset", lambda: seen.reset(task, draw=draw))
 
-    return World
-
-
-World = _injected(Corridor)
+    async def step(self, action, *, draw):
+        seen = super()
+        return await self.injector.awaited("world.step", lambda: seen.step(action, draw=draw))
 
 
-class RestorableWorld(_injected(RestorableCorridor)):
+class World(_Breaking, Corridor):
+    """Can be replayed."""
+
+
+class RestorableWorld(_Breaking, RestorableCorridor):
+    """Can be put back."""
+
     def snapshot(self):
         return self.injector.at_once("world.snapshot", super().snapshot)
 

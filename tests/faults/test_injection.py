@@ -65,3 +65,21 @@ def test_a_part_that_breaks_before_anything_runs_is_refused_in_one_line(what, me
         assert fault in ("ProviderError", "AgentError", "NotReproducible") or isinstance(raised.value, InvalidInput)
         assert "\n" not in str(raised.value)
         assert not (tmp_path / "j").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scenario", "point", "fault", "nth"),
+    [
+        ("coupled", "agent.act", "KeyboardInterrupt", 2),
+        ("independent", "agent.act", "swallows", 3),
+        ("restored", "agent.restore", "OwnBase", 1),
+        ("coupled", "world.step", "SystemExit0", 2),
+        ("restored", "world.snapshot", "Hostile", 2),
+        ("independent", "critic.score", "unreadable", 1),
+        ("coupled", "intervention.apply", "GeneratorExit", 1),
+    ],
+)
+def test_nor_in_other_processes(scenario, point, fault, nth):
+    """Each worker counts its own calls, so that two episodes may break."""
+    assert check(scenario, point, fault, nth, workers=2) in ("failure", "tried again", "went on")

@@ -17,7 +17,7 @@ from forbear.records.journal import Journal
 from forbear.records.model import Termination
 from forbear.runner.plan import freeze
 from forbear.testing import CoinCritic, CoinFlipAgent, Corridor
-from runner.parts import Correct, Counted, Down, Dying, Faulty, Fickle, Speechless, Undoable
+from runner.parts import Blocking, Correct, Counted, Down, Dying, Faulty, Fickle, Rogue, Speechless, Undoable
 from runner.pilots import POLICY, WEIGHTS, digest, order, plan, run, with_
 
 ARMS = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("correct", with_(Correct()))]
@@ -97,8 +97,14 @@ def test_a_worker_that_dies_costs_a_retry_of_its_row_and_nothing_else(tmp_path, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("killed", "code"), [(False, 3), (True, -signal.SIGKILL)])
-def test_a_row_that_kills_every_worker_is_given_up_with_the_exit_code(tmp_path, killed, code):
+@pytest.mark.parametrize(
+    ("killed", "said"),
+    [
+        (False, "the environment ended its worker process with exit code 3"),
+        (True, f"its worker process ended with exit code {-signal.SIGKILL}"),
+    ],
+)
+def test_a_row_that_kills_every_worker_is_given_up_with_the_exit_code(tmp_path, killed, said):
     task = order(plan(n=4))[1]
     dying = Dying(tmp_path / "marks", task, times=99, killed=killed)
     result = run(plan(ARMS, n=4, environment=dying), tmp_path / "j", workers=2, retries=1)
@@ -106,7 +112,7 @@ def test_a_row_that_kills_every_worker_is_given_up_with_the_exit_code(tmp_path, 
     # Its baseline jumps out of the first window: that was found and written before the worker died in the next arm.
     assert result.missing.keys() == {(task, 42, arm.name) for arm in ARMS[1:]}
     reasons = {missing.reason for missing in result.missing.values()}
-    assert reasons == {f"its worker process ended with exit code {code}"}
+    assert reasons == {said}
     assert (result.arm("baseline").episodes, result.arm("rollback").episodes) == (4, 3)
     again = run(plan(ARMS, n=4, environment=dying), tmp_path / "j")
     assert again == result
@@ -118,6 +124,53 @@ def test_workers_that_keep_dying_are_an_outage(tmp_path):
     with pytest.raises(ProviderError, match=r"3 episodes in a row .* ended with exit code 3.*run the same again"):
         run(plan(ARMS, n=1, environment=dying[0]), tmp_path / "j", workers=2, outage_after=3)
     assert not Journal(tmp_path / "j").read().missing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "ends", "cause"),
+    [
+        ("exits", Termination.AGENT_ERROR, "the agent ended its worker process with exit code 0"),
+        ("crashes", Termination.AGENT_ERROR, f"the agent ended its worker process with exit code {-signal.SIGSEGV}"),
+        ("leaves_a_child", Termination.AGENT_ERROR, "the agent ended its worker process with exit code 5"),
+        ("blocks", Termination.AGENT_TIMEOUT, "the agent gave no answer within 0.5 s and could not be stopped"),
+        ("eats", Termination.AGENT_ERROR, "the agent took more than 600 MB of memory (max_memory_mb)"),
+        ("forks", None, None),
+    ],
+)
+def test_what_an_agent_does_to_its_process_is_its_failure_and_nobody_elses(tmp_path, how, ends, cause):
+    task = order(plan(n=4))[1]
+    arms = [*ARMS[:2], Arm.rerun()]
+    calm = run(plan(arms, n=4, call_deadline_s=0.5), tmp_path / "calm")
+    made = plan(arms, n=4, agent=partial(Rogue, how, task), call_deadline_s=0.5 if how == "blocks" else 60)
+    result = run(made, tmp_path / "j", workers=2, max_memory_mb=600)
+    assert not result.missing
+    assert result.episodes.keys() == calm.episodes.keys()
+    failed = [key for key, episode in result.episodes.items() if episode.termination.is_agent_fault]
+    assert {key[0] for key in failed} == ({task} if ends else set())
+    for key, episode in result.episodes.items():
+        if key in failed:
+            assert (episode.termination, episode.success, episode.cause) == (ends, False, cause)
+        else:
+            assert episode.steps == calm.episodes[key].steps
+    before = lines_of(tmp_path / "j")
+    assert run(made, tmp_path / "j", workers=2, max_memory_mb=600) == result
+    assert lines_of(tmp_path / "j") == before
+
+
+@pytest.mark.slow
+def test_a_world_that_blocks_its_worker_costs_its_own_row_only(tmp_path):
+    task = order(plan(n=4))[1]
+    made = plan(ARMS[:2], n=4, environment=partial(Blocking, task), call_deadline_s=0.1)
+    result = run(made, tmp_path / "j", workers=2, retries=0)
+    assert {key[0] for key in result.missing} == {task}
+    reasons = {missing.reason for missing in result.missing.values()}
+    assert reasons == {"the environment gave no answer within 0.1 s and could not be stopped"}
+
+
+def test_a_limit_of_memory_needs_processes_of_their_own(tmp_path):
+    with pytest.raises(InvalidInput, match="max_memory_mb is a number of MB that needs workers of at least 2"):
+        run(plan(n=2), tmp_path / "j", max_memory_mb=500)
 
 
 # Errors ---------------------------------------------------------------------------------------------------------------

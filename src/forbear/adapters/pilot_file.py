@@ -52,10 +52,12 @@ class PilotFile:
     """How often an episode that the outside world broke is tried again."""
     workers: int
     """Processes that run episodes."""
-    sync: Sync
-    """When episodes are forced to the disk."""
+    max_memory_mb: int | None
+    """What each of them may take."""
     max_agent_errors: float
     """How many of an arm's runs may end with an exception of the agent: a share below 1, or a number."""
+    sync: Sync
+    """When episodes are forced to the disk."""
 
 
 def read_pilot_file(path: str | Path) -> PilotFile:
@@ -89,8 +91,9 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         concurrency=run.count("concurrency", default=16, least=1),
         retries=run.count("retries", default=2, least=0),
         workers=run.count("workers", default=1, least=1),
-        sync=run.guard("sync", make=lambda: require_sync(run.take("sync", str, "group"))),
+        max_memory_mb=run.count("max_memory_mb", default=0, least=0) or None,
         max_agent_errors=_max_agent_errors(run),
+        sync=run.guard("sync", make=lambda: require_sync(run.take("sync", str, "group"))),
     )
     for section in (top, run, rule):
         section.close()

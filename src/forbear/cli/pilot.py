@@ -272,6 +272,7 @@ def _found(
                 concurrency=concurrency,
                 workers=workers,
                 retries=opened.described.retries,
+                max_memory_mb=opened.described.max_memory_mb,
                 sync=opened.described.sync,
                 max_agent_errors=opened.described.max_agent_errors,
                 until_look=until_look,

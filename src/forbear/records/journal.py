@@ -215,7 +215,7 @@ class JournalWriter:
         """What it holds: what was there when it was opened, and what was appended since."""
         self._chain = chain
         self._descriptor = descriptor
-        self._path = path
+        self._path = path.absolute()  # an agent may change the working directory
         self._name = shown(str(path.parent), limit=200)
         self._sync = sync
         self._process = os.getpid()

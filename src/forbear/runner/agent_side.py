@@ -31,15 +31,15 @@ class AgentSide:
             Fault: What the agent relies on is down.
         """
         draw = self._cell.draw("agent", step_index=len(trajectory.steps) - 1, attempt=attempt)
+        limit_s = self._cell.conditions.call_deadline_s
         try:
-            agent = self._awaken()
-            action = await answer(
-                lambda: agent.act(trajectory, draw=draw, excluded=excluded),
-                seconds=self._cell.conditions.call_deadline_s,
-                check=checked_action,
-            )
-            if self._cell.conditions.agent_remembers and isinstance(agent, Restorable):
-                self._held = answer_at_once(agent.snapshot, check=as_it_is)
+            with self._cell.calling("agent", limit_s=limit_s):
+                agent = self._awaken()
+                action = await answer(
+                    lambda: agent.act(trajectory, draw=draw, excluded=excluded), seconds=limit_s, check=checked_action
+                )
+                if self._cell.conditions.agent_remembers and isinstance(agent, Restorable):
+                    self._held = answer_at_once(agent.snapshot, check=as_it_is)
         except ForeignFault as fault:
             if fault.kind == "provider":
                 raise Fault(Termination.PROVIDER_ERROR, fault.text) from fault

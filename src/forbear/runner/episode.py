@@ -164,7 +164,8 @@ class _Run:
             draw = self.draw(f"critic:{name}")
             deadline_s = self.cell.deadlines[name]
             started = time.perf_counter()
-            review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
+            with self.cell.calling("critic", limit_s=deadline_s):
+                review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
             seconds = time.perf_counter() - started
             paid = recorded.reviews[name] = Paid(review, payer=self.cell.arm)
         self.critic_usage.add(paid.review.score.usage, paid=paid.payer == self.cell.arm, seconds=seconds)
@@ -181,7 +182,8 @@ class _Run:
         await self.verify(recorded)
         started = time.perf_counter()
         draw = self.draw(f"intervention:{self.policy.intervention.name}")
-        ruling = await self.judge.intervene(self.visible(), recorded.action, review, draw=draw)
+        with self.cell.calling("intervention", limit_s=self.policy.critic_deadline_s):
+            ruling = await self.judge.intervene(self.visible(), recorded.action, review, draw=draw)
         if not isinstance(ruling.effect, Halt) and ruling.effect.usage is not None:
             self.feedback.add(ruling.effect.usage, paid=True, seconds=time.perf_counter() - started)
         return ruling

@@ -33,6 +33,7 @@ async def run_pilot(
     retries: int = 2,
     outage_after: int = 20,
     max_agent_errors: float | None = 0.2,
+    max_memory_mb: int | None = None,
     until_look: int | None = None,
     sync: Sync = "group",
     on_episode: Callable[[Episode], None] | None = None,
@@ -53,6 +54,7 @@ async def run_pilot(
         max_agent_errors: The pilot stops when more of an arm's runs end with an exception, a timeout or a wrong answer
             of the agent: a share below 1 (once ten of its runs have ended), or a number of runs; None: never. Such runs
             are failures and stay failures. Only runs of this call count, so that the next one goes on.
+        max_memory_mb: What a worker may take; one that takes more is ended, and the call that it was in is at fault.
         until_look: Go no further than this declared look, counted from 1; omitted: to the last, if need be.
         sync: When episodes are forced to the disk: `group` within 100 ms, many at once, which is what a power cut can
             lose; `always` each before it is announced. A kill of the process loses nothing either way.
@@ -76,6 +78,8 @@ async def run_pilot(
             raise InvalidInput(f"{name} must be at least {at_least}, got {value}.")
     if max_agent_errors is not None and not max_agent_errors >= 0:
         raise InvalidInput(f"max_agent_errors must be a share, a number of runs or None, got {max_agent_errors!r:.60}.")
+    if max_memory_mb is not None and (workers == 1 or max_memory_mb < 1):
+        raise InvalidInput(f"max_memory_mb is a number of MB that needs workers of at least 2, got {max_memory_mb}.")
     frozen = plan if isinstance(plan, FrozenPlan) else freeze(plan)
     looks = frozen.looks.tasks
     if until_look is not None and not 1 <= until_look <= len(looks):
@@ -83,7 +87,7 @@ async def run_pilot(
     if journal.started:
         where = str(journal.directory)
         frozen.record.require(PlanRecord.of(journal.plan(), where=where), where=where)
-    executor: Executor = InLoop(frozen) if workers == 1 else Workers(frozen, count=workers)
+    executor: Executor = InLoop(frozen) if workers == 1 else Workers(frozen, count=workers, max_memory_mb=max_memory_mb)
     with journal.writing(frozen.record.to_dict(), sync=sync) as writer:
         limits = Limits(retries=retries, outage_after=outage_after, max_agent_errors=max_agent_errors)
         pilot = _Pilot(frozen, writer, executor, limits, on_episode=on_episode)

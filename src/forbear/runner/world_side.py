@@ -100,14 +100,17 @@ class WorldSide:
         return await self._answer(lambda: environment.step(action, draw=draw))
 
     async def _answer(self, call: Callable[[], Coroutine[Any, Any, Observation]]) -> Observation:
+        limit_s = self._cell.conditions.call_deadline_s
         try:
-            return await answer(call, seconds=self._cell.conditions.call_deadline_s, check=checked_observation)
+            with self._cell.calling("environment", limit_s=limit_s):
+                return await answer(call, seconds=limit_s, check=checked_observation)
         except ForeignFault as fault:
             _broken(fault)
 
     def _at_once(self, call: Callable[[], _T], *, check: Callable[[_T], _Checked]) -> _Checked:
         try:
-            return answer_at_once(call, check=check)
+            with self._cell.calling("environment", limit_s=self._cell.conditions.call_deadline_s):
+                return answer_at_once(call, check=check)
         except ForeignFault as fault:
             _broken(fault)
 
