@@ -8,6 +8,9 @@ from collections.abc import Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
+from forbear.errors import ProviderError
+from forbear.wording import shown
+
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -44,6 +47,7 @@ class Stopper:
 
         Raises:
             KeyboardInterrupt: A signal came.
+            ProviderError: A part raised `SystemExit` where nobody could catch it: in a task of its own.
         """
 
         async def main() -> T:
@@ -61,6 +65,12 @@ class Stopper:
             if not self._heard:
                 raise
             raise KeyboardInterrupt from None
+        except SystemExit as stop:
+            raise ProviderError(
+                f"a part of the pilot ended the event loop with SystemExit({shown(repr(stop.code))}), in a task that "
+                "it had started itself. Every finished episode is kept; have it catch what its tasks raise, then run "
+                "the same again."
+            ) from None
 
 
 @contextlib.contextmanager
