@@ -110,6 +110,7 @@ STATS = [
     "Ceilings",
     "Churn",
     "ConfidenceSequence",
+    "Costs",
     "DecisionRule",
     "EProcess",
     "Estimate",
@@ -123,10 +124,12 @@ STATS = [
     "OperatingCharacteristics",
     "PilotTruth",
     "Power",
+    "Prior",
     "Rate",
     "Recommendation",
     "Remark",
     "SequentialOutcomes",
+    "Value",
     "Verdict",
     "anytime_outcomes",
     "best_of",
@@ -158,6 +161,7 @@ STATS = [
     "sequential_pvalue",
     "simulate",
     "tasks_needed",
+    "value_of",
 ]
 CRITICS = [
     "CriticReport",

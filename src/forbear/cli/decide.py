@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from forbear.analysis.pairing import Pairing
     from forbear.outcomes.table import OutcomeTable
     from forbear.report.view import DecisionView
+    from forbear.stats.context.prior import Prior
+    from forbear.stats.context.value import Costs
     from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Remark
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
 
-_WITH_JOURNAL = {"files", "treated", "as_json", "gate"}
+_WITH_JOURNAL = {"files", "treated", "as_json", "gate", "prior", "cost_of_intervening", "cost_of_harm"}
 
 _HELP = """Decide from paired outcomes whether an intervention helps.
 
@@ -58,6 +60,10 @@ be asked after every task, for somewhat less power. Then order matters: tasks
 stand in the order in which they were planned, not in which their runs ended,
 which gives false verdicts; --counts, where the order is not known, uses what the
 evidence is worth now instead of what it once was.
+
+Beside the verdict, which does not use it, stands what switching on is worth on
+average and what a new pilot would add, in successes a task: under --prior and
+after --cost-of-intervening and, for each disrupted task, --cost-of-harm.
 
 \b
 Examples:
@@ -122,6 +128,20 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 @click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
 @shape_option
 @click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")
+@click.option(
+    "--prior",
+    metavar="UP,DOWN,SAME",
+    help="For the worth, as tasks. [default: published pilots]",
+)
+@click.option(
+    "--cost-of-intervening", type=float, metavar="X", help="For the worth, in successes a task. [default: --worthwhile]"
+)
+@click.option(
+    "--cost-of-harm",
+    type=float,
+    metavar="X",
+    help="For the worth, of a disrupted task. [default: 0]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE, 20 FORBEAR, 21 UNDECIDED.")
 def decide(
@@ -145,6 +165,9 @@ def decide(
     look: int | None,
     shape: ShapeName | None,
     anytime: bool,
+    prior: str | None,
+    cost_of_intervening: float | None,
+    cost_of_harm: float | None,
     as_json: bool,
     gate: bool,
 ) -> int:
@@ -153,8 +176,10 @@ def decide(
     from forbear.report.view import decision_view
     from forbear.stats.rule import DecisionRule
 
+    believed = _prior(prior)
     if len(files) == 1 and os.path.isdir(files[0]):
-        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate)
+        stated = (cost_of_intervening, cost_of_harm)
+        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
     rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
@@ -177,13 +202,23 @@ def decide(
     if gate and len(pairings) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
     verdicts = decide_pairings(pairings, rule, looks=declared, look=look, anytime=anytime, table=table)
-    _print(decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored), as_json=as_json)
+    costs = _costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile)
+    view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored, prior=believed, costs=costs)
+    _print(view, as_json=as_json)
     if as_json and ignored:
         click.echo(f"note: columns not used: {listed(ignored)}", err=True)
     return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
 
 
-def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: bool) -> int:
+def _from_journal(
+    directory: str,
+    *,
+    treated: str | None,
+    as_json: bool,
+    gate: bool,
+    believed: Prior,
+    stated: tuple[float | None, float | None],
+) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
     from click.core import ParameterSource
 
@@ -215,7 +250,8 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
         verdicts = {treated: verdicts[treated]}
     if gate and len(verdicts) > 1:
         raise click.UsageError(f"--gate needs one treated arm, the pilot has {len(verdicts)}. Name it: --treated NAME.")
-    _print(decision_view(verdicts, baseline=baseline), as_json=as_json)
+    costs = _costs(stated, worthwhile=plan.rule.worthwhile)
+    _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), as_json=as_json)
     return GATE[next(iter(verdicts.values())).recommendation.value] if gate else 0
 
 
@@ -262,6 +298,32 @@ def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Rem
 
     return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
         baseline=pairing.baseline
+    )
+
+
+def _prior(text: str | None) -> Prior:
+    """What is believed before the pilot."""
+    from forbear.stats.context.prior import PUBLISHED, Prior
+
+    if text is None:
+        return PUBLISHED
+    try:
+        recovered, disrupted, alike = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(
+            f"--prior needs three numbers of tasks UP,DOWN,SAME (recovered, disrupted, alike), got '{shown(text)}'. "
+            "Example: --prior 3,2,20."
+        ) from None
+    return Prior(recovered=recovered, disrupted=disrupted, alike=alike, source="as stated by --prior")
+
+
+def _costs(stated: tuple[float | None, float | None], *, worthwhile: float) -> Costs:
+    """The costs as stated; intervening costs by default the gain that is worthwhile."""
+    from forbear.stats.context.value import Costs
+
+    intervening, harm = stated
+    return Costs(
+        intervening=max(worthwhile, 0.0) if intervening is None else intervening, harm=0.0 if harm is None else harm
     )
 
 
