@@ -313,3 +313,19 @@ def test_prior_and_costs_change_the_worth_and_nothing_else(decide):
 )
 def test_unusable_priors_and_costs(decide, options, message):
     assert message in one_error_line(decide("--counts", STUDY, *options))
+
+
+def test_logged_baseline_runs_are_used_as_many_as_there_are(decide, tmp_path):
+    rng = np.random.default_rng(4)
+    rows = ["task_id,arm,seed,success"]
+    for task, chance in enumerate(rng.uniform(0.1, 0.9, size=120)):
+        rows += [f"t{task},baseline,{seed},{int(rng.random() < chance)}" for seed in range(5)]
+        rows.append(f"t{task},critic,0,{int(rng.random() < min(chance + 0.2, 1))}")
+    every, first = tmp_path / "every.csv", tmp_path / "first.csv"
+    every.write_text("\n".join(rows))
+    first.write_text("\n".join([rows[0], *(row for row in rows if ",0," in row)]))
+    many, one = (json.loads(decide(path, "--json")[1]) for path in (every, first))
+    assert (many["tasks"], one["tasks"]) == (120, 120)
+    widths = [v["success_gain"]["high"] - v["success_gain"]["low"] for v in (many, one)]
+    assert widths[0] < 0.95 * widths[1]
+    assert many["value"] is None
