@@ -51,8 +51,10 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.errors import JournalLocked as JournalLocked
     from forbear.errors import JournalUnwritable as JournalUnwritable
     from forbear.errors import NotReproducible as NotReproducible
+    from forbear.errors import OutputUnwritable as OutputUnwritable
     from forbear.errors import PlanChanged as PlanChanged
     from forbear.errors import ProviderError as ProviderError
+    from forbear.errors import TooManyAgentErrors as TooManyAgentErrors
     from forbear.interventions.append import Append as Append
     from forbear.interventions.placebo import Placebo as Placebo
     from forbear.interventions.restart import Restart as Restart
@@ -86,6 +88,10 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.report.text import decision_text as decision_text
     from forbear.report.view import decision_json as decision_json
     from forbear.report.view import decision_view as decision_view
+    from forbear.runner.ask_tell import Assignment as Assignment
+    from forbear.runner.ask_tell import HostPilot as HostPilot
+    from forbear.runner.host_plan import HostArm as HostArm
+    from forbear.runner.host_plan import HostPlan as HostPlan
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import FrozenPlan as FrozenPlan
     from forbear.runner.plan import PilotPlan as PilotPlan
@@ -111,6 +117,7 @@ _HOME = {
     "Append": "interventions.append",
     "Arm": "policy.arm",
     "ArmResult": "analysis.result",
+    "Assignment": "runner.ask_tell",
     "AtAnyTime": "stats.verdict",
     "AtLook": "stats.verdict",
     "ClusteredOutcomes": "outcomes.clustered",
@@ -128,6 +135,9 @@ _HOME = {
     "ForbearError": "errors",
     "FrozenPlan": "runner.plan",
     "Halt": "contracts.intervention",
+    "HostArm": "runner.host_plan",
+    "HostPilot": "runner.ask_tell",
+    "HostPlan": "runner.host_plan",
     "Intervention": "contracts.intervention",
     "InterventionPolicy": "policy.policy",
     "InvalidInput": "errors",
@@ -140,6 +150,7 @@ _HOME = {
     "NotReproducible": "errors",
     "Observation": "contracts.environment",
     "OutcomeTable": "outcomes.table",
+    "OutputUnwritable": "errors",
     "PairedOutcomes": "outcomes.paired",
     "Pairing": "analysis.pairing",
     "PilotFile": "adapters.pilot_file",
@@ -165,6 +176,7 @@ _HOME = {
     "Stop": "interventions.stop",
     "Task": "records.model",
     "Termination": "records.model",
+    "TooManyAgentErrors": "errors",
     "Trajectory": "records.model",
     "Usage": "records.model",
     "Verdict": "stats.verdict",

@@ -63,7 +63,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--baseline-seeds", type=int, metavar="K", help="Runs per task of the baseline alone. [default: --seeds]")
 @click.option("--agreement", type=float, default=0.0, show_default=True, help="How much the seeds of a task agree.")
 @click.option("--margin", type=float, default=0.0, show_default=True, help="As in decide.")
-@click.option("--worthwhile", type=float, default=0.02, show_default=True, help="As in decide.")
+@click.option("--worthwhile", type=float, help="As in decide. [default: 0.02; the margin where that is negative]")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="As in decide.")
 @click.option("--power", "target", type=float, default=0.8, show_default=True, help="Asked of the size needed.")
 @click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which one pilot is looked at.")
@@ -84,7 +84,7 @@ def power(
     baseline_seeds: int | None,
     agreement: float,
     margin: float,
-    worthwhile: float,
+    worthwhile: float | None,
     alpha: float,
     target: float,
     looks: str | None,
@@ -100,7 +100,11 @@ def power(
     from forbear.stats.planning import tasks_needed, variance_ratio
     from forbear.stats.rule import DecisionRule
 
-    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
+    rule = (
+        DecisionRule(margin=margin, alpha=alpha)
+        if worthwhile is None
+        else DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
+    )
     if study:
         _print_study(as_json)
         return

@@ -52,7 +52,7 @@ async def run_row(
 
     Raises:
         NotReproducible: The agent or the world did not repeat what it did under the same draws.
-        InvalidInput: A part broke its contract.
+        InvalidInput: The design asks for more than the world can do.
     """
     row = _Row(plan, job, check)
     held: list[Episode | Missing] = []
@@ -100,10 +100,7 @@ class _Row:
         try:
             episode = await run_episode(cell, arm.policy, self._memo(cell), check=self.check)
         except Exception as error:
-            error.add_note(
-                f"in {cell.name}; what was found before is in the journal. If the agent itself fails so, have it raise "
-                "forbear.AgentError (a failure); if the world outside broke, forbear.ProviderError (no outcome)."
-            )
+            error.add_note(f"in {cell.name}; what was found before is in the journal.")
             raise
         if episode.success is None:
             return episode
