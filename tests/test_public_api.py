@@ -116,6 +116,7 @@ STATS = [
     "Ceilings",
     "Churn",
     "ConfidenceSequence",
+    "Costs",
     "DecisionRule",
     "EProcess",
     "Estimate",
@@ -129,10 +130,12 @@ STATS = [
     "OperatingCharacteristics",
     "PilotTruth",
     "Power",
+    "Prior",
     "Rate",
     "Recommendation",
     "Remark",
     "SequentialOutcomes",
+    "Value",
     "Verdict",
     "anytime_outcomes",
     "best_of",
@@ -164,6 +167,7 @@ STATS = [
     "sequential_pvalue",
     "simulate",
     "tasks_needed",
+    "value_of",
 ]
 CRITICS = [
     "CriticReport",

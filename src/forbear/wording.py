@@ -38,6 +38,11 @@ def points(gain: float | None, *, unit: str = " pp", undefined: str = "undefined
     return undefined if gain is None else f"{round(100 * gain, 1) + 0.0:+.1f}{unit}"
 
 
+def worth(gain: float) -> str:
+    """A small gain that is never below 0, in hundredths of a point: "0.12 pp"."""
+    return f"{100 * gain:.2f} pp"
+
+
 def gain_or_loss(gain: float) -> str:
     """A gain by its direction: "a gain of 3.1 pp", "a loss of 11.4 pp"."""
     return f"a {'loss' if gain < 0 else 'gain'} of {100 * abs(gain):.1f} pp"

@@ -362,3 +362,52 @@ def test_a_half_declared_design_is_refused(keywords, pilot):
     table = fb.read_outcomes(pilot[0], columns=fb.Columns(task="id", arm="condition")).table
     with pytest.raises(fb.InvalidInput, match="number of this look together"):
         fb.decide_pairings(fb.compare(table, baseline="v1"), **keywords)
+
+
+# --- The worth of switching on ------------------------------------------------------------------------------
+
+
+def test_prior_and_costs_change_the_worth_and_nothing_else(decide):
+    plain, stated = (
+        json.loads(decide("--counts", "36,9,3,2", "--json", *options)[1])
+        for options in ((), ("--prior", "1,1,8", "--cost-of-intervening", "0.01", "--cost-of-harm", "0.5"))
+    )
+    value = stated.pop("value")
+    assert plain.pop("value") != value
+    assert plain == stated
+    # (1 + 9 − 1.5·(1 + 3))/60 − .01
+    assert value["net_gain"] == pytest.approx(4 / 60 - 0.01)
+    assert (value["cost_of_intervening"], value["cost_of_harm"]) == (0.01, 0.5)
+    assert value["prior"] == {"recovered": 1.0, "disrupted": 1.0, "alike": 8.0, "source": "as stated by --prior"}
+    assert [one["tasks"] for one in value["new_pilots"]] == [50, 100, 200]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--prior", "1,2"), "--prior needs three numbers"),
+        (("--prior", "1,2,x"), "--prior needs three numbers"),
+        (("--prior", "0,2,3"), "recovered tasks must be a number"),
+        (("--prior", "nan,2,3"), "recovered tasks must be a number"),
+        (("--cost-of-intervening", "2"), "costs are fractions of a success"),
+        (("--cost-of-harm", "-1"), "costs are fractions of a success"),
+    ],
+)
+def test_unusable_priors_and_costs(decide, options, message):
+    assert message in one_error_line(decide("--counts", STUDY, *options))
+
+
+def test_logged_baseline_runs_are_used_as_many_as_there_are(decide, tmp_path):
+    rng = np.random.default_rng(4)
+    rows = ["task_id,arm,seed,success"]
+    for task, chance in enumerate(rng.uniform(0.1, 0.9, size=120)):
+        rows += [f"t{task},baseline,{seed},{int(rng.random() < chance)}" for seed in range(5)]
+        rows.append(f"t{task},critic,0,{int(rng.random() < min(chance + 0.2, 1))}")
+    every, first = tmp_path / "every.csv", tmp_path / "first.csv"
+    every.write_text("\n".join(rows))
+    first.write_text("\n".join([rows[0], *(row for row in rows if ",0," in row)]))
+    many, one = (json.loads(decide(path, "--json")[1]) for path in (every, first))
+    assert (many["tasks"], one["tasks"]) == (120, 120)
+    widths = [v["success_gain"]["high"] - v["success_gain"]["low"] for v in (many, one)]
+    assert widths[0] < 0.95 * widths[1]
+    assert many["value"] is None

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from forbear.analysis.pairing import Pairing
     from forbear.outcomes.table import OutcomeTable
     from forbear.report.view import DecisionView
+    from forbear.stats.context.prior import Prior
+    from forbear.stats.context.value import Costs
     from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Remark, Verdict
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
 
-_WITH_JOURNAL = {"files", "treated", "as_json", "gate"}
+_WITH_JOURNAL = {"files", "treated", "as_json", "gate", "prior", "cost_of_intervening", "cost_of_harm"}
 
 _HELP = """Decide from paired outcomes whether an intervention helps.
 
@@ -60,6 +62,10 @@ be asked after every task, for somewhat less power: what all tasks so far are
 worth, whatever the order of the rows; act on an INTERVENE when it comes. With
 --in-order the rows stand as the tasks were planned, not as their runs ended
 (which gives false verdicts), and evidence that was once reached counts for good.
+
+Beside the verdict, which does not use it, stands what switching on is worth on
+average and what a new pilot would add, in successes a task: under --prior and
+after --cost-of-intervening and, for each disrupted task, --cost-of-harm.
 
 \b
 Examples:
@@ -142,6 +148,11 @@ names it), 20 if all are FORBEAR, else 21.
 @click.option(
     "--in-order", is_flag=True, help="With --anytime: rows stand in the planned order, so past evidence counts."
 )
+@click.option("--prior", metavar="UP,DOWN,SAME", help="For the worth, as tasks. [default: published pilots]")
+@click.option(
+    "--cost-of-intervening", type=float, metavar="X", help="For the worth, in successes a task. [default: --worthwhile]"
+)
+@click.option("--cost-of-harm", type=float, metavar="X", help="For the worth, of a disrupted task. [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
@@ -170,6 +181,9 @@ def decide(
     shape: ShapeName | None,
     anytime: bool,
     in_order: bool,
+    prior: str | None,
+    cost_of_intervening: float | None,
+    cost_of_harm: float | None,
     as_json: bool,
     gate: bool,
 ) -> int:
@@ -178,8 +192,10 @@ def decide(
     from forbear.report.view import decision_view
     from forbear.stats.rule import DecisionRule
 
+    believed = _prior(prior)
     if len(files) == 1 and os.path.isdir(files[0]):
-        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate)
+        stated = (cost_of_intervening, cost_of_harm)
+        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
     paying = {} if worthwhile is None else {"worthwhile": worthwhile}
     rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
@@ -212,7 +228,9 @@ def decide(
     )
     if treated is not None:
         verdicts = {treated: verdicts[treated]}
-    _print(decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored), as_json=as_json)
+    costs = _costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile)
+    view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored, prior=believed, costs=costs)
+    _print(view, as_json=as_json)
     if as_json and ignored:
         click.echo(f"note: columns not used: {listed(ignored)}", err=True)
     return _through_the_gate(verdicts) if gate else 0
@@ -229,7 +247,15 @@ def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
     return GATE["FORBEAR"] if set(said.values()) == {"FORBEAR"} else GATE["UNDECIDED"]
 
 
-def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: bool) -> int:
+def _from_journal(
+    directory: str,
+    *,
+    treated: str | None,
+    as_json: bool,
+    gate: bool,
+    believed: Prior,
+    stated: tuple[float | None, float | None],
+) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
     from click.core import ParameterSource
 
@@ -259,7 +285,8 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
-    _print(decision_view(verdicts, baseline=baseline), as_json=as_json)
+    costs = _costs(stated, worthwhile=plan.rule.worthwhile)
+    _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), as_json=as_json)
     return _through_the_gate(verdicts) if gate else 0
 
 
@@ -328,6 +355,32 @@ def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Rem
 
     return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
         baseline=pairing.baseline
+    )
+
+
+def _prior(text: str | None) -> Prior:
+    """What is believed before the pilot."""
+    from forbear.stats.context.prior import PUBLISHED, Prior
+
+    if text is None:
+        return PUBLISHED
+    try:
+        recovered, disrupted, alike = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(
+            f"--prior needs three numbers of tasks UP,DOWN,SAME (recovered, disrupted, alike), got '{shown(text)}'. "
+            "Example: --prior 3,2,20."
+        ) from None
+    return Prior(recovered=recovered, disrupted=disrupted, alike=alike, source="as stated by --prior")
+
+
+def _costs(stated: tuple[float | None, float | None], *, worthwhile: float) -> Costs:
+    """The costs as stated; intervening costs by default the gain that is worthwhile."""
+    from forbear.stats.context.value import Costs
+
+    intervening, harm = stated
+    return Costs(
+        intervening=max(worthwhile, 0.0) if intervening is None else intervening, harm=0.0 if harm is None else harm
     )
 
 

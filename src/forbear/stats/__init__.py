@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.stats.context.churn import NetRates as NetRates
     from forbear.stats.context.churn import churn_of as churn_of
     from forbear.stats.context.churn import net_of_churn as net_of_churn
+    from forbear.stats.context.prior import Prior as Prior
     from forbear.stats.context.resample import Best as Best
     from forbear.stats.context.resample import best_of as best_of
     from forbear.stats.context.transport import GainAt as GainAt
@@ -22,6 +23,9 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.stats.context.transport import gain_at as gain_at
     from forbear.stats.context.transport import gain_curve as gain_curve
     from forbear.stats.context.transport import post_stratified_gain as post_stratified_gain
+    from forbear.stats.context.value import Costs as Costs
+    from forbear.stats.context.value import Value as Value
+    from forbear.stats.context.value import value_of as value_of
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
     from forbear.stats.exact import GainTest as GainTest
@@ -71,6 +75,7 @@ _HOME = {
     "Ceilings": "context.ceilings",
     "Churn": "context.churn",
     "ConfidenceSequence": "looks.betting",
+    "Costs": "context.value",
     "DecisionRule": "rule",
     "EProcess": "looks.betting",
     "Estimate": "intervals",
@@ -84,10 +89,12 @@ _HOME = {
     "OperatingCharacteristics": "simulation",
     "PilotTruth": "simulation",
     "Power": "planning",
+    "Prior": "context.prior",
     "Rate": "intervals",
     "Recommendation": "verdict",
     "Remark": "verdict",
     "SequentialOutcomes": "looks.sequential",
+    "Value": "context.value",
     "Verdict": "verdict",
     "anytime_outcomes": "looks.anytime",
     "best_of": "context.resample",
@@ -119,6 +126,7 @@ _HOME = {
     "sequential_pvalue": "looks.looks",
     "simulate": "simulation",
     "tasks_needed": "planning",
+    "value_of": "context.value",
 }
 
 __all__ = [*_HOME]
