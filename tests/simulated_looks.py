@@ -13,7 +13,7 @@ import simulated
 from forbear import ClusteredOutcomes, DecisionRule, Looks
 from forbear.stats import EProcess, boundary_constant
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.looks.betting import alarm_threshold
+from forbear.stats.looks.betting import watch_threshold
 from forbear.stats.looks.stopping import StoppingRule, is_futile
 
 
@@ -91,7 +91,7 @@ def run(effects: np.ndarray, looks: Looks, rule: DecisionRule) -> Course:
     helps = [boundary_constant(looks, alpha=rule.alpha / k, margin=rule.margin) for k in range(arms, 0, -1)]
     harms = {m: boundary_constant(looks, alpha=harm, margin=-m) for m in (rule.worthwhile, 0.0)}
     levels = {
-        m: alarm_threshold(looks.planned, alpha=harm, margin=m, several_seeds=seeds > 1) for m in (rule.worthwhile, 0.0)
+        m: watch_threshold(looks.planned, alpha=harm, margin=m, several_seeds=seeds > 1) for m in (rule.worthwhile, 0.0)
     }
     wealth = {m: np.stack([watched(effects[:, a], m) for a in range(arms)], axis=1) for m in levels}
     course = Course(
@@ -113,9 +113,9 @@ def run(effects: np.ndarray, looks: Looks, rule: DecisionRule) -> Course:
         going[now] = False
 
     for after in range(1, tasks + 1):
-        alarm = wealth[rule.worthwhile][:, :, after - 1] >= levels[rule.worthwhile] - 1e-9
+        by_watch = wealth[rule.worthwhile][:, :, after - 1] >= levels[rule.worthwhile] - 1e-9
         if after not in looks.tasks:
-            stop(alarm, "forbear", after)
+            stop(by_watch, "forbear", after)
             continue
         factor = looks.factors[looks.tasks.index(after)]
         for arm in range(arms):
@@ -127,7 +127,7 @@ def run(effects: np.ndarray, looks: Looks, rule: DecisionRule) -> Course:
                 z = -statistic(data, m)
                 counts = enough if m <= 0 else alive
                 worst[m][counts, arm] = np.maximum(worst[m][counts, arm], z[counts] / factor)
-        stop(alarm | (worst[rule.worthwhile] >= harms[rule.worthwhile] - 1e-9), "forbear", after)
+        stop(by_watch | (worst[rule.worthwhile] >= harms[rule.worthwhile] - 1e-9), "forbear", after)
         stop(_rejected(best, helps), "intervene", after)
         if after < tasks and looks.futility:
             stop(_futile(effects[:, :, :after], going, looks, rule, design), "futile", after)
@@ -166,7 +166,7 @@ def missed(effects: np.ndarray, course: Course, looks: Looks, rule: DecisionRule
         boundary_constant(looks, alpha=a, margin=m) for a, m in ((rule.alpha, rule.margin), (upper, -rule.worthwhile))
     )
     stopped = course.stopped[:, 0]
-    level = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=seeds > 1)
+    level = watch_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=seeds > 1)
     after = np.arange(1, effects.shape[2] + 1)
     out = ((watched(effects[:, 0], gain) >= level) & (after <= stopped[:, None])).any(axis=1)
     for n, factor in zip(looks.tasks, looks.factors, strict=True):

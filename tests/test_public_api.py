@@ -14,6 +14,7 @@ PUBLIC = [
     "Append",
     "Arm",
     "ArmResult",
+    "Assignment",
     "AtAnyTime",
     "AtLook",
     "ClusteredOutcomes",
@@ -31,6 +32,9 @@ PUBLIC = [
     "ForbearError",
     "FrozenPlan",
     "Halt",
+    "HostArm",
+    "HostPilot",
+    "HostPlan",
     "Intervention",
     "InterventionPolicy",
     "InvalidInput",
@@ -174,7 +178,6 @@ CRITICS = [
     "fit_temperature",
     "log_loss",
     "reliability_curve",
-    "tempered",
     "train_logistic",
 ]
 

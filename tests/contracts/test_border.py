@@ -350,7 +350,7 @@ def test_a_wrong_config_is_refused(answer, said):
     ],
 )
 def test_a_task_that_no_journal_could_hold_is_refused(task):
-    refused(check_task, task, r"could not be written to a journal: .*Its payload is JSON with texts for keys")
+    refused(check_task, task, r"cannot be written to a journal: .*Its payload is JSON with texts for keys")
 
 
 @given(st.text(min_size=1), st.none() | st.text(), payloads)

@@ -17,7 +17,7 @@ from forbear.stats.context.ceilings import Ceilings, ceilings
 from forbear.stats.context.churn import Churn, churn_of
 from forbear.stats.context.resample import Best, best_of
 from forbear.stats.decision import decide_arms
-from forbear.stats.looks.path import Path, path_of
+from forbear.stats.looks.gain_path import GainPath, gain_path_of
 from forbear.stats.verdict import Remark, Verdict
 from forbear.wording import shown
 
@@ -34,7 +34,7 @@ class Evidence:
     controls: frozenset[str]
     ceilings: Mapping[str, Ceilings]
     """By treated arm with paired seeds: what an intervention that never disrupted would have gained."""
-    paths: Mapping[str, Path]
+    paths: Mapping[str, GainPath]
     """By treated arm: how it came to its verdict."""
     critics: Mapping[str, CriticReport | None]
     """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none,
@@ -65,7 +65,7 @@ def evidence_of(result: PilotResult) -> Evidence:
         paths={
             name: path
             for name, outcomes in ways.items()
-            if outcomes is not None and (path := path_of(outcomes, plan.rule)) is not None
+            if outcomes is not None and (path := gain_path_of(outcomes, plan.rule)) is not None
         },
         critics={name: _critic_report(watched, name) for name in plan.critics},
     )
@@ -114,7 +114,8 @@ def _require_look(result: PilotResult) -> None:
         f"{monitor.tasks} tasks are complete, and the plan declares "
         f"{'its only look' if len(looks) == 1 else 'its first look'} at {looks[0]}. Deciding before, and again "
         "when the journal has grown, makes false verdicts: testing at 50, then 100, then 200 tasks, each at .05, "
-        "deploys a useless arm 9.8 % of the time. Go on with forbear pilot run."
+        "deploys a useless arm 9.8 % of the time. Go on with forbear pilot "
+        f"{'ask' if result.plan.is_hosted else 'run'}."
     )
 
 

@@ -15,7 +15,7 @@ from forbear.outcomes.missing import MissingOutcomes
 from forbear.records.codec import ArmEnd, EpisodeKey
 from forbear.records.journal import JournalContent
 from forbear.stats.decision import decide_arms
-from forbear.stats.looks.betting import EProcess, alarm_threshold
+from forbear.stats.looks.betting import EProcess, watch_threshold
 from forbear.stats.looks.sequential import SequentialOutcomes, sequential_outcomes, unit_differences
 from forbear.stats.verdict import Verdict
 
@@ -61,10 +61,10 @@ class Monitor:
         self._outcomes: dict[str, list[list[bool | None]]] = {arm: [] for arm in (self._baseline, *self._treated)}
         looks, rule = plan.looks, plan.rule
         several = len(plan.seeds) > 1 or self._clusters is not None
-        self._alarm = 0.0
+        self._watch_threshold = 0.0
         self._watches: dict[str, EProcess] = {}
         if looks.watch and self._candidates:
-            self._alarm = alarm_threshold(
+            self._watch_threshold = watch_threshold(
                 looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile, several_seeds=several
             )
             self._watches = {
@@ -137,7 +137,7 @@ class Monitor:
         running = [arm for arm in self.running if arm in self._candidates]
         known = {arm: self._known[arm] for arm in running if arm in self._known}
         ends = [end for end in known.values() if end.tasks == self.tasks]
-        asked = [arm for arm in running if arm not in known and self._alarmed(arm)]
+        asked = [arm for arm in running if arm not in known and self._watch_stops(arm)]
         if self.tasks in self.plan.looks.tasks:
             asked = [arm for arm in running if arm not in known]
         if asked:
@@ -148,8 +148,8 @@ class Monitor:
                     ends.append(ArmEnd(arm=arm, tasks=self.tasks, reason=stopped.stopped))
         return ends
 
-    def _alarmed(self, arm: str) -> bool:
-        """Feeds the watch with the task just taken, and says whether it gives the alarm."""
+    def _watch_stops(self, arm: str) -> bool:
+        """Feeds the watch with the task just taken, and says whether it stops the arm."""
         if arm not in self._watches:
             return False
         clusters = self._clusters
@@ -159,7 +159,7 @@ class Monitor:
             differences, weights = unit_differences(*runs, clusters)
             if not math.isnan(differences[-1]):
                 self._watches[arm].update(float(differences[-1]), weight=float(weights[-1]))
-        return float(self._watches[arm].log_value) >= self._alarm and self._enough_clusters()
+        return float(self._watches[arm].log_value) >= self._watch_threshold and self._enough_clusters()
 
     def _enough_clusters(self) -> bool:
         clusters = self._clusters

@@ -159,13 +159,18 @@ def count_arm(name: str, episodes: Iterable[Episode], *, missing: int, critics: 
     )
 
 
-def analyse(plan: PlanRecord, content: JournalContent) -> PilotResult:
+def analyse(plan: PlanRecord, content: JournalContent, *, monitor: Monitor | None = None) -> PilotResult:
     """Brings what a journal holds into the order of the plan, parts the evidence from what is not, and counts.
+
+    Args:
+        plan: Of the pilot.
+        content: What its journal holds.
+        monitor: Brought as far as that; omitted: made anew.
 
     Raises:
         InvalidInput: The journal holds what the plan cannot have.
     """
-    monitor = monitor_of(plan, content)
+    monitor = monitor or monitor_of(plan, content)
     arms = list(plan.arms)
     ends = {arm: monitor.counted(arm) for arm in arms}
     over = {arm for arm in arms if arm in monitor.ends or monitor.over}

@@ -137,7 +137,7 @@ def check_task(task: Task) -> None:
         msgspec.json.decode(msgspec.json.encode(task, order="deterministic"), type=Task)
     except (InvalidInput, ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(
-            f"task {shown(repr(task.id))} could not be written to a journal: {shown(str(error), limit=150)}. Its "
+            f"task {shown(repr(task.id))} cannot be written to a journal: {shown(str(error), limit=150)}. Its "
             "payload is JSON with texts for keys, its id, stratum and cluster are Unicode texts."
         ) from None
 

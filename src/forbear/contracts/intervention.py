@@ -64,8 +64,8 @@ class Intervention(Protocol):
 
     - `undoes_steps: bool`: it may return `Retry(undo=n)` with n above 0, which needs a world that can be restored or
       replayed. A plan whose world can do neither is refused when it is made.
-    - `is_control: bool`: its arm measures churn and is never deployed. It is reported, but gets no verdict of its own
-      and no share of alpha.
+    - `is_control: bool`: its arm measures churn and is never deployed. It is decided by itself and takes no share of
+      alpha.
     """
 
     @property

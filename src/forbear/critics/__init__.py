@@ -6,7 +6,6 @@ from forbear.lazy import lazily
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.critics.calibration import fit_temperature as fit_temperature
-    from forbear.critics.calibration import tempered as tempered
     from forbear.critics.logistic import Features as Features
     from forbear.critics.logistic import LogisticCritic as LogisticCritic
     from forbear.critics.logistic import LogisticWeights as LogisticWeights
@@ -39,7 +38,6 @@ _HOME = {
     "fit_temperature": "calibration",
     "log_loss": "measures",
     "reliability_curve": "measures",
-    "tempered": "calibration",
     "train_logistic": "logistic",
 }
 

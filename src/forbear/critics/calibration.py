@@ -4,18 +4,12 @@ Source: Guo et al. 2017 (ICML). Fit it on tasks that neither training nor evalua
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from forbear.errors import InvalidInput
 
 _LOWEST, _HIGHEST = 0.02, 50.0
-
-
-def tempered(logits: ArrayLike, *, temperature: float) -> NDArray[np.float64]:
-    """Returns 1/(1 + exp(−logit/temperature)), shape of `logits`; above 1, scores move towards one half."""
-    result: NDArray[np.float64] = expit(np.asarray(logits, dtype=np.float64) / temperature)
-    return result
 
 
 def fit_temperature(failed: ArrayLike, logits: ArrayLike, *, weights: ArrayLike | None = None) -> float:

@@ -1,4 +1,4 @@
-"""A journal's lines as JSON: `forbear-episode-2`, `forbear-missing-1`, `forbear-end-1`.
+"""A journal's lines as JSON: `forbear-episode-2`, `forbear-missing-1`, `forbear-end-1`, `forbear-assignment-1`.
 
 The types of `records.model` are the schema; msgspec writes and reads them, and its errors keep the path of what does
 not fit. An episode that shares a prefix with an earlier one names it in `from` and holds only its own steps; keys at
@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
@@ -18,6 +19,7 @@ from forbear.errors import InvalidInput
 from forbear.records.model import (
     JSON,
     Action,
+    Amount,
     Count,
     Episode,
     EpisodeUsage,
@@ -62,7 +64,24 @@ class ArmEnd(Struct, frozen=True, kw_only=True, tag="forbear-end-1", tag_field="
     """`watch`, `decided`, `futile`, `last look`, or `with the others`."""
 
 
-Record: TypeAlias = Episode | Missing | ArmEnd
+class HandedOut(
+    Struct, frozen=True, kw_only=True, tag="forbear-assignment-1", tag_field="format", rename={"task_id": "task"}
+):
+    """An episode that a host was given to run; written down so that no two processes give out the same."""
+
+    task_id: str
+    seed: int
+    arm: str
+    until: Amount
+    """Unix time, in seconds, from which on it is given out again where nobody has told what came of it."""
+
+    @property
+    def key(self) -> EpisodeKey:
+        """What names the episode."""
+        return (self.task_id, self.seed, self.arm)
+
+
+Record: TypeAlias = Episode | Missing | ArmEnd | HandedOut
 """What a line holds."""
 
 
@@ -122,8 +141,8 @@ def _read_action(kind: type, value: object) -> Action:
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_write_action, order="deterministic")
-_DECODER: msgspec.json.Decoder[_EpisodeLine | Missing | ArmEnd] = msgspec.json.Decoder(
-    _EpisodeLine | Missing | ArmEnd, dec_hook=_read_action
+_DECODER: msgspec.json.Decoder[_EpisodeLine | Missing | ArmEnd | HandedOut] = msgspec.json.Decoder(
+    _EpisodeLine | Missing | ArmEnd | HandedOut, dec_hook=_read_action
 )
 
 
@@ -154,26 +173,35 @@ def encode_record(record: Record) -> bytes:
 
     Args:
         record: Where an episode has an origin, the shared steps are left out and its task is named by id alone.
+
+    Raises:
+        InvalidInput: It holds what JSON cannot: an object that is none, a lone surrogate, or too many levels.
     """
-    if not isinstance(record, Episode):
-        return _ENCODER.encode(record)
+    line = _line_of(record) if isinstance(record, Episode) else record
+    try:
+        return _ENCODER.encode(line)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"a record cannot be written as JSON: {shown(str(error), limit=150)}.") from None
+
+
+def _line_of(record: Episode) -> _EpisodeLine:
     origin, shared = record.origin, 0
     if origin is not None:
         shared = len(record.steps) if origin.step is None else origin.step
-    return _ENCODER.encode(
-        _EpisodeLine(
-            task=record.task if origin is None else record.task.id,
-            arm=record.arm,
-            seed=record.seed,
-            origin=origin,
-            steps=record.steps[shared:],
-            termination=record.termination,
-            success=record.success,
-            final_observation=record.final_observation,
-            final_payload=record.final_payload,
-            usage=_compact(record.usage),
-            cause=record.cause,
-        )
+        if shared > len(record.steps):
+            raise InvalidInput(f"an episode of {len(record.steps)} steps cannot share {shared} with another.")
+    return _EpisodeLine(
+        task=record.task if origin is None else record.task.id,
+        arm=record.arm,
+        seed=record.seed,
+        origin=origin,
+        steps=record.steps[shared:],
+        termination=record.termination,
+        success=record.success,
+        final_observation=record.final_observation,
+        final_payload=record.final_payload,
+        usage=_compact(record.usage),
+        cause=record.cause,
     )
 
 
@@ -202,11 +230,43 @@ def decode_record(line: bytes | str, *, where: str, parents: Mapping[EpisodeKey,
     Raises:
         InvalidInput: Not JSON, another format, a value that does not fit (its path is named), or an unknown parent.
     """
+    return parse_line(line, where=where).record(parents or {}, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedLine:
+    """What a line says, before it is put together with the episode that it continues."""
+
+    _read: _EpisodeLine | Missing | ArmEnd | HandedOut
+
+    @property
+    def parent(self) -> EpisodeKey | None:
+        """The episode that it continues."""
+        line = self._read
+        if not isinstance(line, _EpisodeLine) or line.origin is None:
+            return None
+        return (line.task if isinstance(line.task, str) else line.task.id, line.seed, line.origin.arm)
+
+    def record(self, parents: Mapping[EpisodeKey, Episode], *, where: str) -> Record:
+        """The record.
+
+        Raises:
+            InvalidInput: The parent is unknown or too short, or outcome and termination contradict each other.
+        """
+        line = self._read
+        return _episode(line, where=where, parents=parents) if isinstance(line, _EpisodeLine) else line
+
+
+def parse_line(line: bytes | str, *, where: str) -> ParsedLine:
+    """Reads a line without the episode that it continues.
+
+    Raises:
+        InvalidInput: Not JSON, another format, or a value that does not fit (its path is named).
+    """
     try:
-        read = _DECODER.decode(line)
+        return ParsedLine(_DECODER.decode(line))
     except (ValueError, RecursionError) as error:  # all errors of msgspec are ValueErrors
         raise _unreadable(line, error, where=where) from None
-    return _episode(read, where=where, parents=parents or {}) if isinstance(read, _EpisodeLine) else read
 
 
 def _unreadable(line: bytes | str, error: Exception, *, where: str) -> InvalidInput:
@@ -220,7 +280,7 @@ def _unreadable(line: bytes | str, error: Exception, *, where: str) -> InvalidIn
             f"{where}: written by an earlier version of forbear ({kind}), which this one does not read. Decide "
             "with the version that wrote it, or start the pilot afresh in another directory."
         )
-    if kind not in (EPISODE_FORMAT, "forbear-missing-1", "forbear-end-1"):
+    if kind not in (EPISODE_FORMAT, "forbear-missing-1", "forbear-end-1", "forbear-assignment-1"):
         return unknown_format(kind, where=where)
     return InvalidInput(f"{where}: {shown(str(error), limit=200)}.")
 
@@ -244,7 +304,7 @@ def _episode(line: _EpisodeLine, *, where: str, parents: Mapping[EpisodeKey, Epi
         if parent is None or (origin.step or 0) > len(parent.steps):
             raise InvalidInput(
                 f"{where}: it continues step {origin.step} of arm {shown(repr(origin.arm))}, task {shown(repr(name))}, "
-                f"seed {line.seed}, which no earlier line holds. The file is incomplete."
+                f"seed {line.seed}, which no earlier line holds."
             )
         task, steps = parent.task, parent.steps[: origin.step] + steps
     elif isinstance(task, str):

@@ -102,8 +102,9 @@ class Workers:
             ) from None
         self.width: int | None = count
         self._count = count
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._idle: asyncio.Queue[_Worker | BaseException] = asyncio.Queue()
         self._all: list[_Worker] = []
+        self._starting: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         for _ in range(self._count):
@@ -113,18 +114,26 @@ class Workers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await asyncio.gather(*self._starting)
         for worker in self._all:
             worker.process.terminate()
         for worker in self._all:
-            worker.process.join(_PATIENCE_S)
-            if worker.process.is_alive():
-                worker.process.kill()
-            worker.connection.close()
+            worker.end()
 
     def _start(self) -> None:
-        worker = _Worker(self._plan)
-        self._all.append(worker)
-        self._idle.put_nowait(worker)
+        task = asyncio.get_running_loop().create_task(self._started())
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _started(self) -> None:
+        try:
+            # A new process takes its plan only once it has imported what is in it: nobody else has to wait for that.
+            worker = await asyncio.to_thread(_Worker, self._plan)
+        except Exception as error:
+            self._idle.put_nowait(error)
+        else:
+            self._all.append(worker)
+            self._idle.put_nowait(worker)
 
     async def run(self, job: RowJob, *, wanted: Callable[[str], bool]) -> AsyncGenerator[Found, None]:
         """Runs a row in the next worker that is free; one that dies is replaced.
@@ -132,14 +141,17 @@ class Workers:
         What is `wanted` is asked for the last time before the row begins: a worker does not hear of it.
         """
         worker = await self._idle.get()
+        if isinstance(worker, BaseException):
+            raise worker
         known = {episode_key(episode): episode for episode in job.written if episode.success is not None}
-        whole = False
+        whole = lost = False
         try:
             worker.give(job)
             while (found := await worker.next(known)) is not None:
                 yield found
             whole = True
         except (EOFError, OSError):
+            lost = True
             worker.process.join(_PATIENCE_S)
             how = f"its worker process ended with exit code {worker.process.exitcode}"
             if not worker.ready:
@@ -151,12 +163,12 @@ class Workers:
         finally:
             if whole:
                 self._idle.put_nowait(worker)
-            else:  # dead, or in the middle of something that nobody waits for
+            else:  # dead, or in the middle of something that nobody waits for any more
                 worker.process.kill()
                 self._all.remove(worker)
-                worker.process.join(_PATIENCE_S)
-                worker.connection.close()
-                self._start()
+                worker.end()
+                if lost:
+                    self._start()
 
 
 class _Worker:
@@ -166,9 +178,22 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_work, args=(theirs, plan), daemon=True)
-        self.process.start()
+        # Born deaf to Ctrl-C, which is the parent's to answer: it would otherwise die of it while it imports, loudly.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.ready = False
+
+    def end(self) -> None:
+        """Waits for a process that was told to end, not for ever."""
+        self.process.join(_PATIENCE_S)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.connection.close()
 
     def give(self, job: RowJob) -> None:
         self.connection.send_bytes(pickle.dumps(job))
@@ -225,7 +250,8 @@ def _error(said: list[str]) -> Exception:
 
 def _work(connection: Connection, plan: bytes) -> None:
     """The life of a worker: rows come in, what they find goes out."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     frozen: FrozenPlan = pickle.loads(plan)
     connection.send_bytes(_READY)

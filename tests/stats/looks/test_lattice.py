@@ -1,22 +1,27 @@
 import itertools
 import math
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
 
 import reference_looks as slow
-from forbear.stats.looks.lattice import Tables, walk
+from forbear.stats.looks.lattice import Tables, discordances, first_stops, walk
 
 
+@cache
 def some_stops(tasks):
     """An arbitrary region, so that nothing rests on what looks usually ask."""
     return np.random.default_rng(tasks).random((tasks + 1, tasks + 1)) < 0.3 if tasks in (3, 4, 6) else None
 
 
-def orders(recovered, disrupted, tasks):
-    pairs = [1] * recovered + [-1] * disrupted + [0] * (tasks - recovered - disrupted)
-    return set(itertools.permutations(pairs))
+def orders_of(tasks):
+    """Every order of so many pairs, by its table."""
+    found = {}
+    for order in itertools.product((1, 0, -1), repeat=tasks):
+        found.setdefault((order.count(1), order.count(-1)), []).append(order)
+    return found
 
 
 def goes_on(order, upto):
@@ -27,17 +32,14 @@ def goes_on(order, upto):
     return True
 
 
-def test_shares_are_the_orders_that_go_on():
+def test_weights_are_the_orders_that_go_on():
     for reached in walk(first=3, last=7, stops=some_stops, with_early=True):
-        for recovered in range(reached.tasks + 1):
-            for disrupted in range(reached.tasks + 1 - recovered):
-                every = orders(recovered, disrupted, reached.tasks)
-                kept = [order for order in every if goes_on(order, reached.tasks)]
-                early = sum(Fraction(sum(order[:3]), 3) for order in kept) / len(every)
-                assert reached.share[recovered, disrupted] == pytest.approx(len(kept) / len(every), abs=1e-14)
-                if kept:
-                    weight, early_weight = (w[recovered, disrupted] for w in (reached.weight, reached.early_weight))
-                    assert early_weight / weight == pytest.approx(float(early * len(every) / len(kept)), abs=1e-13)
+        for table, every in orders_of(reached.tasks).items():
+            kept = [order for order in every if goes_on(order, reached.tasks)]
+            assert reached.weight[table] == pytest.approx(len(kept) / 3**reached.tasks, abs=1e-14)
+            if kept:
+                early = sum(Fraction(sum(order[:3]), 3) for order in kept) / len(kept)
+                assert reached.early_weight[table] / reached.weight[table] == pytest.approx(float(early), abs=1e-13)
 
 
 @pytest.mark.parametrize("gain", [-0.2, 0.0, 0.1])
@@ -83,3 +85,31 @@ def test_everything_has_probability_one():
     every = Tables.of([(reached, np.ones((13, 13), dtype=bool))])
     assert every.probability(gain=0.1, discordance=np.array([0.1, 0.4, 1.0])) == pytest.approx(1, abs=1e-13)
     assert len(every.tasks) == math.comb(14, 2)
+
+
+@pytest.mark.parametrize("margin", [-0.3, -0.02, 0.0, 0.02])
+@pytest.mark.parametrize("tasks", [(3, 4, 6), (2, 30, 290)])
+def test_first_stops_are_those_of_the_whole_lattice(tasks, margin):
+    # Under the margin alone; the second pilot is so long that counts of orders are scaled down on the way.
+    rng = np.random.default_rng(0)
+    regions = {n: rng.random((n + 1, n + 1)) < 0.2 for n in tasks}
+    found = first_stops(
+        first=tasks[0],
+        last=tasks[-1],
+        margin=margin,
+        stops={n: tuple(np.nonzero(region & possible(n))) for n, region in regions.items()}.get,
+    )
+    every = Tables.of(
+        (reached, regions[reached.tasks])
+        for reached in walk(first=tasks[0], last=tasks[-1], stops=regions.get)
+        if reached.tasks in regions
+    )
+    grid = discordances(tasks[-1], margin)[::5]
+    for one, other in zip(*(t.probability(gain=margin, discordance=grid) for t in (found, every)), strict=True):
+        assert one == pytest.approx(other, abs=1e-12)
+    assert found.worst_case(margin) == pytest.approx(every.worst_case(margin), abs=1e-12)
+
+
+def possible(tasks):
+    recovered, disrupted = np.indices((tasks + 1, tasks + 1))
+    return recovered + disrupted <= tasks

@@ -11,9 +11,6 @@ from typing import BinaryIO
 from forbear.errors import InvalidInput
 from forbear.wording import shown
 
-PAD = 256
-"""Zero bytes kept behind the text, so that fixed-width reads near its end stay inside the buffer."""
-
 _LIMIT = 1 << 30
 _CHUNK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -21,7 +18,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Valid UTF-8 without NUL bytes: `data[start:end]`, with at least `PAD` bytes behind `end`."""
+    """Valid UTF-8 without NUL bytes: `data[start:end]`."""
 
     name: str
     """For messages; bounded and printable."""
@@ -72,8 +69,8 @@ def _read_file(path: str | Path, *, name: str) -> tuple[bytearray, int]:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _LIMIT:
             return _read_stream(file, name=name)
-        data = bytearray(status.st_size + PAD)
-        view, end = memoryview(data)[: status.st_size], 0
+        data = bytearray(status.st_size)
+        view, end = memoryview(data), 0
         while count := file.readinto(view[end:]):
             end += count
     return data, end
@@ -87,9 +84,7 @@ def _read_stream(stream: BinaryIO | io.FileIO, *, name: str) -> tuple[bytearray,
             break
         if len(data) > _LIMIT:
             raise InvalidInput(f"{name} is larger than {_LIMIT >> 30} GiB. Keep the outcome columns only.")
-    end = len(data)
-    data += bytes(PAD)
-    return data, end
+    return data, len(data)
 
 
 def _check_text(source: Source) -> None:

@@ -15,7 +15,6 @@ from forbear.adapters.formats.source import read_source
 from forbear.adapters.formats.tabular_columns import Columns as Columns
 from forbear.adapters.formats.tabular_columns import Content
 from forbear.adapters.formats.tabular_rows import read_rows
-from forbear.adapters.formats.tabular_vectors import read_vectors
 from forbear.errors import InvalidInput
 from forbear.outcomes.table import Labels, OutcomeTable
 from forbear.wording import listed, shown
@@ -50,7 +49,7 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Column
         raise InvalidInput("standard input can be read once only; give at least one of the two as a file.")
     read = [read_source(path) for path in paths]
     columns, needs_arm = columns or Columns(), len(paths) == 1
-    content = read_vectors(read, columns, needs_arm=needs_arm) or read_rows(read, columns, needs_arm=needs_arm)
+    content = read_rows(read, columns, needs_arm=needs_arm)
     names = [source.name for source in read]
     arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
     table = OutcomeTable(

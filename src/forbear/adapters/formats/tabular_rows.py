@@ -1,20 +1,31 @@
-"""The careful reader of the tabular layout: any CSV, TSV or JSONL, row by row, and every error with its line."""
+"""The reader of the tabular layout: any CSV, TSV or JSONL, and every error with its line.
+
+The standard `csv` module takes rows apart, some at a time; they become columns, and each column is coded by a
+dictionary. Only rows in which something is unusual are looked at one by one.
+"""
 
 import csv
 import io
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain, count, islice
+from operator import methodcaller
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forbear.adapters.formats.source import Source
 from forbear.adapters.formats.tabular_columns import (
     BLANKS,
+    MISSING,
     SUCCESS,
     TWICE,
     Columns,
     Content,
+    Positions,
     locate,
     missing_column,
     not_binary,
@@ -25,158 +36,302 @@ from forbear.outcomes.table import Labels
 from forbear.wording import shown
 
 _MANY = 50
-_MOST_LINES = 20_000_000
+_MOST_LINES = 100_000_000
 """Minutes of reading; also the end of an endless stream of blank lines."""
+_ROWS = 256
+"""Rows taken at a time: few enough to stay in the cache until they are columns."""
+_PIECE = 1 << 16
+"""Bytes decoded at a time: the whole text would take as much memory again."""
+_BREAK = re.compile(r"\r\n|\r|\n")
+
+_NONE, _WRONG = 2, 3
+_OUTCOMES: dict[str, int] = {**dict.fromkeys(MISSING, _NONE), **SUCCESS}
+"""Codes of what a success column holds: 0, 1 or `_NONE`."""
+_strip = methodcaller("strip", BLANKS)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Columns:
+class _Column:
+    """One column of names, coded in the order of their first appearance."""
+
+    def __init__(self) -> None:
+        self.known: defaultdict[str, int] = defaultdict(count().__next__)
+        self.codes: list[NDArray[np.int32]] = []
+
+    def add(self, values: Sequence[str] | None, *, rows: int) -> None:
+        """Adds the values of some rows; where their source lacks the column each is ""."""
+        if values is None:
+            self.codes.append(np.full(rows, self.known[""], dtype=np.int32))
+        else:
+            self.codes.append(np.fromiter(map(self.known.__getitem__, values), dtype=np.int32, count=rows))
+
+    def labels(self) -> Labels:
+        return Labels(codes=np.concatenate(self.codes), names=list(self.known))
+
+
+class _Table:
     """The rows read so far, column by column."""
 
-    tasks: list[str] = field(default_factory=list)
-    arms: list[str] = field(default_factory=list)
-    seeds: list[str] = field(default_factory=list)
-    success: list[bool | None] = field(default_factory=list)
-    clusters: list[str] = field(default_factory=list)
-    strata: list[str] = field(default_factory=list)
-    present: set[str] = field(default_factory=set)
-    """Which of the optional columns `clusters` and `strata` any source has."""
-    lines: list[list[int]] = field(default_factory=list)
-    has_arm: list[bool] = field(default_factory=list)
-    ignored: dict[str, None] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.tasks, self.arms, self.seeds, self.clusters, self.strata = (_Column() for _ in range(5))
+        self.success: list[NDArray[np.int8]] = []
+        self.has_clusters = self.has_strata = False
+        self.lines: list[list[Sequence[int]]] = []
+        self.has_arm: list[bool] = []
+        self.ignored: dict[str, None] = {}
 
-    def add(
-        self,
-        task: str,
-        arm: str | None,
-        seed: str,
-        success: bool | None,
-        cluster: str | None,
-        stratum: str | None,
-        line: int,
-        source: str,
-    ) -> None:
-        task = task.strip(BLANKS)
-        if not task:
-            raise InvalidInput(f"{source}, line {line}: the task id is empty. Every row needs one.")
-        if arm is not None:
-            arm = arm.strip(BLANKS)
-            if not arm:
-                raise InvalidInput(f"{source}, line {line}: the arm is empty. Every row needs one.")
-        self.tasks.append(task)
-        self.arms.append(arm or "")
-        self.seeds.append(seed.strip(BLANKS))
-        self.success.append(success)
-        for name, label in (("clusters", cluster), ("strata", stratum)):
-            getattr(self, name).append((label or "").strip(BLANKS))
-            if label is not None:
-                self.present.add(name)
-        self.lines[-1].append(line)
+    def add(self, rows: "_Rows") -> None:
+        number = len(rows.tasks)
+        self.tasks.add(rows.tasks, rows=number)
+        self.arms.add(rows.arms, rows=number)
+        self.seeds.add(rows.seeds, rows=number)
+        self.clusters.add(rows.clusters, rows=number)
+        self.strata.add(rows.strata, rows=number)
+        self.success.append(np.array(rows.success, dtype=np.int8))
+        self.has_clusters |= rows.clusters is not None
+        self.has_strata |= rows.strata is not None
+        parts, new = self.lines[-1], rows.lines
+        if parts and isinstance(new, range) and isinstance(parts[-1], range) and parts[-1].stop == new.start:
+            parts[-1] = range(parts[-1].start, new.stop)
+        else:
+            parts.append(new)
+
+    def content(self) -> Content:
+        success = np.concatenate(self.success)
+        return Content(
+            tasks=self.tasks.labels(),
+            arms=self.arms.labels(),
+            seeds=self.seeds.labels(),
+            success=success == 1,
+            missing=success == _NONE,
+            clusters=self.clusters.labels() if self.has_clusters else None,
+            strata=self.strata.labels() if self.has_strata else None,
+            lines=[parts[0] if len(parts) == 1 else list(chain.from_iterable(parts)) for parts in self.lines],
+            has_arm=self.has_arm,
+            ignored=tuple(self.ignored),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Some rows of one source, checked; None is a column that the source lacks."""
+
+    tasks: Sequence[str]
+    arms: Sequence[str] | None
+    seeds: Sequence[str] | None
+    success: Sequence[int]
+    clusters: Sequence[str] | None
+    strata: Sequence[str] | None
+    lines: Sequence[int]
 
 
 def read_rows(sources: Sequence[Source], columns: Columns, *, needs_arm: bool) -> Content:
-    """Reads whole tables row by row.
+    """Reads whole tables.
 
     Raises:
         InvalidInput: Whatever keeps a row from being read, with source and line.
     """
-    rows = _Columns()
+    table = _Table()
     for source in sources:
-        rows.lines.append([])
+        table.lines.append([])
         if source.line_of(source.end) > _MOST_LINES:
-            raise InvalidInput(f"{source.name} has more than {_MOST_LINES:,} lines, and not all are plain rows.")
-        text = source.text()
-        if text.lstrip()[:1] == "{":
-            _read_jsonl(text, rows, columns, source=source.name, needs_arm=needs_arm)
-        elif text.lstrip()[:1] == "[":
+            raise InvalidInput(f"{source.name} has more than {_MOST_LINES:,} lines. Keep the rows of one pilot.")
+        first = next((text.lstrip()[0] for text in _pieces(source) if not text.isspace()), "")
+        if first == "{":
+            _read_jsonl(source, table, columns, needs_arm=needs_arm)
+        elif first == "[":
             raise InvalidInput(f"{source.name} is a JSON array. Write one JSON object per line (JSONL), or CSV.")
         else:
-            _read_csv(text, rows, columns, source=source.name, needs_arm=needs_arm)
-        if not rows.lines[-1]:
+            _read_csv(source, table, columns, needs_arm=needs_arm)
+        if not table.lines[-1]:
             raise InvalidInput(f"{source.name} holds no outcomes, only a header. Add one row per task and arm.")
-    return Content(
-        tasks=Labels.of(rows.tasks),
-        arms=Labels.of(rows.arms),
-        seeds=Labels.of(rows.seeds),
-        success=np.array([x is True for x in rows.success], dtype=np.bool_),
-        missing=np.array([x is None for x in rows.success], dtype=np.bool_),
-        clusters=Labels.of(rows.clusters) if "clusters" in rows.present else None,
-        strata=Labels.of(rows.strata) if "strata" in rows.present else None,
-        lines=rows.lines,
-        has_arm=rows.has_arm,
-        ignored=tuple(rows.ignored),
+    return table.content()
+
+
+def _pieces(source: Source) -> Iterator[str]:
+    """The text, in pieces that end where a line ends."""
+    data, low, end = source.data, source.start, source.end
+    while low < end:
+        high = min(low + _PIECE, end)
+        if high < end:
+            high = data.rfind(b"\n", low, high) + 1 or data.find(b"\n", high, end) + 1 or end
+        yield str(memoryview(data)[low:high], "utf-8")
+        low = high
+
+
+# --- CSV and TSV ------------------------------------------------------------------------------------------
+
+
+def _read_csv(source: Source, table: _Table, columns: Columns, *, needs_arm: bool) -> None:
+    parser: _Parser | None = None
+    for records, lines in _records(source):
+        if parser is None:
+            first = next((i for i, record in enumerate(records) if not _is_blank(record)), None)
+            if first is None:
+                continue
+            parser = _Parser.of(records[first], columns, source=source, needs_arm=needs_arm)
+            table.has_arm.append(parser.at.arm is not None)
+            table.ignored.update(dict.fromkeys(parser.at.ignored))
+            records, lines = records[first + 1 :], lines[first + 1 :]
+        rows = parser.parse(records, lines)
+        if rows is not None:
+            table.add(rows)
+    if parser is None:
+        raise InvalidInput(
+            f"{source.name} is empty. Expected a header (task_id,arm,seed,success) and one row per outcome."
+        )
+
+
+def _text_lines(source: Source) -> Iterator[str]:
+    return chain.from_iterable(io.StringIO(text, newline="") for text in _pieces(source))
+
+
+def _records(source: Source) -> Iterator[tuple[list[list[str]], Sequence[int]]]:
+    """Records, some at a time, with the line on which each starts; blank ones too."""
+    header = next((line for line in _text_lines(source) if line.strip()), "")
+    tabs = "\t" in header
+    # strict: without it a quote that is never closed would swallow the rest of the file in silence.
+    reader = csv.reader(_text_lines(source), delimiter="\t" if tabs else ",", strict=True)
+    wrong = None
+    while wrong is None:
+        records: list[list[str]] = []
+        start = reader.line_num + 1
+        try:
+            records.extend(islice(reader, _ROWS))  # keeps those before one that cannot be read
+        except csv.Error as error:
+            wrong = error
+        if not records and wrong is None:
+            return
+        end = start + len(records)
+        lines: Sequence[int] = range(start, end)
+        if reader.line_num != end - 1:
+            lines, end = _starts(records, first=start)
+        if records:
+            yield records, lines
+    raise InvalidInput(
+        f"{source.name}, line {end}: cannot be read as {'TSV' if tabs else 'CSV'} "
+        f"({shown(str(wrong), limit=80)}). Check its quotes and its length."
     )
 
 
-def delimiter_of(header: str) -> str:
-    """Tab where the header line holds one, else a comma."""
-    return "\t" if "\t" in header else ","
+def _starts(records: Sequence[Sequence[str]], *, first: int) -> tuple[list[int], int]:
+    """The line on which each record starts, and the one behind them: quoted values may hold line breaks."""
+    starts = []
+    for record in records:
+        starts.append(first)
+        first += 1 + sum(len(_BREAK.findall(value)) for value in record)
+    return starts, first
 
 
-def _records(text: str, *, source: str) -> Iterator[tuple[int, list[str]]]:
-    """The records of a CSV or TSV that are not blank, each with the line on which it starts."""
-    stream = io.StringIO(text, newline="")
-    delimiter = delimiter_of(next((line for line in stream if line.strip()), ""))
-    stream.seek(0)
-    # strict: without it a quote that is never closed would swallow the rest of the file in silence.
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
+def _is_blank(record: Sequence[str]) -> bool:
+    return not any(value.strip(BLANKS) for value in record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parser:
+    """Makes columns of the records of one source."""
+
+    source: str
+    width: int
+    at: Positions
+    padded: bool
+    """There are blanks in the source, so they may stand around values."""
+
+    @classmethod
+    def of(cls, header: Sequence[str], columns: Columns, *, source: Source, needs_arm: bool) -> "_Parser":
+        names = [name.strip(BLANKS) for name in header]
+        return cls(
+            source=source.name,
+            width=len(names),
+            at=locate(names, columns, source=source.name, needs_arm=needs_arm),
+            padded=any(source.data.find(blank.encode(), source.start, source.end) >= 0 for blank in BLANKS),
+        )
+
+    def parse(self, records: Sequence[Sequence[str]], lines: Sequence[int]) -> _Rows | None:
+        """Reads records that start on these lines; None where all are blank.
+
+        Raises:
+            InvalidInput: The first that is none, with its line.
+        """
+        rows = self._columns(records, lines)
+        if rows is not None:
+            return rows
+        kept = [(record, line) for record, line in zip(records, lines, strict=True) if not _is_blank(record)]
+        for record, line in kept:
+            self._check(record, place=f"{self.source}, line {line}")
+        return self._columns([record for record, _ in kept], [line for _, line in kept])
+
+    def _columns(self, records: Sequence[Sequence[str]], lines: Sequence[int]) -> _Rows | None:
+        """All columns at once; None where not every record is one."""
         try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InvalidInput(
-                f"{source}, line {line}: cannot be read as {'TSV' if delimiter == chr(9) else 'CSV'} "
-                f"({shown(str(error), limit=80)}). Check its quotes and its length."
-            ) from None
-        if record and (record[0].strip(BLANKS) or any(value.strip(BLANKS) for value in record)):
-            yield line, record
+            fields = list(zip(*records, strict=True))
+        except ValueError:
+            return None
+        if len(fields) != self.width:
+            return None
 
+        def column(at: int | None) -> Sequence[str] | None:
+            if at is None or not self.padded:
+                return None if at is None else fields[at]
+            return list(map(_strip, fields[at]))
 
-def _read_csv(text: str, rows: _Columns, columns: Columns, *, source: str, needs_arm: bool) -> None:
-    records = _records(text, source=source)
-    _, header = next(records, (0, []))
-    if not header:
-        raise InvalidInput(f"{source} is empty. Expected a header (task_id,arm,seed,success) and one row per outcome.")
-    header = [name.strip(BLANKS) for name in header]
-    at = locate(header, columns, source=source, needs_arm=needs_arm)
-    rows.has_arm.append(at.arm is not None)
-    rows.ignored.update(dict.fromkeys(at.ignored))
-    width = len(header)
-    for line, record in records:
-        if len(record) != width:
+        tasks, arms, words = column(self.at.task), column(self.at.arm), column(self.at.success)
+        assert tasks is not None
+        assert words is not None
+        try:
+            success = list(map(_OUTCOMES.__getitem__, words))
+        except KeyError:  # in another case, or wrong
+            success = [_OUTCOMES.get(word.lower(), _WRONG) for word in words]
+            if _WRONG in success:
+                return None
+        if not all(tasks) or not (arms is None or all(arms)):
+            return None
+        return _Rows(
+            tasks=tasks,
+            arms=arms,
+            seeds=column(self.at.seed),
+            success=success,
+            clusters=column(self.at.cluster),
+            strata=column(self.at.stratum),
+            lines=lines,
+        )
+
+    def _check(self, record: Sequence[str], *, place: str) -> None:
+        if len(record) != self.width:
             fields = f"{len(record)} field{'s' if len(record) > 1 else ''}"
             raise InvalidInput(
-                f"{source}, line {line} has {fields}, the header has {width}. "
+                f"{place} has {fields}, the header has {self.width}. "
                 "Quote fields that hold the separator; fill the missing ones."
             )
-        success = SUCCESS.get(record[at.success])
-        if success is None:  # in another case, padded, or wrong
-            success = success_of(record[at.success].strip(BLANKS), place=f"{source}, line {line}")
-        arm = None if at.arm is None else record[at.arm]
-        seed = "" if at.seed is None else record[at.seed]
-        cluster = None if at.cluster is None else record[at.cluster]
-        stratum = None if at.stratum is None else record[at.stratum]
-        rows.add(record[at.task], arm, seed, success, cluster, stratum, line, source)
+        success_of(record[self.at.success].strip(BLANKS), place=place)
+        _require_names(record[self.at.task], None if self.at.arm is None else record[self.at.arm], place=place)
 
 
-def _read_jsonl(text: str, rows: _Columns, columns: Columns, *, source: str, needs_arm: bool) -> None:
+def _require_names(task: str, arm: str | None, *, place: str) -> None:
+    if not task.strip(BLANKS):
+        raise InvalidInput(f"{place}: the task id is empty. Every row needs one.")
+    if arm is not None and not arm.strip(BLANKS):
+        raise InvalidInput(f"{place}: the arm is empty. Every row needs one.")
+
+
+# --- JSONL ------------------------------------------------------------------------------------------------
+
+
+def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: bool) -> None:
     task, arm, seed, success = columns.task, columns.arm or "arm", columns.seed or "seed", columns.success
     cluster = columns.cluster or "cluster"
     stratum = columns.stratum or "stratum"
     known = {task, arm, seed, success, cluster, stratum}
     if len(known) < 6:
-        raise InvalidInput(TWICE.format(source=source))
+        raise InvalidInput(TWICE.format(source=source.name))
     needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
     needed |= {cluster: "--cluster-col"} if columns.cluster else {}
     needed |= {stratum: "--stratum-col"} if columns.stratum else {}
     with_arm: bool | None = None
-    for line, raw in enumerate(text.split("\n"), start=1):
+    read: list[tuple[str, str, str, int, str | None, str | None, int]] = []
+    for line, raw in enumerate(source.text().split("\n"), start=1):
         if not raw or raw.isspace():
             continue
-        place = f"{source}, line {line}"
+        place = f"{source.name}, line {line}"
         record = _object(raw, place=place)
         if with_arm is None:
             # The first object says whether there are arms; from then on all must agree.
@@ -185,20 +340,33 @@ def _read_jsonl(text: str, rows: _Columns, columns: Columns, *, source: str, nee
         if not needed.keys() <= record.keys():
             name = next(name for name in needed if name not in record)
             raise InvalidInput(missing_column(name, list(record), source=place, option=needed[name]))
-        if len(record) > len(needed) and len(rows.ignored) < _MANY:
-            rows.ignored.update(dict.fromkeys([name for name in record if name not in known][:_MANY]))
-        run = record.get(seed)
-        rows.add(
-            _name(record[task], column=task, place=place),
-            _name(record[arm], column=arm, place=place) if with_arm else None,
-            "" if run is None else _name(run, column=seed, place=place),
-            _json_success(record[success], place=place),
-            _name(record[cluster], column=cluster, place=place) if record.get(cluster) is not None else None,
-            _name(record[stratum], column=stratum, place=place) if record.get(stratum) is not None else None,
-            line,
-            source,
+        if len(record) > len(needed) and len(table.ignored) < _MANY:
+            table.ignored.update(dict.fromkeys([name for name in record if name not in known][:_MANY]))
+        names = [_name(record[task], column=task, place=place)]
+        names.append(_name(record[arm], column=arm, place=place) if with_arm else "")
+        names.append("" if record.get(seed) is None else _name(record[seed], column=seed, place=place))
+        outcome = _json_success(record[success], place=place)
+        others = [
+            _name(record[name], column=name, place=place) if record.get(name) is not None else None
+            for name in (cluster, stratum)
+        ]
+        _require_names(names[0], names[1] if with_arm else None, place=place)
+        read.append(
+            (names[0], names[1], names[2], _NONE if outcome is None else int(outcome), others[0], others[1], line)
         )
-    rows.has_arm.append(bool(with_arm))
+    table.has_arm.append(bool(with_arm))
+    tasks, arms, seeds, outcomes, clusters, strata, lines = zip(*read, strict=True)
+    table.add(
+        _Rows(
+            tasks=tasks,
+            arms=arms,
+            seeds=seeds,
+            success=outcomes,
+            clusters=None if clusters.count(None) == len(clusters) else [each or "" for each in clusters],
+            strata=None if strata.count(None) == len(strata) else [each or "" for each in strata],
+            lines=lines,
+        )
+    )
 
 
 def _object(raw: str, *, place: str) -> dict[str, object]:
@@ -228,13 +396,11 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 def _name(value: object, *, column: str, place: str) -> str:
     """A task id, arm or seed: text, or a whole number."""
     if isinstance(value, str):
-        if value.isascii():
-            return value
         try:
             value.encode()
         except UnicodeEncodeError:
             raise InvalidInput(f"{place}: '{shown(column)}' holds half a character (a lone surrogate).") from None
-        return value
+        return value.strip(BLANKS)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise InvalidInput(f"{place}: '{shown(column)}' is {shown(json.dumps(value))}; expected text or a whole number.")

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from forbear.analysis.evidence import Evidence
     from forbear.analysis.result import PilotResult
     from forbear.records.codec import ArmEnd
-    from forbear.report.pilot_view import TreatedView
     from forbear.report.terminal import Terminal
-    from forbear.stats.looks.path import Path
+    from forbear.report.view import ArmView
+    from forbear.stats.looks.gain_path import GainPath
 
 MOST_POINTS = 400
 """Of a path; more would not be told apart in a picture."""
@@ -74,13 +74,13 @@ def view(arm: str, result: PilotResult, evidence: Evidence) -> PathView:
     )
 
 
-def _points(path: Path) -> list[PointView]:
+def _points(path: GainPath) -> list[PointView]:
     step = max(1, path.tasks // MOST_POINTS)
     kept = {*range(step - 1, path.tasks, step), *(look.tasks - 1 for look in path.looks), path.tasks - 1}
     return [PointView(tasks=at + 1, gain=path.gains[at], low=path.low[at], high=path.high[at]) for at in sorted(kept)]
 
 
-def _looks(path: Path) -> list[LookView]:
+def _looks(path: GainPath) -> list[LookView]:
     return [
         LookView(
             number=look.number,
@@ -118,9 +118,8 @@ def _ended(end: ArmEnd | None, result: PilotResult) -> str:
     }.get(end.reason, f"Ended {at}.")
 
 
-def text(terminal: Terminal, arm: TreatedView) -> None:
+def text(terminal: Terminal, path: PathView, verdict: ArmView) -> None:
     """Prints the looks as a table, and where the arm ended."""
-    path, verdict = arm["path"], arm["verdict"]
     terminal.line(f"The path of {shown(verdict['arm'], limit=40)}", style="bold")
     if path["points"]:
         at = {point["tasks"]: point for point in path["points"]}

@@ -118,7 +118,7 @@ def rate_sequence(k: int, n: int, *, confidence: float) -> Interval:
     Returns:
         Fractions; k/n lies between them.
 
-    Source: Robbins (1970). Checked: coverage with a look after every trial, exactly (tests/stats/test_anytime.py).
+    Source: Robbins (1970). Checked: exact coverage with a look after every trial (tests/stats/looks/test_anytime.py).
     """
     check_confidence(confidence)
     if n == 0:
@@ -208,9 +208,9 @@ class Anytime:
     @cached_property
     def _differences(self) -> tuple[Floats, Floats]:
         """What is bet on: in order each by itself; else the distinct differences and how often each occurred."""
-        now, course = self.outcomes.now, self.outcomes.differences
-        if course is not None:
-            known = course[~np.isnan(course)]
+        now, stream = self.outcomes.now, self.outcomes.differences
+        if stream is not None:
+            known = stream[~np.isnan(stream)]
             return known, np.ones(len(known))
         if isinstance(now, PairedOutcomes):
             counts = (now.recovered, now.pairs - now.discordant, now.disrupted)
@@ -313,5 +313,5 @@ class Anytime:
     @property
     def look(self) -> AtAnyTime:
         """For the verdict: no look was planned."""
-        course = self.outcomes.differences
-        return AtAnyTime(tasks=self.tasks if course is None else len(course), ordered=self._ordered)
+        stream = self.outcomes.differences
+        return AtAnyTime(tasks=self.tasks if stream is None else len(stream), ordered=self._ordered)

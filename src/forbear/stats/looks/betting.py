@@ -83,10 +83,10 @@ def log_evidence(
     for start in range(0, len(differences), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         part = log_growth(differences[chunk], margin=margin, alternative=alternative, bets=bets, weights=weights[chunk])
-        course = wealth + np.cumsum(part, axis=0)
-        most = course.max(axis=1)
-        values = most + np.log(np.exp(course - most[:, None]).mean(axis=1))
-        wealth, now, peak = course[-1], float(values[-1]), max(peak, float(values.max()))
+        wealths = wealth + np.cumsum(part, axis=0)
+        most = wealths.max(axis=1)
+        values = most + np.log(np.exp(wealths - most[:, None]).mean(axis=1))
+        wealth, now, peak = wealths[-1], float(values[-1]), max(peak, float(values.max()))
     return now, peak
 
 
@@ -102,8 +102,8 @@ class EProcess:
     Raises:
         InvalidInput: A margin out of range, or another alternative.
 
-    Checked: expectation at most 1 by enumeration, false alarms with a look after every pair, and equality with
-    products in exact rational arithmetic (tests/stats/test_betting.py).
+    Checked: expectation at most 1 by enumeration, false stops with a look after every pair, and equality with
+    products in exact rational arithmetic (tests/stats/looks/test_betting.py).
     """
 
     def __init__(
@@ -267,14 +267,14 @@ def _first_kept(stakes: _Stakes, needed: float, *, start: float = -math.inf) -> 
 # --- The watch, exactly, one pair per task ------------------------------------------------------------------
 
 
-def alarm_edges(planned: int, *, log_value: float, margin: float) -> list[Counts]:
+def watch_edges(planned: int, *, log_value: float, margin: float) -> list[Counts]:
     """By number of tasks n, 0..planned, and of recovered pairs C: the fewest disrupted pairs B that reach a value.
 
     That is log E against Δ ≥ margin of at least the value; n − C + 1 where no B does.
     """
     up, same, down = log_growth(np.array([1.0, 0.0, -1.0]), margin=margin, alternative="less")
 
-    def alarmed(tasks: int, recovered: Counts, disrupted: Counts) -> Bools:
+    def enough_for(tasks: int, recovered: Counts, disrupted: Counts) -> Bools:
         rest = tasks - recovered - disrupted
         wealth = recovered[:, None] * up + disrupted[:, None] * down + rest[:, None] * same
         most = wealth.max(axis=1)
@@ -290,7 +290,7 @@ def alarm_edges(planned: int, *, log_value: float, margin: float) -> list[Counts
         trial = np.minimum(np.append(needed, 0), found - 1)[:hopeless]
         below, met = np.full(len(trial), -1), found[:hopeless].copy()
         while (open_ := np.flatnonzero(met - below > 1)).size:
-            inside = alarmed(tasks, recovered[open_], trial[open_])
+            inside = enough_for(tasks, recovered[open_], trial[open_])
             met[open_[inside]], below[open_[~inside]] = trial[open_[inside]], trial[open_[~inside]]
             trial[open_] += np.where(inside, -1, 1)
         hopeless = int((met <= tasks - recovered[:hopeless]).sum()) + 1
@@ -299,13 +299,13 @@ def alarm_edges(planned: int, *, log_value: float, margin: float) -> list[Counts
     return edges
 
 
-def can_alarm(edge: Counts) -> bool:
-    """Whether some table of so many tasks reaches the value of `alarm_edges`."""
+def can_stop(edge: Counts) -> bool:
+    """Whether some table of so many tasks reaches the value of `watch_edges`."""
     return bool((edge < np.arange(len(edge), 0, -1)).any())
 
 
 @lru_cache(maxsize=1024)
-def alarm_probability(planned: int, log_value: float, *, margin: float) -> float:
+def watch_probability(planned: int, log_value: float, *, margin: float) -> float:
     """The largest probability that E against Δ ≥ margin ever reaches a value in so many tasks although Δ = margin.
 
     One pair per task. At most exp(−log_value), Ville's bound, which it is above 400 tasks and where that decides
@@ -313,8 +313,8 @@ def alarm_probability(planned: int, log_value: float, *, margin: float) -> float
     """
     if planned > MOST_EXACT_TASKS or log_value < -math.log(_ASYMPTOTIC):
         return min(1.0, math.exp(-log_value))
-    edges = alarm_edges(planned, log_value=log_value, margin=margin)
-    first = next((n for n, edge in enumerate(edges) if can_alarm(edge)), None)
+    edges = watch_edges(planned, log_value=log_value, margin=margin)
+    first = next((n for n, edge in enumerate(edges) if can_stop(edge)), None)
     if first is None:
         return 0.0
 
@@ -330,7 +330,7 @@ def alarm_probability(planned: int, log_value: float, *, margin: float) -> float
 
 
 @lru_cache(maxsize=64)
-def alarm_threshold(planned: int, *, alpha: float, margin: float, several_seeds: bool = False) -> float:
+def watch_threshold(planned: int, *, alpha: float, margin: float, several_seeds: bool = False) -> float:
     """The log E from which on the watch rejects Δ ≥ margin at α in a pilot of so many tasks, to .002 from above.
 
     Args:
@@ -344,9 +344,9 @@ def alarm_threshold(planned: int, *, alpha: float, margin: float, several_seeds:
         return ville
 
     def probability(step: int) -> float:
-        return alarm_probability(planned, ville + step * _STEP, margin=margin)
+        return watch_probability(planned, ville + step * _STEP, margin=margin)
 
-    # At most Ville's bound; a pilot so short that few tables can alarm has a threshold far below.
+    # At most Ville's bound; a pilot so short that few tables can stop has a threshold far below.
     least = math.floor((-math.log(_ASYMPTOTIC) - ville) / _STEP)
     return ville + _least_step(probability, alpha, start=0, fall=_STEP, least=least) * _STEP
 

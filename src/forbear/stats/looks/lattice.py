@@ -1,11 +1,11 @@
-"""Every way in which a pilot can come to a table, one pair per task: exact probabilities of designs with several looks.
+"""Every way in which a pilot can come to a table, one pair per task: exact probabilities of several looks.
 
 Given the table (C recovered, B disrupted) after n tasks, each order of its pairs is equally likely, whatever the truth.
-So the share of orders in which a pilot is still going when it comes to a table belongs to the design alone:
+So the share of orders in which a pilot is still going when it comes to a table belongs to the looks alone:
 
     share(n; C, B) = C/n·going(n − 1; C − 1, B) + B/n·going(n − 1; C, B − 1) + (n − C − B)/n·going(n − 1; C, B)
 
-with going = share where the design does not stop. The probability to come to the table under a truth is that share
+with going = share where they do not stop it. The probability to come to the table under a truth is that share
 times its trinomial probability.
 
 What is carried along is the share times the table's probability under the truth (⅓, ⅓, ⅓), for which the recursion is a
@@ -36,16 +36,18 @@ _LOG_3 = math.log(3)
 _NEGLIGIBLE = -36.0
 """Tables whose probability is below exp(−36) at every discordance are not worth a term: there are some 10⁴."""
 _LARGE = 1 << 20
-"""More than all tasks of a design."""
+"""More than all tasks of a pilot."""
 _CHUNK = 1 << 16
 """Probabilities that are held in memory at once."""
+_SAFE = 1 + 1e-12
+"""Sums of thousands of terms are rounded; a probability of false rejection only ever upwards."""
 _MOST_GROWTH = 256
 """Tasks after which counts of orders are scaled down: in so many they grow by 3²⁵⁶, about 10¹²²."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What a design can have come to after so many tasks."""
+    """What a pilot can have come to after so many tasks."""
 
     tasks: int
     weight: Floats
@@ -53,21 +55,13 @@ class Reached:
     early_weight: Floats | None
     """[C, B]: the same times the mean, over those orders, of the gain of the first tasks (those before any stop)."""
 
-    @property
-    def share(self) -> Floats:
-        """[C, B]: the share of a table's orders in which the pilot had not stopped before."""
-        recovered, disrupted = _axes(self.tasks)
-        log_uniform = _log_orders(np.full_like(self.weight, self.tasks, dtype=np.int64), recovered, disrupted)
-        share: Floats = self.weight / np.exp(log_uniform - self.tasks * _LOG_3)
-        return np.where(recovered + disrupted <= self.tasks, share, 0.0)
-
 
 def walk(*, first: int, last: int, stops: Region, with_early: bool = False) -> Iterator[Reached]:
-    """Goes through a design task by task.
+    """Goes through a pilot task by task.
 
     Args:
         first: The first number of tasks at which it can stop.
-        last: Tasks of the whole design.
+        last: Tasks of the whole pilot.
         stops: Where it stops; asked once for each number of tasks from `first` on.
         with_early: Also follow the gain of the first tasks.
 
@@ -163,9 +157,11 @@ class Tables:
         """The same for several discordances: (discordances, tables)."""
         shares = (discordance + gain) / 2, (discordance - gain) / 2, 1 - discordance
         # Finite where nothing is possible: nothing of it has probability one, and something of it none.
-        logs = np.log(np.maximum(shares, 1e-300))
-        masses: Floats = logs.T @ np.array((self.recovered, self.disrupted, self._rest), dtype=float)
-        masses += self.log_orders
+        up, down, same = np.log(np.maximum(shares, 1e-300))[:, :, None]
+        # Not a matrix product: its last bits differ from call to call.
+        masses: Floats = up * self.recovered + self.log_orders
+        masses += down * self.disrupted
+        masses += same * self._rest
         np.exp(masses, out=masses)
         return masses
 
@@ -192,7 +188,7 @@ class Tables:
             low, high = angle[max(top - 1, 0)], angle[min(top + 1, len(angle) - 1)]
             angle = np.linspace(low, high, 9)
             values = tables.probability(gain=margin, discordance=_discordance(angle, margin))
-        return min(float(values.max()), 1.0), first
+        return min(float(values.max()) * _SAFE, 1.0), first
 
     def _by_discordant(self) -> "Tables":
         """At Δ = 0 tables with as many discordant pairs are equally likely: one stands for all, and has all orders."""
@@ -250,11 +246,11 @@ def likely_tables(tasks: int, margin: float) -> tuple[Counts, Counts]:
 def first_stops(
     *, first: int, last: int, margin: float, stops: Callable[[int], tuple[Counts, Counts] | None]
 ) -> Tables:
-    """Where a design first stops, as far as that is not negligible under Δ = margin.
+    """Where a pilot first stops, as far as that is not negligible under Δ = margin.
 
     Args:
         first: The first number of tasks at which it can stop.
-        last: Tasks of the whole design.
+        last: Tasks of the whole pilot.
         margin: The gain in question, −1 < margin < 1.
         stops: Of a number of tasks, C and B of the tables at which it stops, those that cannot be reached or are
             negligible left out or not; None where it does not.
@@ -268,12 +264,12 @@ def first_stops(
     weight = np.zeros((2, rows, int(columns.max()) - lowest + 1))  # even and odd m apart
     flat, new = weight.reshape(-1), np.empty_like(weight[0])
 
-    def place(recovered: Counts, disrupted: Counts) -> Counts:
+    def index_of(recovered: Counts, disrupted: Counts) -> Counts:
         half, odd = np.divmod(recovered + disrupted, 2)
         return (odd * rows + half) * weight.shape[2] + recovered - half - lowest
 
     recovered, disrupted = ends[0]
-    flat[place(recovered, disrupted)] = np.exp(_log_orders(np.array(first), recovered, disrupted) - first * _LOG_3)
+    flat[index_of(recovered, disrupted)] = np.exp(_log_orders(np.array(first), recovered, disrupted) - first * _LOG_3)
     scaled, found = first, []
     for tasks in range(first, last + 1):
         if tasks > first:
@@ -287,7 +283,7 @@ def first_stops(
         column = recovered - (recovered + disrupted) // 2 - lowest
         inside = (column >= 0) & (column < weight.shape[2])
         recovered, disrupted = recovered[inside], disrupted[inside]
-        at = place(recovered, disrupted)
+        at = index_of(recovered, disrupted)
         reached = flat[at] > 0
         recovered, disrupted, at = recovered[reached], disrupted[reached], at[reached]
         orders = np.log(flat[at]) + scaled * _LOG_3

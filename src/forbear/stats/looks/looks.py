@@ -1,9 +1,9 @@
-"""Group-sequential designs: when a pilot may be looked at, and what each look has to show.
+"""Group-sequential tests: when a pilot may be looked at, and what each look has to show.
 
 At look k, on n_k of N tasks, Δ ≤ margin is rejected where z_k ≥ c·factor_k: z is Tango's statistic (at margin 0
 (C − B)/√(C + B)), factor_k is √(N/n_k) for the O'Brien–Fleming shape and 1 for Pocock's, and at least 4 pairs must
 differ unless the margin is a loss. c is the smallest constant for which the probability to reject at any look, whatever
-the discordance, is at most α: exact to 400 tasks (`lattice`); larger designs use the constant of the same design scaled
+the discordance, is at most α: exact to 400 tasks (`lattice`); larger pilots use the constant of the same looks scaled
 to 400, and .03, since the worst case lies at a few dozen differing pairs, whatever the number of tasks.
 
 The sequential p-value is that probability at the largest z_j/factor_j seen so far: valid after every look and whatever
@@ -37,7 +37,7 @@ FEWEST_DISCORDANT = 4
 """Differing pairs (several seeds: tasks with some) below which no look rejects: METHODS 5."""
 
 MOST_EXACT_TASKS = 400
-"""Larger designs are scaled to it; how much that moves a constant: tests/stats/test_looks.py."""
+"""Looks at more are scaled to it; how much that moves a constant: tests/stats/looks/test_looks.py."""
 
 _MOST_LOOKS = 50
 _MOST_TASKS = 1_000_000
@@ -94,7 +94,7 @@ class Looks:
 
     @classmethod
     def for_tasks(cls, tasks: int) -> Self:
-        """The default design: a look after every quarter, but after no fewer than 50 tasks; the last one at all tasks.
+        """The default looks: one after every quarter, but after no fewer than 50 tasks; the last one at all tasks.
 
         200 tasks give 50, 100, 150, 200. A last look that would come less than 25 tasks after another replaces it.
 
@@ -106,7 +106,7 @@ class Looks:
         return cls(tasks=(*early, tasks))
 
     def to_dict(self) -> dict[str, Any]:
-        """The design as a JSON object."""
+        """The looks as a JSON object."""
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, "tasks": list(self.tasks)}
 
     @property
@@ -163,15 +163,15 @@ def crossing_probability(looks: Looks, constant: float, *, margin: float = 0.0) 
     """The largest probability, over every discordance, that a look rejects although Δ = margin.
 
     Args:
-        looks: The design.
+        looks: As declared.
         constant: c; look k rejects where z ≥ c·factor_k.
         margin: The gain under test, −1 < margin < 1, a fraction.
 
     Returns:
-        Exact to 400 tasks; above, from the same design scaled to 400, on the safe side.
+        Exact to 400 tasks; above, from the same looks scaled to 400, on the safe side.
 
     Source: module docstring. Checked: an independent dynamic programme over probabilities, certified maxima, and
-    simulation (tests/stats/test_looks.py).
+    simulation (tests/stats/looks/test_looks.py).
     """
     crossing, slack = _exact(looks, margin)
     return crossing.probability(constant - slack)
@@ -182,7 +182,7 @@ def boundary_constant(looks: Looks, *, alpha: float, margin: float = 0.0) -> flo
     """The smallest c, to four digits from above, for which some look rejects Δ = margin with probability at most α.
 
     Args:
-        looks: The design.
+        looks: As declared.
         alpha: 0 < alpha < ½.
         margin: The gain under test, −1 < margin < 1, a fraction.
 
@@ -199,7 +199,7 @@ def sequential_pvalue(looks: Looks, statistics: Sequence[float | None], *, margi
     """The p-value of Δ ≤ margin after some of the looks.
 
     Args:
-        looks: The design.
+        looks: As declared.
         statistics: z at each look from the first to the last one taken; None for a look at which it is not known or
             fewer than 4 pairs differ. Further looks are not anticipated: the value is valid whether or not they follow.
         margin: The gain under test; for Δ ≥ margin give −z and −margin.
@@ -208,9 +208,10 @@ def sequential_pvalue(looks: Looks, statistics: Sequence[float | None], *, margi
         At most α exactly where a look so far rejects at α; 1 where no statistic is known.
     """
     if len(statistics) > len(looks.tasks):
-        raise InvalidInput(f"the design has {len(looks.tasks)} looks, got statistics of {len(statistics)}.")
+        raise InvalidInput(f"{len(looks.tasks)} looks were declared, got statistics of {len(statistics)}.")
     seen = [z / factor for z, factor in zip(statistics, looks.factors, strict=False) if z is not None]
     if not seen:
         return 1.0
     # Rounded down, so that equal tables give equal keys and rounding never counts as evidence.
-    return crossing_probability(looks, math.floor(max(seen) * 1e9) / 1e9, margin=margin)
+    probability = crossing_probability(looks, math.floor(max(seen) * 1e9) / 1e9, margin=margin)
+    return probability if probability < 1 - 1e-12 else 1.0  # sums that round to just below 1

@@ -35,10 +35,10 @@ from forbear.stats.intervals import Estimate, Interval, tango_statistic
 from forbear.stats.looks.betting import (
     BETS,
     BETS_ON_MEANS,
-    alarm_probability,
-    alarm_threshold,
     last_bounds,
     log_evidence,
+    watch_probability,
+    watch_threshold,
 )
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, fewest_discordant, sequential_pvalue
 from forbear.stats.looks.stopping import corrected_gain, is_futile, looks_share
@@ -140,7 +140,7 @@ def sequential_outcomes(
     Args:
         baseline: Tasks × seeds in the planned order, None where the run has no outcome.
         treated: The same tasks and seeds.
-        looks: The design.
+        looks: As declared.
         clusters: One label per planned task, those to come included, where tasks come in groups; each in one piece.
         arms: Treated arms that share α.
         names: Of the arms, for counts.
@@ -162,7 +162,7 @@ def sequential_outcomes(
         labels = None if clusters is None else clusters[:tasks]
         return planned_outcomes(baseline=before[:tasks], treated=after[:tasks], clusters=labels, arms=names)
 
-    def course(before: MaybeOutcomes, after: MaybeOutcomes) -> SequentialOutcomes | None:
+    def read(before: MaybeOutcomes, after: MaybeOutcomes) -> SequentialOutcomes | None:
         now = upto(size, before, after).observed
         if now is None:
             return None
@@ -177,7 +177,7 @@ def sequential_outcomes(
             arms=arms,
         )
 
-    return observed_and_bounds(course, baseline=baseline, treated=treated, arms=names)
+    return observed_and_bounds(read, baseline=baseline, treated=treated, arms=names)
 
 
 def unit_differences(
@@ -242,7 +242,7 @@ class Sequential:
         return inference(outcomes, guarantee=self.rule.guarantee)
 
     def method(self, margin: float) -> str:
-        """The design by name."""
+        """The looks by name."""
         looks = self.outcomes.looks
         shown = ", ".join(map(str, looks.tasks[:6])) + (", ..." if len(looks.tasks) > 6 else "")
         text = f"looks at {shown} tasks ({looks.shape_name})" if len(looks.tasks) > 1 else f"one look at {shown} tasks"
@@ -253,7 +253,7 @@ class Sequential:
     # --- Tests ----------------------------------------------------------------------------------------------
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
-        """Sequential: valid after every look, and after the watch's alarm."""
+        """Sequential: valid after every look, and when the watch stops an arm."""
         by_looks = self._by_looks(margin, alternative)
         if alternative == "greater" or not self._watches:
             return by_looks
@@ -286,7 +286,7 @@ class Sequential:
         if self._several:
             return min(1.0, math.exp(-peak))
         # Rounded down, so that rounding never counts as evidence.
-        return alarm_probability(self.outcomes.looks.planned, math.floor(peak * 1e6) / 1e6, margin=margin)
+        return watch_probability(self.outcomes.looks.planned, math.floor(peak * 1e6) / 1e6, margin=margin)
 
     def _peak(self, margin: float) -> float:
         """The largest log E against Δ ≥ margin so far."""
@@ -344,7 +344,7 @@ class Sequential:
             high = min(high, base.gain(_confidence(looks, factor, upper, -rule.worthwhile)).high)
         differences = self.outcomes.differences
         if self._watches and differences is not None:
-            needed = alarm_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
+            needed = watch_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
             now = last_bounds(
                 differences,
                 confidence=1 - 2 * math.exp(-needed),

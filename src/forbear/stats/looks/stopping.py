@@ -1,4 +1,4 @@
-"""Where a design with looks stops, one pair per task: its verdicts' probabilities, its futility, its estimate."""
+"""Where a pilot with looks stops, one pair per task: its verdicts' probabilities, its futility, its estimate."""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain
-from forbear.stats.looks.betting import alarm_edges, alarm_threshold, can_alarm
+from forbear.stats.looks.betting import can_stop, watch_edges, watch_threshold
 from forbear.stats.looks.lattice import Bools, Reached, Tables, walk
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, look_region
 from forbear.stats.planning import AssumedEffect
@@ -35,7 +35,7 @@ class Stops:
 
 
 class StoppingRule:
-    """A design's stops by number of tasks, for pilots of at most 400 tasks with one pair each.
+    """The stops of looks by number of tasks, for pilots of at most 400 tasks with one pair each.
 
     Several arms: `arms` of them share α; an arm is then taken to stop where it rejects at α/arms, Holm's first step.
     """
@@ -48,23 +48,23 @@ class StoppingRule:
         self.first = looks.tasks[0]
         """The first number of tasks at which it can stop."""
         if looks.watch:
-            threshold = alarm_threshold(looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile)
-            self._edges = alarm_edges(looks.planned, log_value=threshold, margin=rule.worthwhile)
-            possible = (n for n, edge in enumerate(self._edges) if can_alarm(edge))
+            threshold = watch_threshold(looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile)
+            self._edges = watch_edges(looks.planned, log_value=threshold, margin=rule.worthwhile)
+            possible = (n for n, edge in enumerate(self._edges) if can_stop(edge))
             self.first = min(self.first, next(possible, self.first))
 
     def __call__(self, tasks: int) -> Stops | None:
         """What happens after so many tasks; None where nothing can."""
         at_look = self._at_looks.get(tasks)
-        alarm = None if self._edges is None else np.arange(tasks + 1)[None, :] >= self._edges[tasks][:, None]
+        watch = None if self._edges is None else np.arange(tasks + 1)[None, :] >= self._edges[tasks][:, None]
         if at_look is None:
-            if alarm is None:
+            if watch is None:
                 return None
-            nothing = np.zeros_like(alarm)
-            return Stops(nothing, alarm, nothing)
-        if alarm is None:
+            nothing = np.zeros_like(watch)
+            return Stops(nothing, watch, nothing)
+        if watch is None:
             return at_look
-        return Stops(at_look.intervene & ~alarm, at_look.forbear | alarm, at_look.futile & ~alarm)
+        return Stops(at_look.intervene & ~watch, at_look.forbear | watch, at_look.futile & ~watch)
 
     def walk(self, *, until: int | None = None, with_early: bool = False) -> Iterator[Reached]:
         """All that can be reached, task by task from the first possible stop on."""
@@ -130,7 +130,7 @@ def is_futile(looks: Looks, rule: DecisionRule, outcomes: Outcomes, *, tasks: in
     effect seen so far. Stopping so raises no error rate: it only gives up rejections.
 
     Args:
-        looks: The design.
+        looks: As declared.
         rule: As it is applied.
         outcomes: All pairs so far.
         tasks: At a look before the last.
@@ -161,7 +161,7 @@ def _stopping_rule(looks: Looks, rule: DecisionRule, arms: int) -> StoppingRule:
 
 @lru_cache(maxsize=16)
 def _corrected(looks: Looks, rule: DecisionRule, arms: int, tasks: int) -> Floats:
-    """[C, B]: the corrected gain after so many tasks; NaN where the design cannot have come there."""
+    """[C, B]: the corrected gain after so many tasks; NaN where the looks cannot have led there."""
     *_, reached = _stopping_rule(looks, rule, arms).walk(until=tasks, with_early=True)
     assert reached.early_weight is not None, "asked for"
     gains: Floats = np.full_like(reached.weight, np.nan)
@@ -174,12 +174,12 @@ def corrected_gain(
     """The gain without the bias of stopping as soon as the numbers look decisive, one pair per task.
 
     The gain of the first tasks, before any stop is possible, is unbiased; this is its mean over all orders of the table
-    in which no look and no alarm would have decided earlier (Rao–Blackwell). Without stops for futility it is exactly
+    in which neither look nor watch would have decided earlier (Rao–Blackwell). Without stops for futility it is exactly
     unbiased, whatever the truth. Those are left out on purpose: corrected for, the few pilots that go on would be
     flattered (17 recovered and 14 disrupted of 200 would read +4.6 points); so, where they happen, it errs downwards.
 
     Returns:
-        A fraction; None where the design could not have come to this table.
+        A fraction; None where the looks could not have led to this table.
 
     Source: Emerson & Fleming (1990, Biometrika 77:875), Jung & Kim (2004, Statistics in Medicine 23:881). Checked:
     its expectation over all stops equals Δ to 1e-12 on a grid of truths, and the count over orders by brute force.
@@ -193,7 +193,7 @@ def corrected_gain(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedPower:
-    """What a design does under a truth: probabilities of its verdicts, and how many tasks it takes."""
+    """What looks do under a truth: probabilities of its verdicts, and how many tasks it takes."""
 
     intervene: float
     forbear: float
@@ -208,10 +208,10 @@ class LookedPower:
 @lru_cache(maxsize=8)
 def _stop_tables(looks: Looks, rule: DecisionRule) -> dict[str, Tables]:
     """By what is said: the tables at which one arm stops."""
-    design = _stopping_rule(looks, rule, 1)
+    stopping = _stopping_rule(looks, rule, 1)
     parts: dict[str, list[Tables]] = {"intervene": [], "forbear": [], "futile": []}
-    for reached in design.walk():
-        stops = design(reached.tasks)
+    for reached in stopping.walk():
+        stops = stopping(reached.tasks)
         for what, found in parts.items() if stops is not None else ():
             found.append(Tables.of([(reached, getattr(stops, what))]))
     return {what: Tables.joined(found) for what, found in parts.items()}
@@ -228,7 +228,7 @@ def looked_power(effect: AssumedEffect, *, looks: Looks, rule: DecisionRule = De
     Raises:
         InvalidInput: More than 400 tasks.
 
-    Checked: simulation, and a forward dynamic programme over probabilities (tests/stats/test_stopping.py).
+    Checked: simulation, and a forward dynamic programme over probabilities (tests/stats/looks/test_stopping.py).
     """
     if looks.planned > MOST_EXACT_TASKS:
         raise InvalidInput(

@@ -266,12 +266,13 @@ def _checked_facts(problem: Problem) -> dict[str, list[Fact]]:
                 f"{described(name)} has the type {described(kind)}, expected one of {', '.join(sorted(TYPES))}."
             )
     facts: dict[str, list[Fact]] = {predicate: [] for predicate in PREDICATES}
+    kind_of = problem.objects.get
     for fact in dict.fromkeys(problem.init):  # real games repeat the same relation for every receptacle of a type
         predicate, arguments = fact[0], fact[1:]
         kinds = PREDICATES.get(predicate)
         if kinds is None:
             raise InvalidInput(f"the predicate {described(predicate)} is not in the domain.")
-        if tuple(problem.objects.get(argument) for argument in arguments) != kinds:
+        if tuple(map(kind_of, arguments)) != kinds:
             missing = [argument for argument in arguments if argument not in problem.objects]
             wrong = f"{described(missing[0])} is not declared" if missing else f"expected types {' '.join(kinds)}"
             raise InvalidInput(f"in the fact {described(' '.join(fact), limit=120)}: {wrong}.")

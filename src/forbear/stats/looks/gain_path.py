@@ -36,7 +36,7 @@ class LookTaken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Path:
+class GainPath:
     """An arm's way through the pilot."""
 
     tasks: int
@@ -48,7 +48,7 @@ class Path:
     looks: tuple[LookTaken, ...]
 
 
-def path_of(outcomes: SequentialOutcomes, rule: DecisionRule) -> Path | None:
+def gain_path_of(outcomes: SequentialOutcomes, rule: DecisionRule) -> GainPath | None:
     """The way of one arm; None where the order of its tasks is not known."""
     differences = outcomes.differences
     if differences is None:
@@ -64,7 +64,7 @@ def path_of(outcomes: SequentialOutcomes, rule: DecisionRule) -> Path | None:
         if at_look is not None:
             looks.append(_look(outcomes, at_look, rule, number=number, tasks=tasks))
     sequence = confidence_sequence(differences, weights=weights, confidence=1 - 2 * rule.alpha, several_seeds=several)
-    return Path(
+    return GainPath(
         tasks=outcomes.tasks,
         gains=tuple(gains),
         low=tuple(sequence.low.tolist()),
