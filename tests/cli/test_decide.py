@@ -174,10 +174,10 @@ def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):
     verdict = json.loads(capsys.readouterr().out)
     assert (verdict["tasks"], verdict["pairs"], verdict["disrupted"]) == (40, 119, 0)
     assert verdict["recommendation"] == "INTERVENE"
-    assert verdict["method"].startswith("score (Tango), tasks as units")
+    assert verdict["method"].startswith("Dirichlet weights over tasks, worst value at weight 0.55")
     assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes"]
     assert run(["decide", str(path), "--json", "--guarantee", "finite-sample"]) == 0
-    assert json.loads(capsys.readouterr().out)["method"] == "exact unconditional by seed, Bonferroni over 3 seeds"
+    assert json.loads(capsys.readouterr().out)["method"].endswith("at weight 1 (finite-sample)")
     assert run(["decide", str(path)]) == 0
     assert "119 pairs" in capsys.readouterr().out
 

@@ -113,10 +113,10 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
 )
 @click.option(
     "--guarantee",
-    type=click.Choice(["approximate", "finite-sample"]),
-    default="approximate",
+    type=click.Choice(["calibrated", "finite-sample"]),
+    default="calibrated",
     show_default=True,
-    help="For several seeds per task: nominal error rates, or never exceeded.",
+    help="For several seeds per task: error rates kept in simulations, or by a proof.",
 )
 @click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which it is decided, declared beforehand.")
 @click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
@@ -140,7 +140,7 @@ def decide(
     stratum_col: str | None,
     mix: str | None,
     at: float | None,
-    guarantee: Literal["approximate", "finite-sample"],
+    guarantee: Literal["calibrated", "finite-sample"],
     looks: str | None,
     look: int | None,
     shape: ShapeName | None,

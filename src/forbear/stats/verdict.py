@@ -237,7 +237,10 @@ class Verdict:
         try:
             values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
             values["recommendation"] = Recommendation(values["recommendation"])
-            values["rule"] = DecisionRule(**values["rule"])
+            rule = dict(values["rule"])
+            if rule.get("guarantee") == "approximate":  # before there was "calibrated"; `method` names the test
+                rule["guarantee"] = "calibrated"
+            values["rule"] = DecisionRule(**rule)
             for key in ("reasons", "cautions"):
                 values[key] = tuple(Remark(**remark) for remark in values[key])
             values["look"] = None if values["look"] is None else _look(values["look"])
