@@ -1,4 +1,4 @@
-"""Designs with looks: constants, worst-case sizes, power, the watch, and how fast its process is; as markdown tables.
+"""Looks: constants, worst-case sizes, power, the watch, and how fast its process is; as markdown tables.
 
     python measurements/looks.py
 
@@ -39,7 +39,7 @@ def constants():
 
 
 def scaled():
-    """Designs above 400 tasks take the constants of 400 and a little: the size that gives them, counted out."""
+    """Looks at more than 400 tasks take the constants of 400 and a little: the size that gives them, counted out."""
     print("\n| looks | hypothesis | alpha | constant used | worst-case size |")
     print("| --- | --- | ---: | ---: | ---: |")
     for planned, margin, alpha in itertools.product((600, 800), (0.0, -0.02), (0.05, 0.025)):
@@ -117,9 +117,16 @@ def speed():
     for step in range(20_000):
         streams.update(rows[step % 100])
     together = time.perf_counter() - began
+    began = time.perf_counter()
+    boundary_constant(Looks(tasks=(98, 196, 294, 392)), alpha=0.05, margin=-0.02)
+    constant, began = time.perf_counter() - began, time.perf_counter()
+    watch_threshold(392, alpha=0.025, margin=0.02)
+    threshold = time.perf_counter() - began
     print("\n| what | measured | target |")
     print("| --- | ---: | ---: |")
     print(f"| one `EProcess.update` | {1e6 * each:.1f} µs | < 20 µs |")
+    print(f"| the constant of four looks at 392 tasks, the first time | {constant:.2f} s | < 0.5 s |")
+    print(f"| the threshold of a watch of 392 tasks, the first time | {threshold:.2f} s | < 2 s |")
     print(f"| 2,000 streams × 20,000 updates | {together:.1f} s | < 60 s |")
 
 

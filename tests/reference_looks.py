@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 import reference
 
@@ -130,8 +130,18 @@ def _open_pairs(n: int, mass: np.ndarray, size: float) -> np.ndarray:
 def _raised(coefficients: np.ndarray, degree: int) -> np.ndarray:
     """The same polynomial in a higher degree: of k open pairs among all, those among the first n are hypergeometric."""
     n = len(coefficients) - 1
-    among = stats.hypergeom.pmf(np.arange(n + 1)[None, :], degree, np.arange(degree + 1)[:, None], n)
-    return np.asarray(among @ coefficients)
+    first, every = np.arange(n + 1)[None, :], np.arange(degree + 1)[:, None]
+    rest = every - first
+    possible = (rest >= 0) & (rest <= degree - n)
+    log_among = (
+        _log_choose(n, first) + _log_choose(degree - n, np.where(possible, rest, 0)) - _log_choose(degree, every)
+    )
+    return np.where(possible, np.exp(log_among), 0.0) @ coefficients
+
+
+def _log_choose(n: int, k: np.ndarray) -> np.ndarray:
+    ways = special.gammaln(np.arange(n + 1) + 1.0)
+    return ways[n] - ways[k] - ways[n - k]
 
 
 def smallest_constant(looks: tuple[int, ...], alpha: float, gain: float = 0.0, shape: str = "obrien-fleming") -> float:
@@ -171,7 +181,7 @@ def log_wealths(n: int, margin: float, alternative: str) -> np.ndarray:
 
 def reaching(value: float, margin: float, alternative: str) -> Stops:
     """Stops where log E reaches a value, looked at after every pair."""
-    return lambda n: {"alarm": log_wealths(n, margin, alternative) >= value - 1e-9}
+    return lambda n: {"reached": log_wealths(n, margin, alternative) >= value - 1e-9}
 
 
 # --- A whole design -----------------------------------------------------------------------------------------
@@ -188,14 +198,14 @@ def design(
     planned_shares: tuple[float, float] = (0.0, 0.0),
     shape: str = "obrien-fleming",
 ) -> Stops:
-    """INTERVENE, FORBEAR, alarms and futility at margin 0, from their constants; harm comes first."""
+    """INTERVENE, FORBEAR, the watch and futility at margin 0, from their constants; harm comes first."""
     planned = looks[-1]
     hopeless = hopeless_tables(looks, helps, futility, planned_shares, shape)
 
     def stops(n: int) -> dict[str, Region]:
         found = {}
         if threshold is not None:
-            found["alarm"] = log_wealths(n, worthwhile, "less") >= threshold - 1e-9
+            found["watch"] = log_wealths(n, worthwhile, "less") >= threshold - 1e-9
         if n in looks:
             found["forbear"] = crossed(n, too_little * factor(n, planned, shape), -worthwhile).T
             found["intervene"] = crossed(n, helps * factor(n, planned, shape), 0.0)

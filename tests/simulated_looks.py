@@ -115,9 +115,9 @@ def run(effects: np.ndarray, looks: Looks, rule: DecisionRule) -> Course:
         going[now] = False
 
     for after in range(1, tasks + 1):
-        alarm = wealth[rule.worthwhile][:, :, after - 1] >= levels[rule.worthwhile] - 1e-9
+        by_watch = wealth[rule.worthwhile][:, :, after - 1] >= levels[rule.worthwhile] - 1e-9
         if after not in looks.tasks:
-            stop(alarm, "forbear", after)
+            stop(by_watch, "forbear", after)
             continue
         factor = looks.factors[looks.tasks.index(after)]
         for arm in range(arms):
@@ -129,7 +129,7 @@ def run(effects: np.ndarray, looks: Looks, rule: DecisionRule) -> Course:
                 z = statistic(data, m, "less")
                 counts = enough if m <= 0 else alive
                 worst[m][counts, arm] = np.maximum(worst[m][counts, arm], z[counts] / factor)
-        stop(alarm | (worst[rule.worthwhile] >= harms[rule.worthwhile] - 1e-9), "forbear", after)
+        stop(by_watch | (worst[rule.worthwhile] >= harms[rule.worthwhile] - 1e-9), "forbear", after)
         stop(_rejected(best, helps), "intervene", after)
         if after < tasks and looks.futility:
             stop(_futile(effects[:, :, :after], going, looks, rule, design), "futile", after)

@@ -1,5 +1,6 @@
 """What the documents show is what happens: every console and Python block is run and its output compared."""
 
+import itertools
 import json
 import os
 import re
@@ -70,6 +71,23 @@ def test_the_python_example_prints_what_is_shown():
         assert kinds[i + 1] == "text"
         done = subprocess.run([sys.executable, "-c", texts[i]], cwd=ROOT, capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == (texts[i + 1], "")
+
+
+@pytest.mark.slow
+def test_the_page_of_ask_and_tell_prints_what_it_shows(tmp_path):
+    """Its files are written, its Python and its shell are run beside them, and what they print is compared."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    files, programs = {"toml": "pilot.toml", "json": "tasks.jsonl"}, {"python": sys.executable, "sh": "sh"}
+    page, ran = blocks("docs/ask-and-tell.md"), 0
+    for (kind, text), (_, expected) in itertools.pairwise(page):
+        if kind in files:
+            (tmp_path / files[kind]).write_text(text, encoding="utf-8")
+        elif kind in programs:
+            command = [programs[kind], "-c", text]
+            done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            assert (done.stdout, done.stderr) == (expected, "")
+            ran += 1
+    assert ran == 2
 
 
 @pytest.mark.slow

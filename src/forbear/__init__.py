@@ -86,6 +86,10 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.report.text import decision_text as decision_text
     from forbear.report.view import decision_json as decision_json
     from forbear.report.view import decision_view as decision_view
+    from forbear.runner.ask_tell import Assignment as Assignment
+    from forbear.runner.ask_tell import HostPilot as HostPilot
+    from forbear.runner.host_plan import HostArm as HostArm
+    from forbear.runner.host_plan import HostPlan as HostPlan
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import FrozenPlan as FrozenPlan
     from forbear.runner.plan import PilotPlan as PilotPlan
@@ -111,6 +115,7 @@ _HOME = {
     "Append": "interventions.append",
     "Arm": "policy.arm",
     "ArmResult": "analysis.result",
+    "Assignment": "runner.ask_tell",
     "AtAnyTime": "stats.verdict",
     "AtLook": "stats.verdict",
     "ClusteredOutcomes": "outcomes.clustered",
@@ -128,6 +133,9 @@ _HOME = {
     "ForbearError": "errors",
     "FrozenPlan": "runner.plan",
     "Halt": "contracts.intervention",
+    "HostArm": "runner.host_plan",
+    "HostPilot": "runner.ask_tell",
+    "HostPlan": "runner.host_plan",
     "Intervention": "contracts.intervention",
     "InterventionPolicy": "policy.policy",
     "InvalidInput": "errors",

@@ -175,7 +175,7 @@ def test_a_stop_in_the_journal_is_final(tmp_path):
     whole = run(made, tmp_path / "j")
     content = Journal(tmp_path / "j").read()
     assert content.ends["append"] == whole.monitor.ends["append"]
-    # A later version that would be less alarmed still ends the arm where it was ended.
+    # A later version that would not stop it still ends the arm where it was ended.
     calm = Monitor(
         changed(freeze(made).record, looks=replace(LOOKS, watch=False)),
         lambda key: content.episodes[key].success,

@@ -1,10 +1,11 @@
 """Interventions as a pilot runs them."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from forbear.analysis.evidence import evidence_of
 from forbear.contracts.intervention import Continue
@@ -13,7 +14,7 @@ from forbear.interventions import Restart
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
-from forbear.records.model import REFUSED, Task
+from forbear.records.model import REFUSED, Action, Task
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan, freeze
 from forbear.testing import Corridor, RestorableCorridor, ScriptedAgent, WordCritic
@@ -32,7 +33,7 @@ class Warned(ScriptedAgent):
     async def act(self, trajectory, *, draw, excluded=()):
         told = any(step.messages for step in trajectory.steps)
         action = await super().act(trajectory, draw=draw, excluded=excluded)
-        return replace(action, text="open") if told else action
+        return Action("open") if told else action
 
 
 @dataclass(frozen=True)

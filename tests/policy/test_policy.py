@@ -87,6 +87,11 @@ def test_until_it_first_acts_a_stricter_policy_lets_go_whatever_a_laxer_one_does
         {"budget": 2.0},
         {"budget": True},
         {"cooldown": -1},
+        {"critic_deadline_s": 0},
+        {"critic_deadline_s": float("inf")},
+        {"critic_deadline_s": float("nan")},
+        {"critic_deadline_s": True},
+        {"fail_open": 1},
     ],
 )
 def test_options_out_of_range_are_refused_by_name(options):
@@ -101,6 +106,8 @@ def test_what_behaves_differently_has_another_digest():
         replace(base, min_step=1),
         replace(base, budget=4),
         replace(base, cooldown=1),
+        replace(base, critic_deadline_s=2.5),
+        replace(base, fail_open=False),
         replace(base, critic=WordCritic({"jump": 0.9})),
         replace(base, intervention=Append()),
         replace(base, intervention=Placebo()),

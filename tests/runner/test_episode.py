@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Observation
-from forbear.errors import AgentError, InvalidInput, NotReproducible, ProviderError
+from forbear.errors import AgentError, InvalidInput, ProviderError
 from forbear.interventions import Append, Placebo, Rollback, Stop
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy, critic_name
 from forbear.records.model import FAILED, PROCEED, REFUSED, Action, EpisodeUsage, RoleUsage, Termination, Usage
-from forbear.runner.episode import ForkCheck, run_episode
+from forbear.runner.episode import run_episode
 from forbear.runner.memo import Memo, share
 from forbear.runner.plan import freeze
 from forbear.testing import Corridor, RestorableCorridor, ScriptedAgent, ScriptedCritic, WordCritic
@@ -421,76 +421,6 @@ def test_a_realised_score_is_never_drawn_again():
     baseline, rollback = treated(Rollback(), lambda: ScriptedAgent(["wait"]), critic=Changeable([]), max_steps=4)
     assert rollback.steps == baseline.steps
     assert Changeable.calls == 4
-
-
-class Whimsical(Corridor):
-    """Says that it can be replayed, and counts its lives."""
-
-    lives = 0
-
-    async def reset(self, task, *, draw):
-        type(self).lives += 1
-        return replace(await super().reset(task, draw=draw), text=f"life {self.lives}")
-
-
-def test_a_world_that_cannot_be_replayed_is_found_out():
-    with pytest.raises(NotReproducible, match=r"not deterministic: replayed, it shows 'life 2' after reset"):
-        treated(Rollback(), lambda: TryingAgent([["open"], ["jump", "open"]]), environment=Whimsical)
-
-
-class Counter(TryingAgent):
-    """Remembers in a global how often any of its kind was asked."""
-
-    asked = 0
-
-    async def act(self, trajectory, *, draw, excluded=()):
-        type(self).asked += 1
-        return Action("jump" if self.asked == 2 else "open")
-
-
-def test_an_agent_that_does_not_repeat_itself_is_refused_at_the_first_fork():
-    Counter.asked = 0
-    check = ForkCheck()
-    with pytest.raises(NotReproducible, match=r"proposed 'open', where 'jump' had been proposed.*implement Restorable"):
-        treated(Rollback(), lambda: Counter([[]]), check=check)
-
-
-def test_the_check_is_made_a_few_times_and_charged_to_nobody():
-    seen = []
-    check = ForkCheck()
-    arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append()))]
-    found = episodes(arms, lambda: TryingAgent([["open"], ["jump", "wait"], ["open"]], seen), check=check)
-    made = ForkCheck().left - check.left
-    assert made > 0
-    assert len(seen) == sum(e.usage.agent.paid.calls for e in found.values()) + made
-
-
-class Remembering:
-    """Opens doors until it has counted to three by itself, whatever it is shown."""
-
-    def __init__(self):
-        self.count = 0
-
-    async def act(self, trajectory, *, draw, excluded=()):
-        self.count += 1
-        return Action({1: "open", 2: "wait" if draw.attempt else "jump"}.get(self.count, "open"))
-
-    def snapshot(self):
-        return self.count
-
-    def restore(self, snapshot):
-        self.count = snapshot
-
-    def config(self):
-        return {"name": "remembering"}
-
-
-def test_an_agent_with_a_memory_is_put_back_to_before_what_was_dropped():
-    baseline, rollback = treated(Rollback(), Remembering, check=ForkCheck())
-    assert executed(baseline) == ["open", "jump"]
-    # Its count at the retry is 2 again: with a memory of the dropped proposal it would have opened.
-    assert executed(rollback) == ["open", "wait", "open", "open"]
-    assert rollback.usage.agent.paid.calls == 3
 
 
 class Speechless(Corridor):

@@ -1,5 +1,7 @@
 """Error rates and coverage of pilots with looks: exact where one pair per task allows it, else 2,000 pilots each."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -89,7 +91,7 @@ def test_the_simulation_is_decide_arms_at_every_look():
 @pytest.mark.statistical
 @pytest.mark.parametrize(
     ("seeds", "discordance", "agreement"),
-    [(1, 0.1, 0.0), (1, 0.3, 0.0), (3, 0.1, 0.0), (3, 0.1, 0.5), (3, 0.3, 0.7), (3, 0.2, 1.0)],
+    [(1, 0.1, 0.0), (1, 0.3, 0.0), (3, 0.1, 0.0), (3, 0.3, 0.7), (3, 0.2, 1.0)],
 )
 def test_false_verdicts_run_task_by_task(seeds, discordance, agreement):
     rng = np.random.default_rng([41, seeds, int(100 * discordance), int(10 * agreement)])
@@ -124,7 +126,7 @@ def test_family_wise_error_of_four_arms_that_share_a_baseline(arms):
 # --- Coverage at the stop -----------------------------------------------------------------------------------
 
 
-def missing_probability(looks, gain, discordance):
+def missing_probabilities(looks, gain, discordances):
     """P(the interval shown at the stop leaves the gain out): the bounds only narrow, so a miss is for good."""
     upper = RULE.alpha / 2 if looks.watch else RULE.alpha
     low = boundary_constant(looks, alpha=RULE.alpha)
@@ -141,6 +143,7 @@ def missing_probability(looks, gain, discordance):
         shape=looks.shape,
     )
 
+    @cache
     def stops(tasks):
         found = {}
         if level is not None:
@@ -150,7 +153,7 @@ def missing_probability(looks, gain, discordance):
             found["missed"] = found.get("missed", False) | (z >= low * factor) | (-z >= high * factor)
         return {**found, **design(tasks)}
 
-    return slow.chance(slow.forward(looks.planned, *slow.shares(gain, discordance), stops), "missed")
+    return [slow.chance(slow.forward(looks.planned, *slow.shares(gain, psi), stops), "missed") for psi in discordances]
 
 
 @pytest.mark.slow
@@ -158,22 +161,32 @@ def missing_probability(looks, gain, discordance):
 def test_the_interval_at_the_stop_covers(looks):
     # At worst .910 without a watch (Δ = .02, ψ = 1) and .928 with one (looks at 50 and 100, Δ = .02, ψ = .05).
     misses = [
-        missing_probability(looks, gain, psi)
+        missed
         for gain, psis in (
             (-0.1, (0.35,)),
             (0.0, (0.02, 0.1, 0.35, 0.7)),
             (0.02, (0.02, 0.05, 0.35, 1.0)),
             (0.1, (0.14, 0.35)),
         )
-        for psi in psis
+        for missed in missing_probabilities(looks, gain, psis)
     ]
     assert max(misses) <= 0.10
     assert max(misses) > 0.04, "not merely wide"
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize(("gain", "discordance"), [(0.0, 0.1), (0.0, 0.3), (0.02, 0.2), (0.1, 0.14), (-0.15, 0.35)])
-@pytest.mark.parametrize("agreement", [0.0, 0.6])
+@pytest.mark.parametrize(
+    ("gain", "discordance", "agreement"),
+    [
+        (0.0, 0.1, 0.0),
+        (0.1, 0.14, 0.0),
+        (0.0, 0.1, 0.6),
+        (0.0, 0.3, 0.6),
+        (0.02, 0.2, 0.6),
+        (0.1, 0.14, 0.6),
+        (-0.15, 0.35, 0.6),
+    ],
+)
 def test_the_interval_at_the_stop_covers_with_several_seeds(gain, discordance, agreement):
     rng = np.random.default_rng([47, int(100 * discordance), int(10 * agreement)])
     effects = many.draw_effects(

@@ -21,7 +21,7 @@ from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
 from forbear.wording import listed, shown
 
-_MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 _MAX_TASK_BYTES = 64 << 20
 _ARM = ("name", "intervention", "critic", "options")
 """Keys of an arm that say what it is made of; what an intervention calls so is given in its table of options."""
@@ -52,11 +52,18 @@ def read_pilot_file(path: str | Path) -> PilotFile:
     """
     file = Path(path)
     try:
-        top = Section.of_file(file, limit=_MAX_BYTES)
+        top = Section.of_file(file, limit=MAX_BYTES)
     except OSError as error:
         raise InvalidInput(
             f"{shown(str(file), limit=200)}: cannot be read ({error.strerror}). forbear pilot init writes an example."
         ) from None
+    if "host" in top.table:
+        name = shown(str(file), limit=200)
+        raise top.error(
+            "host",
+            message="its host runs this pilot, forbear does not: ask what to run with forbear pilot ask "
+            f"{name}, tell what came of it with forbear pilot tell {name}",
+        )
     tasks, run, rule = top.section("tasks"), top.section("run", optional=True), top.section("rule", optional=True)
     plan = _plan(top, tasks, run, rule, file.parent)
     described = PilotFile(
@@ -73,8 +80,8 @@ def read_pilot_file(path: str | Path) -> PilotFile:
 
 def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Path) -> PilotPlan:
     arms = [Arm.baseline(), *_arms(top, run, folder)]
-    given = _tasks(tasks, folder)
-    looks = _looks(run, len(given))
+    given = tasks_of(tasks, folder)
+    looks = looks_of(run, len(given))
     options = option_kinds(PilotPlan, skip=("tasks", "agent", "environment", "arms", "rule", "looks"))
     return top.guard(
         make=lambda: PilotPlan(
@@ -95,7 +102,7 @@ def _factory(top: Section, kind: str, folder: Path) -> Factory:
     return factory(part, folder)
 
 
-def _looks(run: Section, tasks: int) -> Looks | None:
+def looks_of(run: Section, tasks: int) -> Looks | None:
     """What the file says of looks; None where it says nothing."""
     given, options = run.take("looks", list, []), run.take_all(option_kinds(Looks, skip=("tasks",)))
     named = "looks" in run.table
@@ -180,7 +187,12 @@ def _intervention(section: Section, folder: Path, *, taken: set[str]) -> Interve
 # --- Tasks ------------------------------------------------------------------------------------------------
 
 
-def _tasks(section: Section, folder: Path) -> Sequence[Task]:
+def tasks_of(section: Section, folder: Path) -> Sequence[Task]:
+    """Reads the tasks that `[tasks]` names.
+
+    Raises:
+        InvalidInput: There are none, or one cannot be used; the message names the place.
+    """
     source = section.take("source", str)
     if source.endswith(".jsonl"):
         tasks = _read_tasks(section, folder / source, limit=section.count("n", default=0, least=0))

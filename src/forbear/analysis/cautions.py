@@ -82,11 +82,13 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
         what = "the agent alone at another seed" if record.kind == "rerun" else "a fresh draw and nothing else"
         cautions.append(Remark(code="control", text=f"A control, {what}: it measures churn and is never deployed."))
     if plan.design == "independent" and record.kind != "rerun":
+        rerun = any(one.kind == "rerun" for one in plan.arms.values())
+        compare = "compare them with the rerun arm's" if rerun else "no arm says how much, none was rerun"
         cautions.append(
             Remark(
                 code="independent_design",
                 text="Arms were run apart with draws of their own: recovery and disruption include the agent's own "
-                "run-to-run variation; compare them with the rerun arm's.",
+                f"run-to-run variation; {compare}.",
             )
         )
     if record.kind == "policy":

@@ -114,7 +114,8 @@ def _require_look(result: PilotResult) -> None:
         f"{monitor.tasks} tasks are complete, and the plan declares "
         f"{'its only look' if len(looks) == 1 else 'its first look'} at {looks[0]}. Deciding before, and again "
         "when the journal has grown, makes false verdicts: testing at 50, then 100, then 200 tasks, each at .05, "
-        "deploys a useless arm 9.8 % of the time. Go on with forbear pilot run."
+        "deploys a useless arm 9.8 % of the time. Go on with forbear pilot "
+        f"{'ask' if result.plan.is_hosted else 'run'}."
     )
 
 

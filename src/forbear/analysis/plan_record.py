@@ -181,6 +181,11 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
         return [name for name, arm in self.arms.items() if arm.kind != "baseline"]
 
     @property
+    def is_hosted(self) -> bool:
+        """Whether a loop that is not forbear's runs it."""
+        return any(arm.kind == "host" for arm in self.arms.values())
+
+    @property
     def candidates(self) -> list[str]:
         """The treated arms that may be deployed; they share α."""
         return [name for name in self.treated if not self.arms[name].is_control]

@@ -15,6 +15,7 @@ from forbear.cli.churn import churn
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.pilot import pilot
+from forbear.cli.pilot_ask import ask, tell
 from forbear.cli.power import power
 from forbear.errors import ForbearError
 from forbear.wording import shown
@@ -34,6 +35,8 @@ def cli() -> None:
 
 for command in (decide, churn, power, pilot, journal, bench):
     cli.add_command(command)
+for command in (ask, tell):
+    pilot.add_command(command)
 
 
 def main() -> None:

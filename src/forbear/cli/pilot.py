@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from forbear.records.model import Episode
     from forbear.runner.plan import FrozenPlan
 
-_FILE = click.argument("file", metavar="PILOT.toml", type=click.Path(path_type=Path))
-_JOURNAL = click.option(
+FILE = click.argument("file", metavar="PILOT.toml", type=click.Path(path_type=Path))
+JOURNAL = click.option(
     "--journal", type=click.Path(path_type=Path), metavar="DIR", help="Where episodes are kept. [default: runs/NAME]"
 )
 
 
 _CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="Tasks under way at a time.")
 _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes that run tasks, for agents that compute.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 _HELP = """Run the same tasks with and without an intervention, and decide.
 
@@ -39,7 +39,7 @@ forbear pilot plan pilot.toml     says what it will cost at most
 forbear pilot run pilot.toml      runs it, or goes on where it was stopped
 forbear pilot extend pilot.toml   runs as far as the next declared look
 forbear pilot status pilot.toml   says how far it is
-
+forbear pilot ask, tell           are for pilots that their host runs
 
 A pilot stops at the first declared look ([run] looks) at which every arm is
 decided or futile, and drops an arm as soon as its watch sees harm.
@@ -55,7 +55,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, changed plan or locked journal,
 """
 
 
-@click.group(help=_HELP, short_help="From an agent to a verdict: init, check, plan, run, extend, status.")
+@click.group(help=_HELP, short_help="From an agent to a verdict: init, check, plan, run, extend, status, ask, tell.")
 def pilot() -> None:
     """The group."""
 
@@ -77,7 +77,7 @@ def init(file: Path) -> None:
 
 
 @pilot.command()
-@_FILE
+@FILE
 def check(file: Path) -> None:
     """Try tasks from end to end: configs, determinism, the fork, the critic."""
     import asyncio
@@ -92,7 +92,7 @@ def check(file: Path) -> None:
 
 
 @pilot.command()
-@_FILE
+@FILE
 def plan(file: Path) -> None:
     """Say what the pilot will do and what it will cost at most."""
     from forbear.adapters.pilot_file import read_pilot_file
@@ -104,17 +104,17 @@ def plan(file: Path) -> None:
 
 
 @pilot.command()
-@_FILE
-@_JOURNAL
+@FILE
+@JOURNAL
 @_CONCURRENCY
 @_WORKERS
 @click.option("--look", type=click.IntRange(1), metavar="K", help="Go no further than the K-th declared look.")
-@_JSON
+@JSON
 def run(
     file: Path, journal: Path | None, concurrency: int | None, workers: int | None, look: int | None, as_json: bool
 ) -> None:
     """Run the pilot, or go on where it was stopped, until it is decided; then say so."""
-    with _goes_on(_directory(file, journal)):
+    with _goes_on(directory_of(file, journal)):
         opened = _opened(file, journal)
         declared = opened.frozen.looks.tasks
         if look is not None and look > len(declared):
@@ -126,11 +126,11 @@ def run(
 
 
 @pilot.command()
-@_FILE
-@_JOURNAL
+@FILE
+@JOURNAL
 @_CONCURRENCY
 @_WORKERS
-@_JSON
+@JSON
 def extend(file: Path, journal: Path | None, concurrency: int | None, workers: int | None, as_json: bool) -> None:
     """Run as far as the next declared look, which is the only honest way to add tasks."""
     from forbear.analysis.monitor import monitor_of
@@ -177,7 +177,7 @@ def _opened(file: Path, journal: Path | None) -> _Opened:
     from forbear.runner.plan import freeze
 
     described = read_pilot_file(file)
-    return _Opened(described, freeze(described.plan), _directory(file, journal), _again(file, journal))
+    return _Opened(described, freeze(described.plan), directory_of(file, journal), again(file, journal))
 
 
 def _run(
@@ -224,12 +224,18 @@ def _run(
 
 
 @pilot.command()
-@_FILE
-@_JOURNAL
+@FILE
+@JOURNAL
 def status(file: Path, journal: Path | None) -> None:
     """Say how far the pilot is."""
+    from forbear.adapters.host_file import is_host_file
     from forbear.report.pilot_text import status_text
 
+    if is_host_file(file):
+        from forbear.cli.pilot_ask import host_status
+
+        host_status(file, journal)
+        return
     _require_started(file, journal)
     opened = _opened(file, journal)
     where = shown(str(opened.directory), limit=200)
@@ -238,19 +244,20 @@ def status(file: Path, journal: Path | None) -> None:
 
 
 def _require_started(file: Path, journal: Path | None) -> None:
-    directory = _directory(file, journal)
+    directory = directory_of(file, journal)
     if not (directory / "plan.json").exists():
         raise InvalidInput(
-            f"not started: there is no journal in {directory}. forbear pilot run {_again(file, journal)} starts it."
+            f"not started: there is no journal in {directory}. forbear pilot run {again(file, journal)} starts it."
         )
 
 
-def _again(file: Path, journal: Path | None) -> str:
+def again(file: Path, journal: Path | None) -> str:
     """The arguments that name the same pilot."""
     return str(file) if journal is None else f"{file} --journal {journal}"
 
 
-def _directory(file: Path, journal: Path | None) -> Path:
+def directory_of(file: Path, journal: Path | None) -> Path:
+    """Where the journal lies."""
     return Path("runs") / file.stem if journal is None else journal
 
 

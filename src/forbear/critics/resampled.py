@@ -88,7 +88,8 @@ class _Weighted:
         self._scored, self._weights = scored, weights
 
     def total(self, column: str) -> Floats:
-        totals: Floats = self._weights @ self._scored._by_task[column]
+        # Not a matrix product: its last bits differ from call to call.
+        totals: Floats = (self._weights * self._scored._by_task[column]).sum(axis=1)
         return totals
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A journal's lines as JSON: `forbear-episode-2`, `forbear-missing-1`, `forbear-end-1`.
+"""A journal's lines as JSON: `forbear-episode-2`, `forbear-missing-1`, `forbear-end-1`, `forbear-assignment-1`.
 
 The types of `records.model` are the schema; msgspec writes and reads them, and its errors keep the path of what does
 not fit. An episode that shares a prefix with an earlier one names it in `from` and holds only its own steps; keys at
@@ -18,6 +18,7 @@ from forbear.errors import InvalidInput
 from forbear.records.model import (
     JSON,
     Action,
+    Amount,
     Count,
     Episode,
     EpisodeUsage,
@@ -62,7 +63,24 @@ class ArmEnd(Struct, frozen=True, kw_only=True, tag="forbear-end-1", tag_field="
     """`watch`, `decided`, `futile`, `last look`, or `with the others`."""
 
 
-Record: TypeAlias = Episode | Missing | ArmEnd
+class HandedOut(
+    Struct, frozen=True, kw_only=True, tag="forbear-assignment-1", tag_field="format", rename={"task_id": "task"}
+):
+    """An episode that a host was given to run; written down so that no two processes give out the same."""
+
+    task_id: str
+    seed: int
+    arm: str
+    until: Amount
+    """Unix time, in seconds, from which on it is given out again where nobody has told what came of it."""
+
+    @property
+    def key(self) -> EpisodeKey:
+        """What names the episode."""
+        return (self.task_id, self.seed, self.arm)
+
+
+Record: TypeAlias = Episode | Missing | ArmEnd | HandedOut
 """What a line holds."""
 
 
@@ -122,8 +140,8 @@ def _read_action(kind: type, value: object) -> Action:
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_write_action, order="deterministic")
-_DECODER: msgspec.json.Decoder[_EpisodeLine | Missing | ArmEnd] = msgspec.json.Decoder(
-    _EpisodeLine | Missing | ArmEnd, dec_hook=_read_action
+_DECODER: msgspec.json.Decoder[_EpisodeLine | Missing | ArmEnd | HandedOut] = msgspec.json.Decoder(
+    _EpisodeLine | Missing | ArmEnd | HandedOut, dec_hook=_read_action
 )
 
 
@@ -220,7 +238,7 @@ def _unreadable(line: bytes | str, error: Exception, *, where: str) -> InvalidIn
             f"{where}: written by an earlier version of forbear ({kind}), which this one does not read. Decide "
             "with the version that wrote it, or start the pilot afresh in another directory."
         )
-    if kind not in (EPISODE_FORMAT, "forbear-missing-1", "forbear-end-1"):
+    if kind not in (EPISODE_FORMAT, "forbear-missing-1", "forbear-end-1", "forbear-assignment-1"):
         return unknown_format(kind, where=where)
     return InvalidInput(f"{where}: {shown(str(error), limit=200)}.")
 

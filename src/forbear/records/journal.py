@@ -22,6 +22,7 @@ from forbear.errors import InvalidInput, JournalLocked, JournalUnwritable, PlanC
 from forbear.records.codec import (
     ArmEnd,
     EpisodeKey,
+    HandedOut,
     Missing,
     Record,
     decode_record,
@@ -51,6 +52,10 @@ class JournalContent:
     missing: dict[EpisodeKey, Missing] = field(default_factory=dict)
     ends: dict[str, ArmEnd] = field(default_factory=dict)
     """By arm that is over before its last task."""
+    handed_out: dict[EpisodeKey, HandedOut] = field(default_factory=dict)
+    """What a host was given to run and has not told of since."""
+    broken_in_a_row: list[EpisodeKey] = field(default_factory=list)
+    """What broke since the last episode with an outcome, in order."""
 
     def add(self, record: Record, *, where: str) -> None:
         """Takes in one record.
@@ -61,15 +66,21 @@ class JournalContent:
         self.require_possible(record, where=where)
         if isinstance(record, Missing):
             self.missing[record.key] = record
+            self.handed_out.pop(record.key, None)
         elif isinstance(record, ArmEnd):
             self.ends[record.arm] = record
+        elif isinstance(record, HandedOut):
+            self.handed_out[record.key] = record
         else:
             key = episode_key(record)
             self.rows.setdefault(key[:2], []).append(record)
+            self.handed_out.pop(key, None)
             if record.success is None:
                 self.broken[key] = self.broken.get(key, 0) + 1
+                self.broken_in_a_row.append(key)
             else:
                 self.episodes[key] = record
+                self.broken_in_a_row.clear()
 
     def require_possible(self, record: Record, *, where: str) -> None:
         """Refuses what `add` would refuse."""

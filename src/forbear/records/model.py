@@ -27,7 +27,8 @@ FAILED = "failed"
 """`Proposal.decision` where the agent broke instead of proposing; the action's text is empty."""
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
-Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e15)]
+Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e300)]
+"""Bounded so that sums stay finite."""
 Probability: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 

@@ -111,8 +111,11 @@ def pilot_json(view: PilotView) -> str:
 def describe_arm(arm: ArmRecord) -> str:
     """One line on what an arm does."""
     policy = arm.policy
+    if arm.kind == "host":
+        config = ", ".join(f"{key} {value!r}" for key, value in (policy or {}).items())
+        return f"as its host runs it{f' ({config})' if config else ''}"
     if policy is None:
-        return {"rerun": "the agent alone, at another seed", "host": "run by the host"}.get(arm.kind, "the agent alone")
+        return "the agent alone, at another seed" if arm.kind == "rerun" else "the agent alone"
     options = ", ".join(f"{key} {value!r}" for key, value in policy["intervention"].items() if key != "kind" and value)
     text = f"{arm.intervention}{f' ({options})' if options else ''} when p_fail > {policy['threshold']:g}"
     return f"{text}, from step {policy['min_step']} on, at most {policy['budget']} times, by {arm.critic}"

@@ -12,12 +12,12 @@ from forbear.contracts.draw import derived_seed
 from forbear.contracts.environment import Environment, Restorable
 from forbear.contracts.intervention import undoes_steps
 from forbear.errors import InvalidInput
-from forbear.outcomes.clustered import MIN_CLUSTERS
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
+from forbear.runner.order import planned_looks, planned_order, require_plan, require_unique, task_records
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
 from forbear.wording import described
@@ -55,33 +55,25 @@ class PilotPlan:
     """After it an agent or a world that does not answer has broken the episode."""
 
     def __post_init__(self) -> None:
-        if not self.tasks or not self.seeds:
-            raise InvalidInput("a pilot needs at least one task and one seed.")
-        _require_unique([task.id for task in self.tasks], what="task id")
-        _require_unique(list(self.seeds), what="seed")
-        clusters = {task.cluster or task.id for task in self.tasks}
-        if any(task.cluster for task in self.tasks) and len(clusters) < MIN_CLUSTERS:
-            raise InvalidInput(
-                f"the tasks form {len(clusters)} clusters; a verdict over clusters needs at least {MIN_CLUSTERS}. Add "
-                "tasks from other clusters, or leave the clusters out and speak about these clusters only."
-            )
-        _require_unique([arm.name for arm in self.arms], what="arm name")
+        require_plan(
+            self.tasks,
+            seeds=self.seeds,
+            arms=[arm.name for arm in self.arms],
+            rule=self.rule,
+            order_seed=self.order_seed,
+        )
         baselines = [arm.name for arm in self.arms if arm.is_baseline]
         if len(baselines) != 1:
             raise InvalidInput(
                 f"a pilot needs exactly one baseline arm, got {baselines or 'none'}: add Arm.baseline()."
             )
-        if not all(isinstance(seed, int) and not isinstance(seed, bool) for seed in self.seeds):
-            raise InvalidInput(f"seeds must be whole numbers, got {list(self.seeds)!r:.80}.")
         if not isinstance(self.max_steps, int) or self.max_steps < 1:
             raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
         if self.design not in ("auto", "coupled", "independent"):
             raise InvalidInput(f"design must be 'auto', 'coupled' or 'independent', got {self.design!r:.60}.")
-        if not isinstance(self.rule, DecisionRule):
-            raise InvalidInput(f"rule must be a DecisionRule, got {described(self.rule)}.")
-        if not isinstance(self.order_seed, int) or isinstance(self.order_seed, bool):
-            raise InvalidInput(f"order_seed must be a whole number, got {self.order_seed!r:.60}.")
-        _looks_of(self)
+        clustered = any(task.cluster for task in self.tasks)
+        ordered = planned_order(self.tasks, order_seed=self.order_seed) if clustered else self.tasks
+        planned_looks(self.looks, ordered=ordered)
         if not 0 < self.call_deadline_s < float("inf"):
             raise InvalidInput(
                 f"call_deadline_s must be a number of seconds above 0, got {self.call_deadline_s!r:.60}."
@@ -142,7 +134,8 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     Raises:
         InvalidInput: The design asks for more than the world can do, or a config is not JSON.
     """
-    plan, looks = replace(plan, tasks=_ordered(plan)), _looks_of(plan)
+    plan = replace(plan, tasks=planned_order(plan.tasks, order_seed=plan.order_seed))
+    looks = planned_looks(plan.looks, ordered=plan.tasks)
     agent, environment = plan.agent(), plan.environment()
     _require_methods(agent, "agent", ("act", "config"))
     _require_methods(environment, "environment", ("reset", "step", "config"))
@@ -157,7 +150,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     arms = sorted(plan.arms, key=lambda arm: not arm.is_baseline)
     if design == "independent" and not any(arm.is_rerun for arm in arms):
         arms.append(Arm.rerun())
-        _require_unique([arm.name for arm in arms], what="arm name")
+        require_unique([arm.name for arm in arms], what="arm name")
     for arm in arms:
         if arm.policy is not None and undoes_steps(arm.policy.intervention) and not can_go_back:
             raise InvalidInput(
@@ -200,41 +193,6 @@ def _deadlines(policies: Sequence[InterventionPolicy]) -> dict[str, float]:
     return deadlines
 
 
-def _ordered(plan: PilotPlan) -> tuple[Task, ...]:
-    """The tasks in the planned order: random, the same on every machine, and clusters in one piece."""
-
-    def place(name: str) -> str:
-        return config_digest(["order", plan.order_seed, name])
-
-    return tuple(sorted(plan.tasks, key=lambda task: (place(task.cluster or task.id), place(task.id))))
-
-
-def _looks_of(plan: PilotPlan) -> Looks:
-    count, looks, ordered = len(plan.tasks), plan.looks, _ordered(plan)
-    clustered = any(task.cluster for task in plan.tasks)
-    if looks is None:
-        looks = Looks.for_tasks(count)
-        if clustered:
-            looks = replace(looks, tasks=tuple(n for n in looks.tasks if _clusters(ordered[:n]) >= MIN_CLUSTERS))
-    elif not isinstance(looks, Looks):
-        looks = Looks(tasks=tuple(looks))
-    if clustered and _clusters(ordered[: looks.tasks[0]]) < MIN_CLUSTERS:
-        raise InvalidInput(
-            f"the first look, at {looks.tasks[0]} tasks, would see fewer than the {MIN_CLUSTERS} clusters that a "
-            "verdict needs: make it later."
-        )
-    if looks.planned != count:
-        raise InvalidInput(
-            f"the last look is at {looks.planned} tasks, the plan has {count}: nothing is run beyond the last look. "
-            f"Give a last look at {count}, or another number of tasks."
-        )
-    return looks
-
-
-def _clusters(tasks: Sequence[Task]) -> int:
-    return len({task.cluster or task.id for task in tasks})
-
-
 def _record(
     plan: PilotPlan,
     looks: Looks,
@@ -245,9 +203,7 @@ def _record(
     environment: Environment,
 ) -> PlanRecord:
     baseline: dict[str, JSON] = {
-        "tasks": [
-            [task.id, config_digest([task.payload, task.stratum, task.cluster]), task.cluster] for task in plan.tasks
-        ],
+        "tasks": task_records(plan.tasks),
         "seeds": list(plan.seeds),
         "max_steps": plan.max_steps,
         "design": design,
@@ -286,11 +242,3 @@ def _require_methods(part: object, what: str, methods: Sequence[str]) -> None:
             f"the {what}'s factory gave {described(part)}, which has no {' and no '.join(missing)}: it must return an "
             f"object with {', '.join(methods)}."
         )
-
-
-def _require_unique(values: Sequence[str | int], *, what: str) -> None:
-    seen: set[str | int] = set()
-    for value in values:
-        if value in seen:
-            raise InvalidInput(f"{what} {value!r:.80} occurs twice; it names an episode and has to be unique.")
-        seen.add(value)

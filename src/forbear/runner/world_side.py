@@ -114,16 +114,19 @@ class WorldSide:
 def _check(scene: Scene, seen: Observation, *, index: int | None, cell: Cell) -> None:
     """Compares what a replay shows with what was recorded, and completes what a journal left out."""
     known = scene.observation
-    alike = (
-        (known.text, known.payload, known.done, known.irreversible)
-        == (seen.text, seen.payload, seen.done, seen.irreversible)
-        and (not seen.done or known.success is seen.success)
-        and (scene.is_partial or known.legal_actions == seen.legal_actions)
-    )
-    if not alike:
+    compared = ["text", "payload", "done", "irreversible"]
+    if seen.done:
+        compared.append("success")
+    if not scene.is_partial:
+        compared.append("legal_actions")
+    others = [name for name in compared if getattr(known, name) != getattr(seen, name)]
+    if others:
         where = "after reset" if index is None else f"after step {index}"
+        shows = f"another {' and '.join(others)} {where}"
+        if "text" in others:
+            shows = f"{seen.text!r:.120} {where}, where it had shown {known.text!r:.120}"
         raise NotReproducible(
-            f"{cell.name}: the world is not deterministic: replayed, it shows {seen.text!r:.120} {where}, where it had "
-            f"shown {known.text!r:.120}. Make it a function of its actions and draws, or set replay_safe = False."
+            f"{cell.name}: the world is not deterministic: replayed, it shows {shows}. Make it a function of its "
+            "actions and draws, or set replay_safe = False."
         )
     scene.observation, scene.is_partial = seen, False

@@ -59,18 +59,18 @@ def test_arms_with_different_tasks_are_refused():
 
 @pytest.mark.statistical
 def test_the_corrected_gain_of_the_best_useless_arm_is_zero_on_average():
-    # 6 arms without effect that share their baseline, 80 tasks, 600 pilots.
+    # 6 arms without effect that share their baseline, 80 tasks, 400 pilots.
     rng = np.random.default_rng(17)
     corrected, observed, held = [], [], 0
-    for _ in range(600):
+    for _ in range(400):
         best = best_of(pilot(rng, tasks=80, arms=6), rng=rng, resamples=200)
         corrected.append(best.gain.value)
         observed.append(best.observed)
         held += best.gain.low <= 0
-    error = np.std(corrected) / np.sqrt(600)
+    error = np.std(corrected) / np.sqrt(400)
     assert abs(np.mean(corrected)) < 3 * error
     assert np.mean(observed) > 10 * error, "without a correction there would be nothing to correct"
-    assert held / 600 >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 600)
+    assert held / 400 >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
 @pytest.mark.statistical

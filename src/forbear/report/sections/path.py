@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from forbear.analysis.evidence import Evidence
     from forbear.analysis.result import PilotResult
     from forbear.records.codec import ArmEnd
-    from forbear.report.pilot_view import TreatedView
     from forbear.report.terminal import Terminal
+    from forbear.report.view import ArmView
     from forbear.stats.looks.gain_path import GainPath
 
 MOST_POINTS = 400
@@ -118,9 +118,8 @@ def _ended(end: ArmEnd | None, result: PilotResult) -> str:
     }.get(end.reason, f"Ended {at}.")
 
 
-def text(terminal: Terminal, arm: TreatedView) -> None:
+def text(terminal: Terminal, path: PathView, verdict: ArmView) -> None:
     """Prints the looks as a table, and where the arm ended."""
-    path, verdict = arm["path"], arm["verdict"]
     terminal.line(f"The path of {shown(verdict['arm'], limit=40)}", style="bold")
     if path["points"]:
         at = {point["tasks"]: point for point in path["points"]}

@@ -39,6 +39,8 @@ _LARGE = 1 << 20
 """More than all tasks of a pilot."""
 _CHUNK = 1 << 16
 """Probabilities that are held in memory at once."""
+_SAFE = 1 + 1e-12
+"""Sums of thousands of terms are rounded; a probability of false rejection only ever upwards."""
 _MOST_GROWTH = 256
 """Tasks after which counts of orders are scaled down: in so many they grow by 3²⁵⁶, about 10¹²²."""
 
@@ -155,9 +157,11 @@ class Tables:
         """The same for several discordances: (discordances, tables)."""
         shares = (discordance + gain) / 2, (discordance - gain) / 2, 1 - discordance
         # Finite where nothing is possible: nothing of it has probability one, and something of it none.
-        logs = np.log(np.maximum(shares, 1e-300))
-        masses: Floats = logs.T @ np.array((self.recovered, self.disrupted, self._rest), dtype=float)
-        masses += self.log_orders
+        up, down, same = np.log(np.maximum(shares, 1e-300))[:, :, None]
+        # Not a matrix product: its last bits differ from call to call.
+        masses: Floats = up * self.recovered + self.log_orders
+        masses += down * self.disrupted
+        masses += same * self._rest
         np.exp(masses, out=masses)
         return masses
 
@@ -184,7 +188,7 @@ class Tables:
             low, high = angle[max(top - 1, 0)], angle[min(top + 1, len(angle) - 1)]
             angle = np.linspace(low, high, 9)
             values = tables.probability(gain=margin, discordance=_discordance(angle, margin))
-        return min(float(values.max()), 1.0), first
+        return min(float(values.max()) * _SAFE, 1.0), first
 
     def _by_discordant(self) -> "Tables":
         """At Δ = 0 tables with as many discordant pairs are equally likely: one stands for all, and has all orders."""

@@ -1,0 +1,133 @@
+"""Parts of pilots that can be sent to another process: what they remember of the outside world lies in files."""
+
+import asyncio
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from forbear.errors import ProviderError
+from forbear.records.model import Action
+from forbear.testing import CoinFlipAgent, Corridor, RestorableCorridor
+from runner.pilots import WEIGHTS
+
+
+class Undoable(RestorableCorridor):
+    """Has side effects, but can be put back: its arms can be forked only while states are in memory."""
+
+    def __init__(self):
+        super().__init__(doors=4, slip=0.2, replay_safe=False)
+
+
+@dataclass(frozen=True)
+class Dying:
+    """Makes corridors in which one task ends the process, so many times: by `os._exit(3)`, or by SIGKILL."""
+
+    marks: Path
+    task: str
+    times: int
+    killed: bool = False
+
+    def __call__(self):
+        return _DyingCorridor(self)
+
+    def end(self):
+        deaths = self.marks.read_bytes() if self.marks.exists() else b""
+        if len(deaths) < self.times:
+            self.marks.write_bytes(deaths + b".")
+            if self.killed:
+                os.kill(os.getpid(), signal.SIGKILL)
+            os._exit(3)
+
+
+class _DyingCorridor(Corridor):
+    def __init__(self, dying):
+        super().__init__(doors=4, slip=0.2)
+        self._dying, self._task = dying, ""
+
+    async def reset(self, task, *, draw):
+        self._task = task.id
+        return await super().reset(task, draw=draw)
+
+    async def step(self, action, *, draw):
+        if (self._task, draw.step_index) == (self._dying.task, 1):
+            self._dying.end()
+        return await super().step(action, draw=draw)
+
+
+class Faulty(CoinFlipAgent):
+    """Raises what it was told to, at the second step of one task."""
+
+    def __init__(self, error, task):
+        super().__init__(WEIGHTS, warned={"open": 5, "wait": 1})
+        self._error, self._task = error, task
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        if (trajectory.task.id, draw.step_index) == (self._task, 1):
+            raise self._error("the state\x1b is gone")
+        return await super().act(trajectory, draw=draw, excluded=excluded)
+
+
+class Speechless(CoinFlipAgent):
+    """Answers with a text instead of an action."""
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        return "open"
+
+
+class Down(Corridor):
+    """Is never there."""
+
+    async def reset(self, task, *, draw):
+        raise ProviderError("connection reset")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Makes corridors that say which process they are in, and wait there for ever from a number of tasks on."""
+
+    pids: Path
+
+    def __call__(self):
+        return _WaitingCorridor(self.pids)
+
+
+class _WaitingCorridor(Corridor):
+    def __init__(self, pids):
+        super().__init__(doors=4, slip=0.2)
+        self._pids = pids
+
+    async def reset(self, task, *, draw):
+        (self._pids / str(os.getpid())).touch()
+        await asyncio.Event().wait()
+
+
+@dataclass(frozen=True)
+class Correct:
+    """A critic's correction: another action runs."""
+
+    action: str = "open"
+    message: str | None = None
+    name = "correct"
+
+    def apply(self, trajectory, proposed, *, score, draw):
+        from forbear.contracts.intervention import Replace
+
+        return Replace(Action(self.action, payload={"instead_of": proposed.text}), message=self.message)
+
+    def config(self):
+        return {"kind": self.name, "action": self.action, "message": self.message}
+
+
+class Counted:
+    """A factory that knows how often it was asked, in this process."""
+
+    def __init__(self, make):
+        self.make, self.asked = make, 0
+
+    def __call__(self):
+        self.asked += 1
+        return self.make()
+
+    def __reduce__(self):
+        return Counted, (self.make,)

@@ -1,0 +1,258 @@
+"""Rows in other processes: nothing that is found depends on where they run, and no process is left behind."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+
+from forbear.errors import InvalidInput, ProviderError
+from forbear.interventions import Append
+from forbear.policy.arm import Arm
+from forbear.records.journal import Journal
+from forbear.runner.plan import freeze
+from forbear.testing import CoinFlipAgent, Corridor
+from runner.parts import Correct, Counted, Down, Dying, Faulty, Speechless, Undoable
+from runner.pilots import POLICY, digest, order, plan, run, with_
+
+ARMS = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("correct", with_(Correct()))]
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left_behind():
+    yield
+    assert multiprocessing.active_children() == []
+
+
+def lines_of(directory):
+    return (directory / "episodes.jsonl").read_bytes()
+
+
+def test_another_process_finds_what_this_one_finds(tmp_path):
+    announced = []
+    one = run(plan(ARMS, n=4), tmp_path / "1")
+    two = run(plan(ARMS, n=4), tmp_path / "2", workers=2, on_episode=announced.append)
+    assert digest(tmp_path / "2") == digest(tmp_path / "1")
+    assert one.arms.keys() == two.arms.keys()
+    assert one.arm("rollback").new_agent_calls == two.arm("rollback").new_agent_calls
+    assert len(announced) == 4 * len(ARMS)
+    assert (tmp_path / "2/plan.json").read_bytes() == (tmp_path / "1/plan.json").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"design": "independent"},
+        {"environment": Undoable},
+        {"seeds": [1, 2]},
+        {"looks": [4, 8]},
+    ],
+    ids=["coupled", "independent", "snapshots", "seeds", "looks"],
+)
+def test_no_number_of_workers_changes_what_is_found(tmp_path, workers, options):
+    run(plan(**options), tmp_path / "1")
+    run(plan(**options), tmp_path / "many", workers=workers)
+    assert digest(tmp_path / "many") == digest(tmp_path / "1")
+    before = lines_of(tmp_path / "many")
+    run(plan(**options), tmp_path / "many", workers=workers)
+    assert lines_of(tmp_path / "many") == before
+
+
+@pytest.mark.slow
+def test_what_was_begun_here_goes_on_in_other_processes(tmp_path):
+    run(plan(ARMS, n=4), tmp_path / "whole")
+    lines = lines_of(tmp_path / "whole").splitlines(keepends=True)
+    for k in range(1, len(lines), 5):
+        directory = tmp_path / f"{k}"
+        directory.mkdir()
+        (directory / "plan.json").write_bytes((tmp_path / "whole/plan.json").read_bytes())
+        (directory / "episodes.jsonl").write_bytes(b"".join(lines[:k]))
+        run(plan(ARMS, n=4), directory, workers=2)
+        assert digest(directory) == digest(tmp_path / "whole")
+
+
+# Workers that die -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_worker_that_dies_costs_a_retry_of_its_row_and_nothing_else(tmp_path, killed):
+    task = order(plan(n=4))[1]
+    run(plan(ARMS, n=4), tmp_path / "calm")
+    dying = Dying(tmp_path / "marks", task, times=2, killed=killed)
+    announced = []
+    result = run(plan(ARMS, n=4, environment=dying), tmp_path / "j", workers=2, on_episode=announced.append)
+    assert (tmp_path / "marks").read_bytes() == b".."
+    assert not result.missing
+    assert len(announced) == 4 * len(ARMS)
+    assert digest(tmp_path / "j") == digest(tmp_path / "calm")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("killed", "code"), [(False, 3), (True, -signal.SIGKILL)])
+def test_a_row_that_kills_every_worker_is_given_up_with_the_exit_code(tmp_path, killed, code):
+    task = order(plan(n=4))[1]
+    dying = Dying(tmp_path / "marks", task, times=99, killed=killed)
+    result = run(plan(ARMS, n=4, environment=dying), tmp_path / "j", workers=2, retries=1)
+    assert (tmp_path / "marks").read_bytes() == b".."
+    # Its baseline jumps out of the first window: that was found and written before the worker died in the next arm.
+    assert result.missing.keys() == {(task, 42, arm.name) for arm in ARMS[1:]}
+    reasons = {missing.reason for missing in result.missing.values()}
+    assert reasons == {f"its worker process ended with exit code {code}"}
+    assert (result.arm("baseline").episodes, result.arm("rollback").episodes) == (4, 3)
+    again = run(plan(ARMS, n=4, environment=dying), tmp_path / "j")
+    assert again == result
+
+
+@pytest.mark.slow
+def test_workers_that_keep_dying_are_an_outage(tmp_path):
+    dying = [Dying(tmp_path / "marks", task, times=99) for task in order(plan(n=1))]
+    with pytest.raises(ProviderError, match=r"3 episodes in a row .* ended with exit code 3.*run the same again"):
+        run(plan(ARMS, n=1, environment=dying[0]), tmp_path / "j", workers=2, outage_after=3)
+    assert not Journal(tmp_path / "j").read().missing
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["agent", "environment", "critic"])
+def test_what_cannot_be_sent_is_refused_with_the_remedy(tmp_path, what):
+    class Local(Corridor):
+        pass
+
+    parts = {"agent": {"agent": lambda: CoinFlipAgent({"open": 1})}, "environment": {"environment": Local}}
+    arms = ARMS
+    if what == "critic":
+        critic = type("Inner", (type(POLICY.critic),), {})({})
+        arms = [Arm.baseline(), Arm("rollback", type(POLICY)(critic=critic, intervention=Append()))]
+    with pytest.raises(InvalidInput, match=r"cannot be sent to another process .* or run with workers = 1") as raised:
+        run(plan(arms, n=2, **parts.get(what, {})), tmp_path / "j", workers=2)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "j").exists()
+
+
+@pytest.mark.slow
+def test_a_part_that_breaks_its_contract_in_a_worker_says_so_as_itself(tmp_path):
+    agent = partial(Speechless, {"open": 1})
+    said = {}
+    for workers in (1, 2):
+        with pytest.raises(InvalidInput) as raised:
+            run(plan(ARMS, n=1, agent=agent), tmp_path / str(workers), workers=workers)
+        said[workers] = (str(raised.value), raised.value.__notes__, raised.value.exit_code)
+    assert said[1] == said[2]
+    assert "must return an Action, got str" in said[1][0]
+    assert said[1][1][0].startswith("in task 't00', seed 42, arm 'baseline'; what was found before is in the journal.")
+
+
+@pytest.mark.slow
+def test_a_bug_in_a_worker_arrives_with_its_traceback_and_the_pilot_goes_on_from_there(tmp_path):
+    task = order(plan(n=4))[2]
+    with pytest.raises(RuntimeError, match=r"^KeyError in a worker process: ") as raised:
+        run(plan(ARMS, n=4, agent=partial(Faulty, KeyError, task)), tmp_path / "j", workers=2)
+    trace, note = raised.value.__notes__
+    assert "in act" in trace
+    assert note.startswith(f"in task '{task}', seed 42, arm 'baseline'; what was found before is in the journal.")
+    kept = lines_of(tmp_path / "j")
+    run(plan(ARMS, n=4), tmp_path / "j", workers=2)
+    run(plan(ARMS, n=4), tmp_path / "calm")
+    assert lines_of(tmp_path / "j").startswith(kept)
+    assert digest(tmp_path / "j") == digest(tmp_path / "calm")
+
+
+@pytest.mark.slow
+def test_an_outage_is_one_in_other_processes_too(tmp_path):
+    with pytest.raises(ProviderError, match=r"3 episodes in a row .* connection reset"):
+        run(plan(ARMS, environment=Down), tmp_path / "j", workers=2, outage_after=3)
+
+
+# What is made, and what is left ---------------------------------------------------------------------------------------
+
+
+def test_parts_are_made_once_for_their_configs(tmp_path):
+    """A world may be a container that is paid for."""
+    agent, environment = Counted(partial(CoinFlipAgent, {"open": 1})), Counted(Corridor)
+    made = plan([Arm.baseline(), Arm("never", with_(Append(), min_step=99))], n=2, agent=agent, environment=environment)
+    frozen = freeze(made)
+    assert (agent.asked, environment.asked) == (1, 1)
+    run(frozen, tmp_path / "j")
+    assert (agent.asked, environment.asked) == (3, 3)  # the two baselines; an arm that never acts asks nobody
+    run(frozen, tmp_path / "j")
+    assert (agent.asked, environment.asked) == (3, 3)
+
+
+@pytest.mark.slow
+def test_the_parent_of_workers_makes_nothing_but_configs(tmp_path):
+    agent, environment = Counted(partial(CoinFlipAgent, {"open": 1})), Counted(Corridor)
+    made = plan(ARMS[:2], n=2, agent=agent, environment=environment)
+    run(made, tmp_path / "j", workers=2)
+    assert (agent.asked, environment.asked) == (1, 1)
+
+
+@pytest.mark.slow
+def test_an_error_of_the_caller_leaves_no_worker_behind(tmp_path):
+    def announce(episode):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(plan(ARMS, n=4), tmp_path / "j", workers=2, on_episode=announce)
+    assert multiprocessing.active_children() == []
+    run(plan(ARMS, n=4), tmp_path / "j", workers=2)
+
+
+WAITING = """
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+
+from runner.parts import Waiting
+from runner.pilots import plan, run
+
+if __name__ == "__main__":
+    run(plan(n=4, environment=Waiting(Path(sys.argv[2]))), sys.argv[1], workers=2)
+"""
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_parent_that_is_stopped_leaves_no_worker_behind(tmp_path, how):
+    script, pids = tmp_path / "script.py", tmp_path / "pids"
+    pids.mkdir()
+    script.write_text(WAITING.format(path=sys.path), encoding="utf-8")
+    silent = subprocess.DEVNULL
+    command = [sys.executable, str(script), str(tmp_path / "j"), str(pids)]
+    parent = subprocess.Popen(command, stdout=silent, stderr=silent)
+    while len(workers := [int(path.name) for path in pids.iterdir()]) < 2:
+        assert parent.poll() is None
+        time.sleep(0.01)
+    assert parent.pid not in workers
+    parent.send_signal(how)
+    parent.wait()
+    while any(map(is_alive, workers)):  # the test's own time limit is the only clock
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_is_told_what_it_needs(tmp_path):
+    script = tmp_path / "script.py"
+    text = WAITING.format(path=sys.path).replace('if __name__ == "__main__":', "if True:")
+    script.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "j"), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert '`if __name__ == "__main__":` around the call' in done.stderr
