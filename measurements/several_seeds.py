@@ -70,6 +70,25 @@ def size(rng, pilots):
         )
 
 
+def saturated():
+    """The edge of the lattice truths, exactly: hardly a task stays as it was, each gains one seed or loses all."""
+    print("\n| seeds | calibrated: worst size, 50 to 200 tasks | finite-sample |")
+    print("| --- | --- | --- |")
+    for seeds in range(2, 11):
+        worst = [0.0, 0.0]
+        for tasks, part in itertools.product((50, 60, 80, 100, 200), np.linspace(0.7, 0.999, 10)):
+            share = part / (seeds + 1)
+            lost, gained = (x.ravel() for x in np.mgrid[: tasks + 1, : tasks + 1])
+            counts = np.stack([lost, gained, tasks - lost - gained], axis=1)[lost + gained <= tasks]
+            chances = stats.multinomial.pmf(counts, tasks, [share, share * seeds, 1 - share * (seeds + 1)])
+            counts, chances = counts[chances > 1e-9], chances[chances > 1e-9]
+            for i, weight in enumerate((simulated.calibrated(seeds), 1.0)):
+                rows = np.stack([counts[:, 0] + weight, counts[:, 1]], axis=1)
+                rejected = simulated.dirichlet_tail(np.array([-1.0, 1 / seeds]), rows) <= 0.05
+                worst[i] = max(worst[i], float(chances[rejected].sum()))
+        print(f"| {seeds} | {worst[0]:.3f} | {worst[1]:.3f} |", flush=True)
+
+
 POWER = {
     "gain .06, discordance .18, agreement .3": simulated.agreeing(0.18, 0.06, 0.3),
     "gain .10, discordance .14, agreement .3": simulated.agreeing(0.14, 0.10, 0.3),
@@ -139,6 +158,7 @@ def coverage(rng, pilots):
 def main():
     rng, pilots = np.random.default_rng(20260203), int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     size(rng, pilots)
+    saturated()
     power(rng, pilots)
     unequal(rng, pilots)
     forbear(rng, pilots)

@@ -31,6 +31,7 @@ PUBLIC = [
     "Evidence",
     "ForbearError",
     "FrozenPlan",
+    "GradedOutcomes",
     "Halt",
     "HostArm",
     "HostPilot",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from forbear.analysis.pairing import Pairing, planned_runs
 from forbear.errors import InvalidInput
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes
 from forbear.outcomes.table import OutcomeTable
 from forbear.stats.decision import AnyOutcomes, decide_arms
@@ -52,6 +53,8 @@ def decide_pairings(
         )
 
     def brought(pairing: Pairing) -> _Brought:
+        if anytime or looks is not None:
+            _ = pairing.binary  # refuses graded scores
         if anytime:
             return _stream(pairing, table)
         if looks is not None and look is not None:
@@ -70,20 +73,21 @@ def decide_pairings(
 
 
 def _at_look(pairing: Pairing, looks: Looks, *, look: int, arms: int) -> _Brought:
-    def taken(outcomes: Outcomes) -> SequentialOutcomes:
+    def taken(outcomes: Outcomes | GradedOutcomes) -> SequentialOutcomes:
+        assert not isinstance(outcomes, GradedOutcomes), "refused before"
         # A task that an outage took holds its place in the order: the looks count it.
         return SequentialOutcomes.at_look(outcomes, looks, look=look, tasks=pairing.tasks, arms=arms)
 
     holes = pairing.missing
     if holes is None:
-        return taken(pairing.pairs), None
+        return taken(pairing.binary), None
     bounds = MissingOutcomes(worst=taken(holes.worst), best=taken(holes.best), by_arm=holes.by_arm)
-    return taken(pairing.pairs), bounds
+    return taken(pairing.binary), bounds
 
 
 def _stream(pairing: Pairing, table: OutcomeTable | None) -> _Brought:
     if table is None:
-        return AnytimeOutcomes(now=pairing.pairs), None
+        return AnytimeOutcomes(now=pairing.binary), None
     runs = planned_runs(table, baseline=pairing.baseline, treated=pairing.treated)
     observed, missing = anytime_outcomes(
         baseline=runs.baseline,

@@ -48,7 +48,8 @@ FORBEAR     gains of --worthwhile or more are rejected: leave it off
 UNDECIDED   the pilot cannot tell: leave it off
 
 Several runs per task: tasks are the unit, runs are paired by seed. Several
-treated arms share one error rate (Holm).
+treated arms share one error rate (Holm). Scores from 0 to 1 instead of success
+and failure: --graded decides on the mean score, --threshold T makes them binary.
 
 Deciding again after tasks were added raises the error rate, unless that was
 declared before the first outcome was seen: --looks 50,100,200 --look 2 decides
@@ -118,6 +119,8 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
     show_default=True,
     help="For several seeds per task: error rates kept in simulations, or by a proof.",
 )
+@click.option("--graded", is_flag=True, help="success is a score from 0 to 1: a verdict about the mean score.")
+@click.option("--threshold", type=float, metavar="T", help="success is a score; from T on it is a success.")
 @click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which it is decided, declared beforehand.")
 @click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
 @shape_option
@@ -141,6 +144,8 @@ def decide(
     mix: str | None,
     at: float | None,
     guarantee: Literal["calibrated", "finite-sample"],
+    graded: bool,
+    threshold: float | None,
     looks: str | None,
     look: int | None,
     shape: ShapeName | None,
@@ -163,15 +168,16 @@ def decide(
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
+    scored = {"--graded": graded or None, "--threshold": threshold}
     table = None
     ignored: tuple[str, ...] = ()
     if counts is not None:
-        clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
+        clash = ["the file"] if files else [option for option, value in (names | scored).items() if value is not None]
         if clash:
             raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
         pairings = _from_counts(counts)
     else:
-        pairings, table, ignored = _from_files(files, names, rule)
+        pairings, table, ignored = _from_files(files, names, rule, graded=graded, threshold=threshold)
     if at is not None:
         pairings = tuple(one.cautioned(_elsewhere(one, at, rule)) for one in pairings)
     if gate and len(pairings) > 1:
@@ -220,7 +226,12 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
 
 
 def _from_files(
-    files: tuple[str, ...], names: dict[str, str | None], rule: DecisionRule
+    files: tuple[str, ...],
+    names: dict[str, str | None],
+    rule: DecisionRule,
+    *,
+    graded: bool,
+    threshold: float | None,
 ) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
     """The pairings, what they were made from, and the columns that were not used."""
     from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
@@ -238,7 +249,7 @@ def _from_files(
         cluster=names["--cluster-col"],
         stratum=names["--stratum-col"],
     )
-    read = read_outcomes(files, columns=columns)
+    read = read_outcomes(files, columns=columns, graded=graded, threshold=threshold)
     baseline = names["--baseline"] if read.baseline is None else read.baseline
     pairings = compare(read.table, baseline=baseline, treated=names["--treated"])
     if names["--mix"] is not None:
@@ -260,7 +271,7 @@ def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Rem
     """The gain at another failure rate, as a remark."""
     from forbear.stats.context.transport import gain_at
 
-    return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
+    return gain_at(pairing.binary, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
         baseline=pairing.baseline
     )
 

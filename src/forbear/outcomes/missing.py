@@ -13,6 +13,7 @@ import numpy as np
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.wording import described
 
@@ -20,10 +21,12 @@ Outcomes = PairedOutcomes | ClusteredOutcomes
 """Both arms' outcomes without holes: one pair per task, or several seeds."""
 MaybeOutcomes = Sequence[Sequence[bool | None]]
 """Of one arm: tasks × seeds, None where the run has no outcome."""
+MaybeScores = Sequence[Sequence[float | None]]
+"""The same of graded scores."""
 Known = TypeVar("Known", covariant=True)
 """What a reading makes of outcomes without holes."""
 Read = TypeVar("Read")
-Filled = list[list[bool]]
+Value = TypeVar("Value", bool, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,47 @@ def planned_outcomes(
     return PlannedOutcomes(observed=observed, missing=missing, tasks_lost=lost)
 
 
+def graded_outcomes(
+    *,
+    baseline: MaybeScores,
+    treated: MaybeScores,
+    clusters: Sequence[str] | None = None,
+    arms: tuple[str, str] = ("baseline", "treated"),
+) -> tuple[GradedOutcomes | None, MissingOutcomes[GradedOutcomes] | None]:
+    """Scores with holes: the tasks that have a score under both arms, and the bounds with every hole a 0 or a 1.
+
+    Args:
+        baseline: Tasks × runs, None where the run has no score.
+        treated: The same tasks in the same order.
+        clusters: One label per task, where tasks come in groups.
+        arms: Names for the counts.
+
+    Returns:
+        None for no task with both, and for no hole.
+
+    Raises:
+        InvalidInput: As `GradedOutcomes`.
+    """
+
+    def read(before: MaybeScores, after: MaybeScores) -> GradedOutcomes | None:
+        known = [[[x for x in runs if x is not None] for runs in arm] for arm in (before, after)]
+        kept = [i for i, (first, second) in enumerate(zip(*known, strict=True)) if first and second]
+        if not kept:
+            return None
+        return GradedOutcomes.from_scores(
+            baseline=[known[0][i] for i in kept],
+            treated=[known[1][i] for i in kept],
+            clusters=None if clusters is None else [clusters[i] for i in kept],
+        )
+
+    def complete(before: MaybeScores, after: MaybeScores) -> GradedOutcomes:
+        found = read(before, after)
+        assert found is not None, "everything is filled in"
+        return found
+
+    return read(baseline, treated), _bounds(complete, baseline, treated, arms)
+
+
 def observed_and_bounds(
     read: Callable[[MaybeOutcomes, MaybeOutcomes], Read | None],
     *,
@@ -130,7 +174,10 @@ def observed_and_bounds(
 
 
 def _bounds(
-    read: Callable[[Filled, Filled], Read], baseline: MaybeOutcomes, treated: MaybeOutcomes, arms: tuple[str, str]
+    read: Callable[[list[list[Value]], list[list[Value]]], Read],
+    baseline: Sequence[Sequence[Value | None]],
+    treated: Sequence[Sequence[Value | None]],
+    arms: tuple[str, str],
 ) -> MissingOutcomes[Read] | None:
     by_arm = {
         name: sum(outcome is None for seeds in arm for outcome in seeds)
@@ -143,7 +190,7 @@ def _bounds(
     return MissingOutcomes(worst=worst, best=best, by_arm=by_arm)
 
 
-def _filled(arm: MaybeOutcomes, value: bool) -> Filled:
+def _filled(arm: Sequence[Sequence[Value | None]], value: Value) -> list[list[Value]]:
     return [[value if outcome is None else outcome for outcome in seeds] for seeds in arm]
 
 

@@ -45,7 +45,8 @@ class OutcomeTable:
     arms: Labels
     seeds: Labels
     """The name "" stands for an unknown seed."""
-    success: NDArray[np.bool_]
+    success: NDArray[np.bool_] | NDArray[np.float64]
+    """Whether each run succeeded; floats are graded scores in [0, 1]."""
     places: Sequence[str]
     """Where each row came from ("outcomes.csv, line 7"), for messages."""
     missing: NDArray[np.bool_] | None = None
@@ -54,6 +55,11 @@ class OutcomeTable:
     """What the task of each row belongs to; None where tasks are the unit."""
     strata: Labels | None = None
     """The kind of task of each row; None where unknown."""
+
+    @property
+    def graded(self) -> bool:
+        """Whether outcomes are scores rather than successes and failures."""
+        return self.success.dtype.kind == "f"
 
     def __post_init__(self) -> None:
         columns = [self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from forbear.errors import InvalidInput
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes
 from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, inference
@@ -17,8 +18,8 @@ from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, AtLook, Look, Recommendation, Remark, Verdict
 from forbear.wording import described, gain_or_loss, points, pvalue, share, shown
 
-AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
-"""Looked at once, at declared looks, or whenever one likes."""
+AnyOutcomes = Outcomes | GradedOutcomes | SequentialOutcomes | AnytimeOutcomes
+"""Looked at once (pairs, several seeds, graded scores), at declared looks, or whenever one likes."""
 
 _FEW_DISCORDANT = 10
 """Fewer differing pairs than this carry a caution: one task more or less then moves the p-value severalfold."""
@@ -142,7 +143,7 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
 def _inference(outcomes: AnyOutcomes, rule: DecisionRule) -> Inference:
     if not isinstance(outcomes, AnyOutcomes):
         raise InvalidInput(
-            f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. "
+            f"decide expects PairedOutcomes, ClusteredOutcomes or GradedOutcomes, got {described(outcomes)}. "
             "From two lists of outcomes: "
             "PairedOutcomes.from_outcomes(baseline=..., treated=...)."
         )

@@ -6,8 +6,11 @@ In each, a hypothesis counts as rejected only where the interval shown beside it
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes, UnitCounts, unit_counts
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import (
     ClusteredGain,
@@ -18,6 +21,7 @@ from forbear.stats.clustered import (
     seedwise_interval,
     worst_weight,
 )
+from forbear.stats.dirichlet import Units, mean_limits, mean_pvalue
 from forbear.stats.exact import MAX_EXACT_PAIRS, OneSided, exact_unconditional, method_for, score_test
 from forbear.stats.intervals import (
     Estimate,
@@ -35,7 +39,8 @@ from forbear.stats.verdict import Look, Remark
 class Rates:
     """Baseline failures, recoveries, disruptions and their break-even; None where undefined."""
 
-    failure: Estimate
+    failure: Estimate | None
+    """None for graded scores, where a run neither fails nor succeeds."""
     recovery: Estimate | None
     disruption: Estimate | None
     break_even: Estimate | None
@@ -92,7 +97,9 @@ class Inference(Protocol):
         """p, r, d and p* with intervals."""
 
 
-def inference(outcomes: PairedOutcomes | ClusteredOutcomes, *, guarantee: Guarantee = "calibrated") -> Inference:
+def inference(
+    outcomes: PairedOutcomes | ClusteredOutcomes | GradedOutcomes, *, guarantee: Guarantee = "calibrated"
+) -> Inference:
     """Chooses the reading of the data: one pair per task is always read as a plain table.
 
     Raises:
@@ -105,6 +112,8 @@ def inference(outcomes: PairedOutcomes | ClusteredOutcomes, *, guarantee: Guaran
     size = outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
     if not size:
         raise InvalidInput("there is nothing to decide on: no task has an outcome under both arms.")
+    if isinstance(outcomes, GradedOutcomes):
+        return GradedScores(outcomes)
     if isinstance(outcomes, PairedOutcomes):
         return OnePairPerTask(outcomes)
     return SeveralSeeds(outcomes, guarantee=guarantee)
@@ -237,6 +246,61 @@ class SeedBySeed(SeveralSeeds):
         """The tightest limits over seeds, at Bonferroni's level."""
         bounds = seedwise_interval(self.outcomes, confidence=confidence)
         return _estimate(self.outcomes.success_gain, bounds, confidence)
+
+
+class GradedScores:
+    """Mean scores: Dirichlet weights over tasks, or clusters above them, with the worst value added at weight 1."""
+
+    table = None
+    look = None
+    futile = False
+
+    def __init__(self, outcomes: GradedOutcomes) -> None:
+        self.outcomes = outcomes
+        self.tasks = self.pairs = outcomes.tasks
+        differences, sizes = outcomes.differences, np.ones(outcomes.tasks)
+        # What the share of differing pairs is to the variance of a gain of pairs, the mean square is here.
+        self.discordance = float(np.mean(differences**2))
+        unit = "tasks"
+        if outcomes.clusters is not None:
+            unit = "clusters"
+            _, cluster = np.unique(outcomes.clusters, return_inverse=True)
+            sizes = np.bincount(cluster).astype(float)
+            differences = np.bincount(cluster, weights=differences) / sizes
+        self._units = Units.of(differences, sizes)
+        self.tasks_per_pair = self.tasks / len(differences)
+        differing = int(np.count_nonzero(differences))
+        self.informative = (
+            differing,
+            Remark(
+                code="few_discordant",
+                text=f"Only {differing} of {len(differences)} {unit} have scores that differ between the arms; all "
+                "evidence lies in those.",
+                values={"differing": differing, "of": len(differences), "unit": unit},
+            ),
+        )
+        self._method = f"mean scores, Dirichlet weights over {unit}, worst value at weight 1 (finite-sample)"
+
+    def method(self, margin: float) -> str:
+        """The same at every margin."""
+        return self._method
+
+    def gain(self, confidence: float) -> Estimate:
+        """The gains that the test does not reject."""
+        bounds = mean_limits(self._units, confidence=confidence, weight=1.0)
+        return _estimate(self.outcomes.success_gain, bounds, confidence)
+
+    def pvalue(self, margin: float, alternative: OneSided) -> float:
+        """Of the test that belongs to the interval."""
+        return mean_pvalue(self._units, margin=margin, alternative=alternative, weight=1.0)
+
+    def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
+        """Test and interval are one."""
+        return self.pvalue(margin, alternative) < alpha
+
+    def rates(self, confidence: float) -> Rates:
+        """None: a score is neither a failure nor a success."""
+        return Rates(failure=None, recovery=None, disruption=None, break_even=None)
 
 
 def _break_even(

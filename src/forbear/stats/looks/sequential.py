@@ -367,7 +367,7 @@ class Sequential:
         factor = 1.0 if looks.shape == "pocock" else math.sqrt(looks.planned / self.outcomes.tasks)
         wide = self._base.rates(_confidence(looks, factor, (1 - confidence) / 2, self.rule.margin))
         return Rates(
-            failure=_labelled(wide.failure, confidence),
+            failure=wide.failure and _labelled(wide.failure, confidence),
             recovery=wide.recovery and _labelled(wide.recovery, confidence),
             disruption=wide.disruption and _labelled(wide.disruption, confidence),
             break_even=wide.break_even and _labelled(wide.break_even, confidence),
