@@ -22,7 +22,9 @@ def test_a_file_becomes_a_plan(tmp_path):
     assert (plan.max_steps, list(plan.seeds), plan.rule.worthwhile) == (6, [1], 0.05)
     assert plan.agent().config()["weights"] == {"open": 0.8, "wait": 0.12, "jump": 0.08}
     assert plan.agent() is not plan.agent()
-    assert (described.concurrency, described.retries) == (16, 2)
+    assert (described.concurrency, described.retries, described.sync) == (16, 2, "group")
+    always = write_pilot(tmp_path, text=TEXT.replace("seeds = [1]", 'sync = "always"'))
+    assert read_pilot_file(always).sync == "always"
 
 
 def test_arms_that_name_the_same_critic_share_it(tmp_path):
@@ -71,6 +73,8 @@ def test_the_rule_is_part_of_the_plan(tmp_path):
         ("max_steps = 6", "workers = 1.5", "line 27: run.workers: expected a whole number, got 1.5"),
         ("max_steps = 6", "concurrency = 0", "line 27: run.concurrency: expected a whole number of at least 1, got 0"),
         ("max_steps = 6", "retries = -1", "line 27: run.retries: expected a whole number of at least 0, got -1"),
+        ("max_steps = 6", 'sync = "never"', "line 27: run.sync: sync must be 'group' or 'always', got 'never'"),
+        ("max_steps = 6", "sync = true", "line 27: run.sync: expected a text, got True"),
         ("max_steps = 6", 'shape = "square"', "line 26: run: the shape of looks"),
         ("max_steps = 6", "watch = 1", "line 27: run.watch: expected true or false, got 1"),
         ("seeds = [1]", "seeds = [1, 1]", "seed 1 occurs twice"),

@@ -66,7 +66,7 @@ def gives(effect):
 
 
 async def hang():
-    await asyncio.Event().wait()
+    await asyncio.sleep(10)
 
 
 async def crash():

@@ -402,6 +402,8 @@ def test_a_critic_that_cannot_answer_lets_the_agent_go_on_and_is_counted(answer,
         for step in episode.steps:
             assert step.proposals[0].p_fail == {name: None}
             assert step.proposals[0].faults == ({name: fault} if fault else {})
+            if fault == "timeout":  # its own deadline, no other
+                assert step.proposals[0].why == {name: "no answer within 0.01 s"}
 
 
 def test_numpys_floats_are_probabilities_too():

@@ -15,6 +15,7 @@ from forbear.contracts.intervention import Intervention
 from forbear.errors import InvalidInput
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
+from forbear.records.journal import Sync, require_sync
 from forbear.records.model import Task
 from forbear.runner.plan import PilotPlan
 from forbear.stats.looks.looks import Looks
@@ -39,6 +40,8 @@ class PilotFile:
     """How often an episode that the outside world broke is tried again."""
     workers: int
     """Processes that run episodes."""
+    sync: Sync
+    """When episodes are forced to the disk."""
 
 
 def read_pilot_file(path: str | Path) -> PilotFile:
@@ -72,6 +75,7 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         concurrency=run.count("concurrency", default=16, least=1),
         retries=run.count("retries", default=2, least=0),
         workers=run.count("workers", default=1, least=1),
+        sync=run.guard("sync", make=lambda: require_sync(run.take("sync", str, "group"))),
     )
     for section in (top, run, rule):
         section.close()

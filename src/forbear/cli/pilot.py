@@ -202,6 +202,7 @@ def _run(
                 concurrency=concurrency or described.concurrency,
                 workers=workers or described.workers,
                 retries=described.retries,
+                sync=described.sync,
                 until_look=until_look,
                 on_episode=on_episode,
             )

@@ -13,7 +13,7 @@ from forbear.analysis.result import PilotResult, analyse
 from forbear.errors import InvalidInput, ProviderError
 from forbear.policy.arm import Arm
 from forbear.records.codec import EpisodeKey, Missing, episode_key
-from forbear.records.journal import Journal, JournalWriter
+from forbear.records.journal import Journal, JournalWriter, Sync
 from forbear.records.model import Episode, Task
 from forbear.runner.executors import Executor, InLoop, WorkerLost, Workers
 from forbear.runner.plan import FrozenPlan, PilotPlan, freeze
@@ -31,6 +31,7 @@ async def run_pilot(
     retries: int = 2,
     outage_after: int = 20,
     until_look: int | None = None,
+    sync: Sync = "group",
     on_episode: Callable[[Episode], None] | None = None,
 ) -> PilotResult:
     """Runs what the journal does not hold yet, look by look until every arm is over; then it only counts.
@@ -46,6 +47,8 @@ async def run_pilot(
             that it has no outcome, unless nothing else has had one since: then the pilot stops.
         outage_after: The pilot stops when so many episodes in a row break.
         until_look: Go no further than this declared look, counted from 1; omitted: to the last, if need be.
+        sync: When episodes are forced to the disk: `group` within 100 ms, many at once, which is what a power cut can
+            lose; `always` each before it is announced. A kill of the process loses nothing either way.
         on_episode: Called with each episode that has just been written.
 
     Returns:
@@ -71,7 +74,7 @@ async def run_pilot(
         where = str(journal.directory)
         frozen.record.require(PlanRecord.of(journal.plan(), where=where), where=where)
     executor: Executor = InLoop(frozen) if workers == 1 else Workers(frozen, count=workers)
-    with journal.writing(frozen.record.to_dict()) as writer:
+    with journal.writing(frozen.record.to_dict(), sync=sync) as writer:
         pilot = _Pilot(frozen, writer, executor, retries=retries, outage_after=outage_after, on_episode=on_episode)
         try:
             async with executor:

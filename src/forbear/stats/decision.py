@@ -44,13 +44,13 @@ def decide(
     rejected at `harm_alpha` (harmful if Δ ≥ 0 is too); else UNDECIDED, which is never deployed. A hypothesis counts as
     rejected when both the test and the interval beside it reject it, so the two never contradict each other. One pair
     per task: the exact unconditional test and Tango's interval (above 2,000 pairs the score test alone). Several seeds
-    per task: the score test with a shrunk design effect, or, with the rule's guarantee "finite-sample", the exact test
-    seed by seed. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A stream
+    per task: Dirichlet weights over tasks with the worst value added, and the interval that inverts it; graded scores the
+    same about their means. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A stream
     without a planned size: e-processes and confidence sequences, valid after every task.
 
     Args:
         outcomes: One pair per task (a table), several seeds per task, either with the looks that were declared, or a
-            stream of either; at least one pair, or two tasks.
+            stream of either; or graded scores. At least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
         missing: Runs without an outcome (`planned_outcomes` makes both); bounded, and the verdict re-tested there.
         unpaired: Tasks left out of the table, by arm; echoed.
