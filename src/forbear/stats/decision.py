@@ -44,9 +44,9 @@ def decide(
     rejected at `harm_alpha` (harmful if Δ ≥ 0 is too); else UNDECIDED, which is never deployed. A hypothesis counts as
     rejected when both the test and the interval beside it reject it, so the two never contradict each other. One pair
     per task: the exact unconditional test and Tango's interval (above 2,000 pairs the score test alone). Several seeds
-    per task: Dirichlet weights over tasks with the worst value added, and the interval that inverts it; graded scores the
-    same about their means. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A stream
-    without a planned size: e-processes and confidence sequences, valid after every task.
+    per task: Dirichlet weights over tasks with the worst value added, and the interval that inverts them; the same for
+    graded scores. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A
+    stream without a planned size: e-processes and confidence sequences, valid after every task.
 
     Args:
         outcomes: One pair per task (a table), several seeds per task, either with the looks that were declared, or a
