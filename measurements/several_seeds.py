@@ -76,7 +76,7 @@ def saturated():
     print("| --- | --- | --- |")
     for seeds in range(2, 11):
         worst = [0.0, 0.0]
-        for tasks, part in itertools.product((50, 60, 80, 100, 200), np.linspace(0.7, 0.999, 10)):
+        for tasks, part in itertools.product((50, 51, 55, 60, 65, 80, 100, 200), np.linspace(0.75, 0.999, 12)):
             share = part / (seeds + 1)
             lost, gained = (x.ravel() for x in np.mgrid[: tasks + 1, : tasks + 1])
             counts = np.stack([lost, gained, tasks - lost - gained], axis=1)[lost + gained <= tasks]
