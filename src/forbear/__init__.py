@@ -51,8 +51,10 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.errors import JournalLocked as JournalLocked
     from forbear.errors import JournalUnwritable as JournalUnwritable
     from forbear.errors import NotReproducible as NotReproducible
+    from forbear.errors import OutputUnwritable as OutputUnwritable
     from forbear.errors import PlanChanged as PlanChanged
     from forbear.errors import ProviderError as ProviderError
+    from forbear.errors import TooManyAgentErrors as TooManyAgentErrors
     from forbear.interventions.append import Append as Append
     from forbear.interventions.placebo import Placebo as Placebo
     from forbear.interventions.restart import Restart as Restart
@@ -150,6 +152,7 @@ _HOME = {
     "NotReproducible": "errors",
     "Observation": "contracts.environment",
     "OutcomeTable": "outcomes.table",
+    "OutputUnwritable": "errors",
     "PairedOutcomes": "outcomes.paired",
     "Pairing": "analysis.pairing",
     "PilotFile": "adapters.pilot_file",
@@ -175,6 +178,7 @@ _HOME = {
     "Stop": "interventions.stop",
     "Task": "records.model",
     "Termination": "records.model",
+    "TooManyAgentErrors": "errors",
     "Trajectory": "records.model",
     "Usage": "records.model",
     "Verdict": "stats.verdict",
