@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.interventions.rollback import Rollback as Rollback
     from forbear.interventions.stop import Stop as Stop
     from forbear.outcomes.clustered import ClusteredOutcomes as ClusteredOutcomes
+    from forbear.outcomes.graded import GradedOutcomes as GradedOutcomes
     from forbear.outcomes.missing import MissingOutcomes as MissingOutcomes
     from forbear.outcomes.missing import PlannedOutcomes as PlannedOutcomes
     from forbear.outcomes.missing import planned_outcomes as planned_outcomes
@@ -134,6 +135,7 @@ _HOME = {
     "Evidence": "analysis.evidence",
     "ForbearError": "errors",
     "FrozenPlan": "runner.plan",
+    "GradedOutcomes": "outcomes.graded",
     "Halt": "contracts.intervention",
     "HostArm": "runner.host_plan",
     "HostPilot": "runner.ask_tell",

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -242,11 +243,11 @@ def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):
     verdict = json.loads(capsys.readouterr().out)
     assert (verdict["tasks"], verdict["pairs"], verdict["disrupted"]) == (40, 119, 0)
     assert verdict["recommendation"] == "INTERVENE"
-    assert verdict["method"].startswith("score (Tango), tasks as units")
+    assert verdict["method"].startswith("Dirichlet weights over tasks, worst value at weight 0.55")
     # One treated run is lost, and whoever disrupts none of 70 successes may have seen the grade.
     assert [c["code"] for c in verdict["cautions"]] == ["no_disruption", "missing_outcomes", "missing_excess"]
     assert run(["decide", str(path), "--json", "--guarantee", "finite-sample"]) == 0
-    assert json.loads(capsys.readouterr().out)["method"] == "exact unconditional by seed, Bonferroni over 3 seeds"
+    assert json.loads(capsys.readouterr().out)["method"].endswith("at weight 1 (finite-sample)")
     assert run(["decide", str(path)]) == 0
     assert "119 pairs" in capsys.readouterr().out
 
@@ -382,6 +383,42 @@ def test_prior_and_costs_change_the_worth_and_nothing_else(decide):
     assert [one["tasks"] for one in value["new_pilots"]] == [50, 100, 200]
 
 
+@pytest.fixture
+def scores(tmp_path):
+    """60 tasks whose mean score rises from .30 to .45; the treated run of one has no score."""
+    rng, rows = np.random.default_rng(7), ["task_id,arm,success"]
+    for task in range(60):
+        before = round(0.6 * rng.random(), 3)
+        after = "error" if task == 5 else round(min(1.0, before + 0.3 * rng.random()), 3)
+        rows += [f"t{task},baseline,{before}", f"t{task},judge,{after}"]
+    path = tmp_path / "scores.csv"
+    path.write_text("\n".join(rows))
+    return str(path)
+
+
+def test_graded_scores_are_decided_by_their_mean(scores, capsys):
+    assert run(["decide", scores, "--graded", "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert (verdict["recommendation"], verdict["tasks"], verdict["recovered"]) == ("INTERVENE", 59, None)
+    assert (verdict["failure_rate"], verdict["rates"]) == (None, [])
+    assert verdict["method"].startswith("mean scores")
+    assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes"]
+    assert run(["decide", scores, "--graded", "--gate"]) == 0
+    text = capsys.readouterr().out
+    assert "59 tasks with a score under both arms" in text
+    assert "gain in mean score" in text
+    assert "undefined for graded scores" in text
+    assert "recovered" not in text
+
+
+def test_a_threshold_makes_scores_successes(scores, capsys):
+    assert run(["decide", scores, "--threshold", "0.4", "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["disrupted"] == 0
+    assert verdict["recovered"] > 5
+    assert verdict["method"].startswith("exact unconditional")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -411,3 +448,23 @@ def test_logged_baseline_runs_are_used_as_many_as_there_are(decide, tmp_path):
     widths = [v["success_gain"]["high"] - v["success_gain"]["low"] for v in (many, one)]
     assert widths[0] < 0.95 * widths[1]
     assert many["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "expected 0 or 1.*--graded, or --threshold T"),
+        (["--graded", "--anytime"], "graded scores are decided on once"),
+        (["--graded", "--looks", "30,60", "--look", "2"], "graded scores are decided on once"),
+        (["--graded", "--at", "0.3"], "graded scores are decided on once"),
+        (["--threshold", "2"], "threshold is a score above 0 and at most 1"),
+    ],
+)
+def test_what_scores_do_not_allow_is_refused(scores, options, message, capsys):
+    assert run(["decide", scores, *options]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_counts_are_no_scores(capsys):
+    assert run(["decide", "--counts", "35,7,11,47", "--graded"]) == 2
+    assert "--counts stands alone; drop --graded" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from forbear.analysis.pairing import Pairing, planned_runs
 from forbear.errors import InvalidInput
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes
 from forbear.outcomes.table import OutcomeTable
 from forbear.stats.decision import AnyOutcomes, decide_arms
@@ -59,6 +60,8 @@ def decide_pairings(
         raise InvalidInput("in_order=True says how the rows of a stream stand: it needs anytime=True and the table.")
 
     def brought(pairing: Pairing) -> _Brought:
+        if anytime or looks is not None:
+            _ = pairing.binary  # refuses graded scores
         if anytime:
             return _stream(pairing, table if in_order else None)
         if looks is not None and look is not None:
@@ -93,10 +96,15 @@ def _each(pairing: Pairing, read: Callable[[Outcomes], AnyOutcomes]) -> _Brought
     """The pairs and their bounds, each read in the same way."""
     holes = pairing.missing
     if holes is None:
-        return read(pairing.pairs), None
-    held = None if holes.charged is None else read(holes.charged)
-    bounds = MissingOutcomes(worst=read(holes.worst), best=read(holes.best), charged=held, lost=holes.lost)
-    return read(pairing.pairs), bounds
+        return read(pairing.binary), None
+
+    def bound(known: Outcomes | GradedOutcomes) -> AnyOutcomes:
+        assert not isinstance(known, GradedOutcomes), "refused before"
+        return read(known)
+
+    held = None if holes.charged is None else bound(holes.charged)
+    bounds = MissingOutcomes(worst=bound(holes.worst), best=bound(holes.best), charged=held, lost=holes.lost)
+    return read(pairing.binary), bounds
 
 
 def _stream(pairing: Pairing, table: OutcomeTable | None) -> _Brought:

@@ -53,6 +53,8 @@ UNDECIDED   the pilot cannot tell: leave it off
 
 Several runs per task: tasks are the unit, runs are paired by seed. Several
 treated arms share one error rate (Holm), also when --treated names one of them.
+Scores from 0 to 1 instead of success and failure: --graded decides on the mean
+score, --threshold T makes them binary.
 
 Deciding again after tasks were added raises the error rate, unless that was
 declared before the first outcome was seen: --looks 50,100,200 --look 2 decides
@@ -129,11 +131,13 @@ names it), 20 if all are FORBEAR, else 21.
 )
 @click.option(
     "--guarantee",
-    type=click.Choice(["approximate", "finite-sample"]),
-    default="approximate",
+    type=click.Choice(["calibrated", "finite-sample"]),
+    default="calibrated",
     show_default=True,
-    help="For several seeds per task: nominal error rates, or never exceeded.",
+    help="For several seeds per task: error rates kept in simulations, or by a proof.",
 )
+@click.option("--graded", is_flag=True, help="success is a score from 0 to 1: a verdict about the mean score.")
+@click.option("--threshold", type=float, metavar="T", help="success is a score; from T on it is a success.")
 @click.option(
     "--missing",
     type=click.Choice(["excess", "exclude", "worst"]),
@@ -174,7 +178,9 @@ def decide(
     reason_col: str | None,
     mix: str | None,
     at: float | None,
-    guarantee: Literal["approximate", "finite-sample"],
+    guarantee: Literal["calibrated", "finite-sample"],
+    graded: bool,
+    threshold: float | None,
     missing: Literal["excess", "exclude", "worst"],
     looks: str | None,
     look: int | None,
@@ -209,16 +215,19 @@ def decide(
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
     if in_order and (not anytime or counts is not None):
         raise click.UsageError("--in-order says how the rows of a stream stand: it needs a FILE and --anytime.")
+    scored = {"--graded": graded or None, "--threshold": threshold}
     table = None
     ignored: tuple[str, ...] = ()
     if counts is not None:
-        clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
+        clash = ["the file"] if files else [option for option, value in (names | scored).items() if value is not None]
         clash += ["--only-arm-tested"] if only_arm_tested else []
         if clash:
             raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
         pairings = _from_counts(counts)
     else:
-        pairings, table, ignored = _from_files(files, names, rule, only_arm_tested=only_arm_tested)
+        pairings, table, ignored = _from_files(
+            files, names, rule, only_arm_tested=only_arm_tested, graded=graded, threshold=threshold
+        )
     if at is not None:
         pairings = tuple(
             one.cautioned(_elsewhere(one, at, rule)) if treated in (None, one.treated) else one for one in pairings
@@ -291,7 +300,13 @@ def _from_journal(
 
 
 def _from_files(
-    files: tuple[str, ...], names: dict[str, str | None], rule: DecisionRule, *, only_arm_tested: bool
+    files: tuple[str, ...],
+    names: dict[str, str | None],
+    rule: DecisionRule,
+    *,
+    graded: bool,
+    threshold: float | None,
+    only_arm_tested: bool,
 ) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
     """The pairings, what they were made from, and the columns that were not used."""
     from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
@@ -310,7 +325,7 @@ def _from_files(
         stratum=names["--stratum-col"],
         reason=None if names["--failure"] is None else names["--reason-col"] or "reason",
     )
-    read = read_outcomes(files, columns=columns)
+    read = read_outcomes(files, columns=columns, graded=graded, threshold=threshold)
     baseline = names["--baseline"] if read.baseline is None else read.baseline
     failed: tuple[Remark, ...] = ()
     table = read.table
@@ -353,7 +368,7 @@ def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Rem
     """The gain at another failure rate, as a remark."""
     from forbear.stats.context.transport import gain_at
 
-    return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
+    return gain_at(pairing.binary, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
         baseline=pairing.baseline
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.wording import described
 
@@ -125,6 +126,42 @@ def planned_outcomes(
         for arm_name, seeds in zip(arms, (baseline[i], treated[i]), strict=True):
             lost[arm_name] += any(outcome is None for outcome in seeds)
     return PlannedOutcomes(observed=observed, missing=missing, tasks_lost=lost)
+
+
+def graded_outcomes(
+    *,
+    baseline: MaybeOutcomes,
+    treated: MaybeOutcomes,
+    clusters: Sequence[str] | None = None,
+    arms: tuple[str, str] = ("baseline", "treated"),
+) -> tuple[GradedOutcomes | None, MissingOutcomes[GradedOutcomes] | None]:
+    """Scores with holes: the tasks that have a score under both arms, and the bounds with every hole a 0 or a 1.
+
+    Args:
+        baseline: Tasks × runs, scores in [0, 1], None where the run has none.
+        treated: The same tasks in the same order.
+        clusters: One label per task, where tasks come in groups.
+        arms: Names for the counts.
+
+    Returns:
+        None for no task with both, and for no hole.
+
+    Raises:
+        InvalidInput: As `GradedOutcomes`.
+    """
+
+    def read(before: MaybeOutcomes, after: MaybeOutcomes) -> GradedOutcomes | None:
+        known = [[[x for x in runs if x is not None] for runs in arm] for arm in (before, after)]
+        kept = [i for i, (first, second) in enumerate(zip(*known, strict=True)) if first and second]
+        if not kept:
+            return None
+        return GradedOutcomes.from_scores(
+            baseline=[known[0][i] for i in kept],
+            treated=[known[1][i] for i in kept],
+            clusters=None if clusters is None else [clusters[i] for i in kept],
+        )
+
+    return observed_and_bounds(read, baseline=baseline, treated=treated, arms=arms)
 
 
 def excess_charged(*, baseline: MaybeOutcomes, treated: MaybeOutcomes) -> tuple[MaybeOutcomes, MaybeOutcomes, int]:

@@ -45,7 +45,8 @@ class OutcomeTable:
     arms: Labels
     seeds: Labels
     """The name "" stands for an unknown seed."""
-    success: NDArray[np.bool_]
+    success: NDArray[np.bool_] | NDArray[np.float64]
+    """Whether each run succeeded; floats are graded scores in [0, 1]."""
     places: Sequence[str]
     """Where each row came from ("outcomes.csv, line 7"), for messages."""
     missing: NDArray[np.bool_] | None = None
@@ -56,6 +57,11 @@ class OutcomeTable:
     """The kind of task of each row; None where unknown."""
     reasons: Labels | None = None
     """Why a run has no outcome, as text; None where that was not read."""
+
+    @property
+    def graded(self) -> bool:
+        """Whether outcomes are scores rather than successes and failures."""
+        return self.success.dtype.kind == "f"
 
     def __post_init__(self) -> None:
         columns = [self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places]
@@ -88,7 +94,7 @@ class OutcomeTable:
         failed = missing & named[self.reasons.codes]
         counts = np.bincount(self.arms.codes[failed], minlength=len(self.arms.names))
         by_arm = {name: int(count) for name, count in zip(self.arms.names, counts, strict=True)}
-        return replace(self, success=self.success & ~failed, missing=missing & ~failed), by_arm
+        return replace(self, success=np.where(failed, False, self.success), missing=missing & ~failed), by_arm
 
     @classmethod
     def from_columns(

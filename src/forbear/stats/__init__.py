@@ -6,9 +6,7 @@ from forbear.lazy import lazily
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.stats.clustered import clustered_gain_interval as clustered_gain_interval
-    from forbear.stats.clustered import clustered_score_test as clustered_score_test
-    from forbear.stats.clustered import seedwise_exact as seedwise_exact
-    from forbear.stats.clustered import seedwise_interval as seedwise_interval
+    from forbear.stats.clustered import clustered_gain_test as clustered_gain_test
     from forbear.stats.context.ceilings import Ceilings as Ceilings
     from forbear.stats.context.ceilings import ceilings as ceilings
     from forbear.stats.context.churn import Churn as Churn
@@ -103,7 +101,7 @@ _HOME = {
     "ceilings": "context.ceilings",
     "churn_of": "context.churn",
     "clustered_gain_interval": "clustered",
-    "clustered_score_test": "clustered",
+    "clustered_gain_test": "clustered",
     "confidence_sequence": "looks.betting",
     "decide": "decision",
     "decide_arms": "decision",
@@ -120,8 +118,6 @@ _HOME = {
     "post_stratified_gain": "context.transport",
     "power": "planning",
     "score_test": "exact",
-    "seedwise_exact": "clustered",
-    "seedwise_interval": "clustered",
     "sequential_outcomes": "looks.sequential",
     "sequential_pvalue": "looks.looks",
     "simulate": "simulation",

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Self
 
 from forbear.errors import InvalidInput
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats import remarks
@@ -21,8 +22,8 @@ from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, Look, Recommendation, Remark, Verdict
 from forbear.wording import described
 
-AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
-"""Looked at once, at declared looks, or whenever one likes."""
+AnyOutcomes = Outcomes | GradedOutcomes | SequentialOutcomes | AnytimeOutcomes
+"""Looked at once (pairs, several seeds, graded scores), at declared looks, or whenever one likes."""
 
 _FEWEST_CHECKED = 400
 """Pairs up to which a size that is named is checked by the exact test; above, the approximation is good."""
@@ -42,13 +43,13 @@ def decide(
     rejected at `harm_alpha` (harmful if Δ ≥ 0 is too); else UNDECIDED, which is never deployed. A hypothesis counts as
     rejected when both the test and the interval beside it reject it, so the two never contradict each other. One pair
     per task: the exact unconditional test and Tango's interval (above 2,000 pairs the score test alone). Several seeds
-    per task: the score test with a shrunk design effect, or, with the rule's guarantee "finite-sample", the exact test
-    seed by seed. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A stream
-    without a planned size: e-processes and confidence sequences, valid after every task.
+    per task: Dirichlet weights over tasks with the worst value added, and the interval that inverts them; the same for
+    graded scores. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A
+    stream without a planned size: e-processes and confidence sequences, valid after every task.
 
     Args:
         outcomes: One pair per task (a table), several seeds per task, either with the looks that were declared, or a
-            stream of either; at least one pair, or two tasks.
+            stream of either; or graded scores. At least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
         missing: Runs without an outcome (`planned_outcomes` makes both); counted as the rule says, bounded, and the
             verdict re-tested there.
@@ -199,7 +200,7 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
 def _inference(outcomes: AnyOutcomes, rule: DecisionRule) -> Inference:
     if not isinstance(outcomes, AnyOutcomes):
         raise InvalidInput(
-            f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. "
+            f"decide expects PairedOutcomes, ClusteredOutcomes or GradedOutcomes, got {described(outcomes)}. "
             "From two lists of outcomes: "
             "PairedOutcomes.from_outcomes(baseline=..., treated=...)."
         )

@@ -111,7 +111,7 @@ class VerdictJson(TypedDict):
     recovered: int | None
     disrupted: int | None
     both_succeed: int | None
-    failure_rate: EstimateJson
+    failure_rate: EstimateJson | None
     recovery_rate: EstimateJson | None
     disruption_rate: EstimateJson | None
     break_even_failure_rate: EstimateJson | None
@@ -143,7 +143,8 @@ class Verdict:
     recovered: int | None
     disrupted: int | None
     both_succeed: int | None
-    failure_rate: Estimate
+    failure_rate: Estimate | None
+    """None for graded scores, whose runs neither fail nor succeed."""
     recovery_rate: Estimate | None
     """None when the baseline never failed."""
     disruption_rate: Estimate | None
@@ -207,7 +208,7 @@ class Verdict:
             recovered=self.recovered,
             disrupted=self.disrupted,
             both_succeed=self.both_succeed,
-            failure_rate=self.failure_rate.to_dict(),
+            failure_rate=estimate(self.failure_rate),
             recovery_rate=estimate(self.recovery_rate),
             disruption_rate=estimate(self.disruption_rate),
             break_even_failure_rate=estimate(self.break_even_failure_rate),

@@ -313,7 +313,7 @@ def test_unequal_seeds_between_the_arms():
     assert verdict.success_gain.low <= outcomes.now.success_gain <= verdict.success_gain.high
 
 
-@pytest.mark.parametrize("guarantee", ["approximate", "finite-sample"])
+@pytest.mark.parametrize("guarantee", ["calibrated", "finite-sample"])
 def test_several_seeds(guarantee):
     rule, rng = DecisionRule(guarantee=guarantee), np.random.default_rng(9)
     for up, down, expected in ((0.5, 0.02, INTERVENE), (0.02, 0.5, FORBEAR)):
@@ -361,7 +361,8 @@ def test_clusters_are_the_units():
     assert (~np.isnan(outcomes.differences)).sum() == 20
     verdict = decide(outcomes)
     assert verdict.recommendation is INTERVENE
-    assert "clusters as units" in verdict.method
+    assert "Dirichlet weights over clusters" in verdict.method
+    assert "joined over looks approximately" in verdict.method
 
 
 @pytest.mark.parametrize("seed", range(5))

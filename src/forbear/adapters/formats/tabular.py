@@ -33,12 +33,20 @@ class TabularOutcomes:
     """Columns that were there and not used."""
 
 
-def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Columns | None = None) -> TabularOutcomes:
+def read_outcomes(
+    sources: str | Path | Sequence[str | Path],
+    *,
+    columns: Columns | None = None,
+    graded: bool = False,
+    threshold: float | None = None,
+) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
     Args:
         sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input.
         columns: The names of the columns, where they are not the usual ones.
+        graded: Whether success holds scores between 0 and 1.
+        threshold: Scores of at least this are successes, the others failures; 0 < threshold ≤ 1.
 
     Raises:
         InvalidInput: Unreadable, not text, a missing column, a ragged row, a success that is neither 0 nor 1, ...:
@@ -58,13 +66,16 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Column
             yield source
             del source  # before the next one is read
 
-    content = read_rows(each(), columns or Columns(), needs_arm=len(paths) == 1)
+    if threshold is not None and not 0 < threshold <= 1:
+        raise InvalidInput(f"threshold is a score above 0 and at most 1, got {threshold!r}.")
+    scores = graded or threshold is not None
+    content = read_rows(each(), columns or Columns(), needs_arm=len(paths) == 1, scores=scores)
     arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
     table = OutcomeTable(
         tasks=content.tasks,
         arms=arms,
         seeds=content.seeds,
-        success=content.success,
+        success=content.success if threshold is None else content.success >= threshold,
         places=_Places(names, content.lines),
         missing=content.missing,
         clusters=content.clusters,

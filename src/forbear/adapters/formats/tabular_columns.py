@@ -1,6 +1,8 @@
 """What both readers of the tabular layout share: which columns are meant, what counts as success, what was read."""
 
+import contextlib
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,7 +67,8 @@ class Content:
     tasks: Labels
     arms: Labels
     seeds: Labels
-    success: NDArray[np.bool_]
+    success: NDArray[np.bool_] | NDArray[np.float64]
+    """Floats where scores were read."""
     missing: NDArray[np.bool_]
     """Where there is no outcome."""
     clusters: Labels | None
@@ -150,9 +153,33 @@ def success_of(value: str, *, place: str) -> bool | None:
     return known
 
 
+def score_of(value: str, *, place: str) -> float | None:
+    """Reads a success field that holds scores; None where the run has none.
+
+    Raises:
+        InvalidInput: No number from 0 to 1, nor a spelling of failure or success, nor missing.
+    """
+    word = value.lower()
+    if word in MISSING:
+        return None
+    try:
+        score = float(SUCCESS.get(word, word))
+    except ValueError:
+        score = math.nan
+    if not 0 <= score <= 1:
+        raise InvalidInput(
+            f"{place}: success is '{shown(value)}'; expected a score from 0 to 1 (--graded). "
+            "If this run has no score, write error: it is then left out and bounded."
+        )
+    return score
+
+
 def not_binary(value: str, *, place: str) -> str:
     """The message for a value that is no outcome."""
+    graded = ""
+    with contextlib.suppress(ValueError):
+        graded = " Scores between 0 and 1: --graded, or --threshold T." if 0 < float(value) < 1 else ""
     return (
         f"{place}: success is '{shown(value)}'; expected 0 or 1 (or true/false, yes/no, pass/fail). "
-        "If this run has no outcome, write error: it is then left out and bounded."
+        f"If this run has no outcome, write error: it is then left out and bounded.{graded}"
     )

@@ -7,6 +7,7 @@ dictionary. Only rows in which something is unusual are looked at one by one.
 import csv
 import io
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,7 @@ from forbear.adapters.formats.tabular_columns import (
     locate,
     missing_column,
     not_binary,
+    score_of,
     success_of,
 )
 from forbear.errors import InvalidInput
@@ -83,9 +85,10 @@ class _Column:
 class _Table:
     """The rows read so far, column by column."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, scores: bool) -> None:
+        self.scores = scores
         self.tasks, self.arms, self.seeds, self.clusters, self.strata, self.reasons = (_Column() for _ in range(6))
-        self.success: list[NDArray[np.int8]] = []
+        self.success: list[NDArray[np.int8] | NDArray[np.float64]] = []
         self.has_clusters = self.has_strata = self.has_reasons = False
         self.rows = 0
         self.lines: list[list[Sequence[int]]] = []
@@ -105,7 +108,7 @@ class _Table:
         self.clusters.add(rows.clusters, rows=number)
         self.strata.add(rows.strata, rows=number)
         self.reasons.add(rows.reasons, rows=number)
-        self.success.append(np.array(rows.success, dtype=np.int8))
+        self.success.append(np.array(rows.success, np.float64) if self.scores else np.array(rows.success, np.int8))
         self.has_clusters |= rows.clusters is not None
         self.has_strata |= rows.strata is not None
         self.has_reasons |= rows.reasons is not None
@@ -121,12 +124,13 @@ class _Table:
 
     def content(self) -> Content:
         success = np.concatenate(self.success)
+        missing = np.isnan(success) if self.scores else success == _NONE
         return Content(
             tasks=self.tasks.labels(),
             arms=self.arms.labels(),
             seeds=self.seeds.labels(),
-            success=success == 1,
-            missing=success == _NONE,
+            success=np.where(missing, 0.0, success) if self.scores else success == 1,
+            missing=missing,
             clusters=self.clusters.labels() if self.has_clusters else None,
             strata=self.strata.labels() if self.has_strata else None,
             reasons=self.reasons.labels() if self.has_reasons else None,
@@ -143,25 +147,27 @@ class _Rows:
     tasks: Sequence[str]
     arms: Sequence[str] | None
     seeds: Sequence[str] | None
-    success: Sequence[int]
+    success: Sequence[float]
+    """Codes, or scores with NaN where there is none."""
     clusters: Sequence[str] | None
     strata: Sequence[str] | None
     reasons: Sequence[str] | None
     lines: Sequence[int]
 
 
-def read_rows(sources: Iterable[Source], columns: Columns, *, needs_arm: bool) -> Content:
+def read_rows(sources: Iterable[Source], columns: Columns, *, needs_arm: bool, scores: bool = False) -> Content:
     """Reads whole tables.
 
     Args:
         sources: Taken one after the other; none is kept.
         columns: Names of the columns.
         needs_arm: Whether there has to be a column of arms.
+        scores: Whether success holds scores from 0 to 1.
 
     Raises:
         InvalidInput: Whatever keeps a row from being read, with source and line.
     """
-    table = _Table()
+    table = _Table(scores=scores)
     for source in sources:
         table.lines.append([])
         # Blank lines take no memory, but time; a row of 64 bytes is a long one.
@@ -193,7 +199,7 @@ def _read_csv(source: Source, table: _Table, columns: Columns, *, needs_arm: boo
             first = next((i for i, record in enumerate(records) if not _is_blank(record)), None)
             if first is None:
                 continue
-            parser = _Parser.of(records[first], columns, source=source, needs_arm=needs_arm)
+            parser = _Parser.of(records[first], columns, source=source, needs_arm=needs_arm, scores=table.scores)
             table.has_arm.append(parser.at.arm is not None)
             table.ignored.update(dict.fromkeys(parser.at.ignored))
             records, lines = records[first + 1 :], lines[first + 1 :]
@@ -282,15 +288,18 @@ class _Parser:
     at: Positions
     padded: bool
     """There are blanks in the source, so they may stand around values."""
+    scores: bool
+    """Whether success holds scores."""
 
     @classmethod
-    def of(cls, header: Sequence[str], columns: Columns, *, source: Source, needs_arm: bool) -> "_Parser":
+    def of(cls, header: Sequence[str], columns: Columns, *, source: Source, needs_arm: bool, scores: bool) -> "_Parser":
         names = [name.strip(BLANKS) for name in header]
         return cls(
             source=source.name,
             width=len(names),
             at=locate(names, columns, source=source.name, needs_arm=needs_arm),
             padded=any(source.data.find(blank.encode(), source.start) >= 0 for blank in BLANKS),
+            scores=scores,
         )
 
     def parse(self, records: Sequence[Sequence[str]], lines: Sequence[int]) -> _Rows | None:
@@ -324,12 +333,9 @@ class _Parser:
         tasks, arms, words = column(self.at.task), column(self.at.arm), column(self.at.success)
         assert tasks is not None
         assert words is not None
-        try:
-            success = list(map(_OUTCOMES.__getitem__, words))
-        except KeyError:  # in another case, or wrong
-            success = [_OUTCOMES.get(word.lower(), _WRONG) for word in words]
-            if _WRONG in success:
-                return None
+        success = _scores(words) if self.scores else _codes(words)
+        if success is None:
+            return None
         if not all(tasks) or not (arms is None or all(arms)):
             return None
         return _Rows(
@@ -350,8 +356,25 @@ class _Parser:
                 f"{place} has {fields}, the header has {self.width}. "
                 "Quote fields that hold the separator; fill the missing ones."
             )
-        success_of(record[self.at.success].strip(BLANKS), place=place)
+        (score_of if self.scores else success_of)(record[self.at.success].strip(BLANKS), place=place)
         _require_names(record[self.at.task], None if self.at.arm is None else record[self.at.arm], place=place)
+
+
+def _codes(words: Sequence[str]) -> Sequence[float] | None:
+    """None where one is no outcome."""
+    try:
+        return list(map(_OUTCOMES.__getitem__, words))
+    except KeyError:  # in another case, or wrong
+        success = [_OUTCOMES.get(word.lower(), _WRONG) for word in words]
+        return None if _WRONG in success else success
+
+
+def _scores(words: Sequence[str]) -> Sequence[float] | None:
+    """NaN where a run has none; None where one is no score."""
+    try:
+        return [math.nan if score is None else score for score in (score_of(word, place="") for word in words)]
+    except InvalidInput:
+        return None
 
 
 def _require_names(task: str, arm: str | None, *, place: str) -> None:
@@ -374,6 +397,7 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
     needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
     needed |= {cluster: "--cluster-col"} if columns.cluster else {}
     needed |= {stratum: "--stratum-col"} if columns.stratum else {}
+    none = math.nan if table.scores else _NONE
     with_arm: bool | None = None
     lost = explained = False
     record: dict[str, object] = {}
@@ -394,13 +418,13 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
         names = [_name(record[task], column=task, place=place)]
         names.append(_name(record[arm], column=arm, place=place) if with_arm else "")
         names.append("" if record.get(seed) is None else _name(record[seed], column=seed, place=place))
-        outcome = _json_success(record[success], place=place)
+        outcome = (_json_score if table.scores else _json_success)(record[success], place=place)
         others = [
             _name(record[name], column=name, place=place) if name and record.get(name) is not None else None
             for name in (cluster, stratum, columns.reason)
         ]
         _require_names(names[0], names[1] if with_arm else None, place=place)
-        code = _NONE if outcome is None else int(outcome)
+        code = none if outcome is None else float(outcome)
         lost, explained = lost or outcome is None, explained or bool(others[2])
         read.append((names[0], names[1], names[2], code, others[0], others[1], others[2], line))
         if len(read) == _ROWS:
@@ -412,7 +436,7 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
         table.add(_json_rows(read, reasons=columns.reason is not None), source=source)
 
 
-_JsonRow: TypeAlias = tuple[str, str, str, int, str | None, str | None, str | None, int]
+_JsonRow: TypeAlias = tuple[str, str, str, float, str | None, str | None, str | None, int]
 
 
 def _json_lines(source: Source) -> Iterator[tuple[int, str]]:
@@ -475,6 +499,13 @@ def _name(value: object, *, column: str, place: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise InvalidInput(f"{place}: '{shown(column)}' is {shown(_as_json(value))}; expected text or a whole number.")
+
+
+def _json_score(value: object, *, place: str) -> float | None:
+    if value is None:
+        return None
+    text = value.strip(BLANKS) if isinstance(value, str) else json.dumps(value)
+    return score_of(text, place=place)
 
 
 def _json_success(value: object, *, place: str) -> bool | None:
