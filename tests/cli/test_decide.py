@@ -402,7 +402,7 @@ def test_graded_scores_are_decided_by_their_mean(scores, capsys):
     assert (verdict["recommendation"], verdict["tasks"], verdict["recovered"]) == ("INTERVENE", 59, None)
     assert (verdict["failure_rate"], verdict["rates"]) == (None, [])
     assert verdict["method"].startswith("mean scores")
-    assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes"]
+    assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes", "missing_excess"]
     assert run(["decide", scores, "--graded", "--gate"]) == 0
     text = capsys.readouterr().out
     assert "59 tasks with a score under both arms" in text
