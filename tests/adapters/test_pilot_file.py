@@ -357,7 +357,7 @@ def test_a_restart_is_built_in(tmp_path):
         ),
         (
             'intervention = "mine:Vague"',
-            r"line 21: arm.intervention: the intervention's config\(\): expected only JSON",
+            r"line 21: arm.intervention: the intervention's config\(\) must be JSON",
         ),
         ('intervention = "mine:Odd"', "line 21: arm.intervention: Odd.is_control must be a property"),
         ('intervention = "mine:Nuge"', "line 21: arm.intervention: 'mine:Nuge' cannot be imported"),

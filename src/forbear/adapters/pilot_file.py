@@ -77,7 +77,7 @@ def read_pilot_file(path: str | Path) -> PilotFile:
             f"{shown(str(path), limit=200)}: cannot be read ({error.strerror}). forbear pilot init writes an example."
         ) from None
     if "host" in top.table:
-        name = shown(str(file), limit=200)
+        name = shown(str(path), limit=200)
         raise top.error(
             "host",
             message="its host runs this pilot, forbear does not: ask what to run with forbear pilot ask "
