@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.errors import JournalLocked as JournalLocked
     from forbear.errors import JournalUnwritable as JournalUnwritable
     from forbear.errors import NotReproducible as NotReproducible
+    from forbear.errors import OutputUnwritable as OutputUnwritable
     from forbear.errors import PlanChanged as PlanChanged
     from forbear.errors import ProviderError as ProviderError
     from forbear.errors import TooManyAgentErrors as TooManyAgentErrors
@@ -149,6 +150,7 @@ _HOME = {
     "NotReproducible": "errors",
     "Observation": "contracts.environment",
     "OutcomeTable": "outcomes.table",
+    "OutputUnwritable": "errors",
     "PairedOutcomes": "outcomes.paired",
     "Pairing": "analysis.pairing",
     "PilotFile": "adapters.pilot_file",

@@ -5,6 +5,7 @@
     ├── PlanChanged       the journal belongs to another plan
     ├── JournalLocked     another process writes this journal
     ├── JournalUnwritable the disk is full or failed; what was written is kept
+    ├── OutputUnwritable  a report or another file of ours cannot be written; what was found is kept
     ├── NotReproducible   an agent or a world did not repeat what it did under the same draws
     ├── TooManyAgentErrors  an agent failed by exception so often that something is broken
     ├── AgentError        the agent failed: the episode is a failure, it counts
@@ -37,6 +38,12 @@ class JournalLocked(ForbearError):
 
 class JournalUnwritable(ForbearError):
     """The disk is full or failed while a journal was written; what was written before is kept."""
+
+    exit_code = 3
+
+
+class OutputUnwritable(ForbearError):
+    """A report, or another file that was to be written, cannot be; what was found is kept."""
 
     exit_code = 3
 

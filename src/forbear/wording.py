@@ -43,6 +43,16 @@ def gain_or_loss(gain: float) -> str:
     return f"a {'loss' if gain < 0 else 'gain'} of {100 * abs(gain):.1f} pp"
 
 
+def at_most(gain: float) -> str:
+    """All gains up to one: "a gain of +2.0 pp or less", "a loss of 5.0 pp or more"."""
+    return f"{gain_or_loss(gain)} or more" if gain < 0 else f"a gain of {points(gain)} or less"
+
+
+def at_least(gain: float) -> str:
+    """All gains from one on: "a gain of +2.0 pp or more", "a loss of 5.0 pp or less"."""
+    return f"{gain_or_loss(gain)} or less" if gain < 0 else f"a gain of {points(gain)} or more"
+
+
 def points_interval(low: float, high: float, *, unit: str = " pp") -> str:
     """Both ends of a gain's interval: "-11.4 to +3.1 pp"."""
     return f"{points(low, unit='')} to {points(high, unit=unit)}"

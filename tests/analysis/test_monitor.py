@@ -307,6 +307,27 @@ def test_looks_without_a_single_pair_are_no_looks():
 # Looks taken one by one ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("missing", "ended"), [("exclude", True), ("excess", False), ("worst", False)])
+def test_runs_that_an_arm_lost_keep_a_look_from_ending_it(missing, ended):
+    looks = Looks(tasks=(20, 40, 60), watch=False, futility=0.0)
+    record = freeze(pilot(HELPED, looks=looks, rule=DecisionRule(missing=missing))).record
+
+    def success(key):
+        # Of the first twenty tasks ten are recovered, and ten treated runs are lost where the baseline succeeded.
+        place = order_of[key[0]]
+        if place >= 20:
+            raise KeyError(key)  # not over
+        if key[2] == "append":
+            return True if place < 10 else None
+        return place >= 10
+
+    order_of = {task.id: place for place, task in enumerate(record.tasks)}
+    monitor = Monitor(record, success)
+    monitor.advance()
+    assert monitor.tasks == 20
+    assert ("append" in monitor.ends) == ended
+
+
 @pytest.mark.slow
 def test_a_pilot_can_be_paid_for_look_by_look(tmp_path):
     made = pilot(DEAF, looks=replace(LOOKS, futility=0.0))

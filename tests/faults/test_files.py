@@ -75,17 +75,13 @@ def the_plan_cannot_be_renamed(directory):
     (directory / "plan.json" / "full").mkdir(parents=True)
 
 
-def the_plan_cannot_be_written(directory):
-    (directory / "plan.json.new").mkdir(parents=True)
-
-
 def the_episodes_are_a_directory(directory):
     (directory / "episodes.jsonl").mkdir(parents=True)
 
 
 @pytest.mark.parametrize(
     "spoil",
-    [nothing_may_be_made, the_plan_cannot_be_renamed, the_plan_cannot_be_written, the_episodes_are_a_directory],
+    [nothing_may_be_made, the_plan_cannot_be_renamed, the_episodes_are_a_directory],
 )
 def test_a_file_that_cannot_be_made_is_said_in_one_line(tmp_path, spoil):
     directory = tmp_path / "j"

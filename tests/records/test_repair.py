@@ -1,6 +1,8 @@
 """Whatever happens to the bytes of a journal is found and named, or changes nothing; what was not hit is kept."""
 
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from forbear.errors import InvalidInput, JournalLocked
-from forbear.records.codec import ArmEnd, Missing, encode_record, episode_key
+from forbear.records.codec import ArmEnd, HandedOut, Missing, encode_record, episode_key
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Episode, Origin, Step, Task, Termination
 from forbear.records.repair import repair, survey
@@ -45,6 +47,7 @@ def records(*, says="door"):
             found.append(replace(base, arm="append", origin=of))
         if number == 3:
             found.append(ArmEnd(arm="append", tasks=4, reason="futile"))
+    found.append(HandedOut(task_id=TASKS[-1], seed=1, arm="append", until=1e9))
     return found
 
 
@@ -118,11 +121,14 @@ def put(folder, plan, lines):
 
 def everything(content):
     rows = [one for row in content.rows.values() for one in row]
-    return sorted(encode_record(one) for one in [*rows, *content.missing.values(), *content.ends.values()])
+    return sorted(
+        encode_record(one)
+        for one in [*rows, *content.missing.values(), *content.ends.values(), *content.handed_out.values()]
+    )
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_damage_is_named_or_harmless_and_repair_keeps_every_record_that_was_not_hit(whole, data):
     lines, plan_bytes, _, encoded = whole
@@ -171,7 +177,7 @@ def must_be_kept(lines, encoded, harmed):
     for record, line, text in zip(records(), lines.splitlines(), encoded, strict=True):
         if line not in harmed or isinstance(record, ArmEnd):
             continue
-        key = record.key if isinstance(record, Missing) else episode_key(record)
+        key = episode_key(record) if isinstance(record, Episode) else record.key
         origin = getattr(record, "origin", None)
         broken = isinstance(record, Episode) and record.success is None
         if origin is None or (*key[:2], origin.arm) in there:
@@ -229,6 +235,35 @@ def test_a_journal_that_is_written_is_not_repaired_and_a_copy_is_never_written_o
         journal.lines_path.write_bytes(journal.lines_path.read_bytes()[1:])
         copies.append(repair(journal)[1].name)
     assert copies == ["episodes.jsonl.damaged", "episodes.jsonl.damaged-2"]
+
+
+FULL_DISK = """
+import resource, signal, sys
+sys.path[:0] = {path!r}
+from forbear.errors import JournalUnwritable
+from forbear.records.journal import Journal
+from forbear.records.repair import repair
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    repair(Journal(sys.argv[1]))
+except JournalUnwritable as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+
+def test_a_disk_that_fills_up_while_it_is_repaired_changes_nothing(tmp_path, whole):
+    lines, plan_bytes, _, _ = whole
+    harmed = lines[1:]
+    put(tmp_path, plan_bytes, harmed)
+    command = [sys.executable, "-c", FULL_DISK.format(path=sys.path), str(tmp_path), str(len(harmed) - 1)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert "cannot be written (File too large); it is as it was" in done.stdout
+    assert (tmp_path / "episodes.jsonl").read_bytes() == harmed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["episodes.jsonl", "plan.json"]
 
 
 def test_no_journal_is_made_by_looking_for_one(tmp_path):

@@ -56,6 +56,14 @@ def test_what_is_undefined_is_none():
         (pairs(35, 7, 11, 47), {}, "UNDECIDED: this pilot cannot tell; leave the intervention off."),
         (pairs(400, 0, 0, 400), {}, "FORBEAR: no gain that would pay; leave the intervention off."),
         (pairs(400, 20, 1, 400), {"worthwhile": 0.1}, "FORBEAR: the intervention helps, but too little to pay"),
+        (
+            pairs(120, 4, 5, 121),
+            {"margin": -0.05},
+            "INTERVENE: it is not worse by 5.0 pp or more; it may be switched on",
+        ),
+        (pairs(115, 15, 2, 118), {"margin": -0.05}, "INTERVENE: the intervention helps; switch it on"),
+        (pairs(115, 4, 14, 117), {"margin": -0.15}, "INTERVENE: it costs success, but not 15.0 pp or more;"),
+        (pairs(100, 2, 40, 108), {"margin": -0.05}, "FORBEAR: the intervention harms; leave it off."),
     ],
 )
 def test_every_verdict_has_its_sentence_and_something_to_do(outcomes, rule, headline):

@@ -12,6 +12,7 @@ from forbear.stats.planning import (
     AssumedEffect,
     approximate_tasks_needed,
     effective_pairs,
+    least_tasks,
     minimum_detectable_gain,
     power,
     tasks_needed,
@@ -208,3 +209,51 @@ def test_rates_give_the_effect():
 def test_impossible_plans(ask):
     with pytest.raises(InvalidInput):
         ask()
+
+
+# --- The least that can decide ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("margin", "alpha"), [(0.0, 0.05), (0.0, 0.05 / 6), (-0.1, 0.05)])
+def test_below_the_least_number_no_table_says_intervene(margin, alpha):
+    n = least_tasks(margin=margin, alpha=alpha)
+    rule = DecisionRule(margin=margin, alpha=alpha, worthwhile=max(margin, 0.02), harm_alpha=1e-6)
+
+    def verdicts(n):
+        tables = [(c, b) for c in range(n + 1) for b in range(n + 1 - c)]
+        return {
+            decide(PairedOutcomes(both_fail=n - c - b, recovered=c, disrupted=b, both_succeed=0), rule).recommendation
+            for c, b in tables
+        }
+
+    assert Recommendation.INTERVENE not in verdicts(n - 1)
+    assert Recommendation.INTERVENE in verdicts(n)
+
+
+@pytest.mark.parametrize(("worthwhile", "alpha", "least"), [(0.02, 0.05, 149), (0.1, 0.05, 29), (0.02, 0.025, 189)])
+def test_without_differing_pairs_the_least_number_is_one_chance_of_losing_nothing(worthwhile, alpha, least):
+    # (1 - worthwhile)^n ≤ alpha
+    assert least_tasks(margin=-worthwhile, alpha=alpha, differing=False) == least
+    rule = DecisionRule(worthwhile=worthwhile, harm_alpha=alpha)
+    alike = [PairedOutcomes(both_fail=n, recovered=0, disrupted=0, both_succeed=0) for n in (least - 1, least)]
+    fewer, enough = (decide(pairs, rule) for pairs in alike)
+    assert fewer.recommendation is Recommendation.UNDECIDED
+    assert fewer.tasks_needed == least
+    assert enough.recommendation is Recommendation.FORBEAR
+
+
+def test_pairs_that_never_differ_show_no_gain():
+    assert least_tasks(margin=0.0, alpha=0.05, differing=False) is None
+    assert least_tasks(margin=0.02, alpha=0.05, differing=False) is None
+
+
+def test_above_the_exact_sizes_only_the_score_test_counts():
+    # z²(1 − w)/w = 2703 at w = .001; one chance of losing nothing would ask for 2995.
+    n = least_tasks(margin=-0.001, alpha=0.05, differing=False)
+    assert n == pytest.approx(1.6448536**2 * 0.999 / 0.001, abs=1)
+
+
+def test_a_size_that_is_named_can_decide():
+    assert decide(PairedOutcomes(both_fail=136, recovered=0, disrupted=0, both_succeed=0)).tasks_needed == 149
+    assert tasks_needed(AssumedEffect(gain=0.0, discordance=0.0)) == 149
+    assert tasks_needed(AssumedEffect(gain=0.9, discordance=0.9), power=0.01) == 5

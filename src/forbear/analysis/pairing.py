@@ -50,43 +50,50 @@ class Pairing:
         return replace(self, cautions=(*self.cautions, *remarks))
 
 
-def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None) -> tuple[Pairing, ...]:
-    """Pairs the baseline with every treated arm, or with the one that is named.
+def compare(
+    table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None, only_arm_tested: bool = False
+) -> tuple[Pairing, ...]:
+    """Pairs the baseline with every treated arm: all of them share one error rate, whichever is asked about.
 
     Args:
         table: At least one row.
         baseline: Its name; omitted: the arm called `baseline`.
-        treated: The one treated arm; omitted: every other arm, in order of appearance.
+        treated: The arm that is asked about, to stand first; omitted: in order of appearance.
+        only_arm_tested: Whether the other treated arms were never candidates for `treated`'s place: they are left out,
+            and a caution says that this was stated.
 
     Returns:
         One pairing per treated arm, at least one.
 
     Raises:
-        InvalidInput: As `choose_arms` and `pair_arms`.
+        InvalidInput: As `choose_arms` and `pair_arms`, or an only arm that is not named.
     """
-    baseline, chosen = choose_arms(table, baseline=baseline, treated=treated)
+    if only_arm_tested and treated is None:
+        raise InvalidInput("the only arm tested must be named: --treated NAME with --only-arm-tested.")
+    baseline, chosen = choose_arms(table, baseline=baseline, treated=treated, only_arm_tested=only_arm_tested)
     passed_over = len(np.unique(table.arms.codes)) - 1 - len(chosen)
     pairings = (pair_arms(table, baseline=baseline, treated=name) for name in chosen)
     if not passed_over:
         return tuple(pairings)
     picked = Remark(
-        code="arm_picked",
-        text=f"'{shown(chosen[0])}' was picked among {passed_over + 1} treated arms: the verdict holds if it was "
-        "picked before any outcome was seen. Otherwise decide on all of them together.",
+        code="only_arm_tested",
+        text=f"Stated: of {passed_over + 1} treated arms only '{shown(chosen[0])}' was a candidate. If others were, or "
+        "it was picked after an outcome was seen, false verdicts are more frequent than said.",
         values={"arm": chosen[0], "of": passed_over + 1},
     )
     return tuple(replace(one, cautions=(picked, *one.cautions)) for one in pairings)
 
 
 def choose_arms(
-    table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None
+    table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None, only_arm_tested: bool = False
 ) -> tuple[str, tuple[str, ...]]:
     """Says which arm is the baseline and which are treated.
 
     Args:
         table: At least one row.
         baseline: Its name; omitted: the arm called `baseline`.
-        treated: The one treated arm; omitted: every other arm, in order of appearance.
+        treated: The treated arm that comes first; omitted: in order of appearance.
+        only_arm_tested: Whether it is the only one.
 
     Returns:
         The baseline and at least one treated arm.
@@ -106,7 +113,9 @@ def choose_arms(
         baseline = "baseline"
     if treated == baseline:
         raise InvalidInput(f"baseline and treated are both '{shown(baseline)}'. Name two different arms.")
-    others = tuple(name for name in arms if name != baseline) if treated is None else (treated,)
+    others = tuple(sorted((name for name in arms if name != baseline), key=lambda name: name != treated))
+    if only_arm_tested:
+        others = others[:1]
     if not others:
         raise InvalidInput(
             f"'{shown(baseline)}' is the only arm; a comparison needs a second one. "
@@ -115,7 +124,8 @@ def choose_arms(
     if len(others) > _MOST_ARMS:
         raise InvalidInput(
             f"there are {len(others):,} treated arms ({listed(others)}); at most {_MOST_ARMS} are compared at once. "
-            "Is this the arm column? Name it: --arm-col NAME; or name one arm: --treated NAME."
+            "Is this the arm column? Name it: --arm-col NAME; or, if one alone was a candidate: --treated NAME "
+            "--only-arm-tested."
         )
     return baseline, others
 

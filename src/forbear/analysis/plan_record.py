@@ -130,6 +130,9 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
             InvalidInput: Another version's plan, one that was changed since, or one that does not say what is needed.
         """
         require_whole(plan, where=where)
+        rule = plan.get("rule")
+        if isinstance(rule, Mapping):  # before `missing`, missing runs were left out
+            plan = {**plan, "rule": {"missing": "exclude", **rule}}
         try:
             return msgspec.convert(plan, cls)
         except (msgspec.ValidationError, ValueError, TypeError) as error:
@@ -196,7 +199,8 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
         Raises:
             PlanChanged: With what differs, or why a pilot may not grow.
         """
-        if started.digest == self.digest:
+        # The second: of before there was `missing`.
+        if self.digest in (started.digest, plan_digest(started.to_dict())):
             return
         before, now = ({task.id for task in one.tasks} for one in (started, self))
         if before < now:

@@ -56,7 +56,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--seeds", type=int, default=1, show_default=True, help="Runs per task and arm.")
 @click.option("--agreement", type=float, default=0.0, show_default=True, help="How much the seeds of a task agree.")
 @click.option("--margin", type=float, default=0.0, show_default=True, help="As in decide.")
-@click.option("--worthwhile", type=float, default=0.02, show_default=True, help="As in decide.")
+@click.option("--worthwhile", type=float, help="As in decide. [default: 0.02; the margin where that is negative]")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="As in decide.")
 @click.option("--power", "target", type=float, default=0.8, show_default=True, help="Asked of the size needed.")
 @click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which one pilot is looked at.")
@@ -76,7 +76,7 @@ def power(
     seeds: int,
     agreement: float,
     margin: float,
-    worthwhile: float,
+    worthwhile: float | None,
     alpha: float,
     target: float,
     looks: str | None,
@@ -92,7 +92,11 @@ def power(
     from forbear.stats.planning import tasks_needed
     from forbear.stats.rule import DecisionRule
 
-    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
+    rule = (
+        DecisionRule(margin=margin, alpha=alpha)
+        if worthwhile is None
+        else DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
+    )
     if study:
         _print_study(as_json)
         return

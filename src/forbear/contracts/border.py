@@ -18,7 +18,7 @@ from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Score
 from forbear.contracts.environment import Environment, Observation
 from forbear.contracts.intervention import Continue, Effect, Halt, Replace, Retry
-from forbear.errors import InvalidInput
+from forbear.errors import ForbearError, InvalidInput, brief_error
 from forbear.records.codec import canonical_json
 from forbear.records.model import JSON, Action, Task, Usage
 from forbear.wording import described, shown
@@ -182,6 +182,24 @@ def check_task(task: Task) -> None:
             f"task {shown(repr(task.id))} cannot be written to a journal: {shown(str(error), limit=150)}. Its "
             "payload is JSON with texts for keys, its id, stratum and cluster are Unicode texts."
         ) from None
+
+
+def config_of(part: Any, *, what: str) -> Mapping[str, JSON]:
+    """Asks a part for its config.
+
+    Raises:
+        InvalidInput: It raised something, or what it gave is no mapping or holds what JSON cannot. Errors of forbear's
+            own that say what to do (an outage, say) come as they are.
+    """
+    try:
+        answer = part.config()
+    except InvalidInput as error:
+        raise InvalidInput(f"the {what}'s config(): {error}") from error
+    except ForbearError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InvalidInput(f"the {what}'s config() raised {brief_error(error)}.") from error
+    return checked_config(answer, what=what)
 
 
 def checked_config(answer: object, *, what: str) -> Mapping[str, JSON]:

@@ -14,23 +14,24 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from forbear.errors import InvalidInput, JournalLocked, JournalUnwritable, PlanChanged
-from forbear.records.chain import REMEDY, Chain, named_cell
-from forbear.records.codec import ArmEnd, EpisodeKey, HandedOut, Missing, Record, episode_key
-from forbear.records.model import JSON, Episode
-from forbear.records.planned import Planned, changed_plan, require_whole
+from forbear.files import limit_of, read_bounded, too_large, write_whole
+from forbear.records.chain import REMEDY, Chain
+from forbear.records.codec import Record
+from forbear.records.content import JournalContent as JournalContent
+from forbear.records.model import JSON
+from forbear.records.planned import changed_plan, require_whole
 from forbear.wording import described, shown
 
 SYNC_INTERVAL_S = 0.1
 
 MAX_BYTES = 64 << 20
-"""Of `plan.json`, and of one line: the most that is read, and written."""
+"""Of `plan.json`, and of one line: the most that is read, and written, where the environment does not say otherwise."""
 
 Sync: TypeAlias = Literal["group", "always"]
 """When lines are forced to the disk. `group`: within 100 ms, many at once; `always`: each append before it returns."""
@@ -47,96 +48,6 @@ def require_sync(value: object) -> Sync:
     if value == "always":
         return "always"
     raise InvalidInput(f"sync must be 'group' or 'always', got {described(value, limit=60)}.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalContent:
-    """What a journal says; grows as its writer appends."""
-
-    plan: Mapping[str, JSON]
-    """What is being run; the journal itself knows its cells only (`analysis.plan_record` knows the rest)."""
-    episodes: dict[EpisodeKey, Episode] = field(default_factory=dict)
-    """Those with an outcome, in the order in which they were written."""
-    broken: dict[EpisodeKey, int] = field(default_factory=dict)
-    """How often the outside world broke an episode; it was or will be tried again, or is missing."""
-    rows: dict[tuple[str, int], list[Episode]] = field(default_factory=dict)
-    """By task id and seed: all that was written, broken ones included, in order."""
-    missing: dict[EpisodeKey, Missing] = field(default_factory=dict)
-    ends: dict[str, ArmEnd] = field(default_factory=dict)
-    """By arm that is over before its last task."""
-    handed_out: dict[EpisodeKey, HandedOut] = field(default_factory=dict)
-    """What a host was given to run and has not told of since."""
-    broken_in_a_row: list[EpisodeKey] = field(default_factory=list)
-    """What broke since the last episode with an outcome, in order."""
-    planned: Planned = field(init=False, repr=False)
-    """The cells of the plan."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "planned", Planned.of(self.plan, where="the journal"))
-
-    def add(self, record: Record, *, where: str) -> None:
-        """Takes in one record.
-
-        Raises:
-            InvalidInput: It contradicts what was there before, or the plan.
-        """
-        self.require_possible(record, where=where)
-        if isinstance(record, Missing):
-            self.missing[record.key] = record
-            self.handed_out.pop(record.key, None)
-        elif isinstance(record, ArmEnd):
-            self.ends[record.arm] = record
-        elif isinstance(record, HandedOut):
-            self.handed_out[record.key] = record
-        else:
-            key = episode_key(record)
-            self.rows.setdefault(key[:2], []).append(record)
-            self.handed_out.pop(key, None)
-            if record.success is None:
-                self.broken[key] = self.broken.get(key, 0) + 1
-                self.broken_in_a_row.append(key)
-            else:
-                self.episodes[key] = record
-                self.broken_in_a_row.clear()
-
-    def require_possible(self, record: Record, *, where: str, earlier: Sequence[Record] = ()) -> None:
-        """Refuses what `add` would refuse.
-
-        Args:
-            record: What is to be added.
-            where: Names its place in errors.
-            earlier: What will be added before it.
-
-        Raises:
-            InvalidInput: The plan has no such cell or arm, or its cell or arm is over.
-        """
-        if isinstance(record, ArmEnd):
-            self._require_first_end(record, where=where, earlier=earlier)
-            return
-        key = record.key if isinstance(record, Missing | HandedOut) else episode_key(record)
-        planned = self.planned
-        if key[0] not in planned.tasks or key[1] not in planned.seeds or key[2] not in planned.arms:
-            raise InvalidInput(f"{where}: the plan has no {named_cell(key)}.")
-        final = isinstance(record, Missing) or (isinstance(record, Episode) and record.success is not None)
-        if final and (key in self.episodes or key in self.missing or any(_final_key(one) == key for one in earlier)):
-            raise InvalidInput(f"{where}: {named_cell(key)} had its outcome, or was given up, before.")
-
-    def _require_first_end(self, end: ArmEnd, *, where: str, earlier: Sequence[Record]) -> None:
-        if end.arm not in self.planned.arms or end.tasks > len(self.planned.tasks):
-            raise InvalidInput(
-                f"{where}: arm '{shown(end.arm)}' ended after {end.tasks} tasks; the plan has no such arm, or fewer."
-            )
-        before = [self.ends.get(end.arm), *(one for one in earlier if isinstance(one, ArmEnd) and one.arm == end.arm)]
-        for other in before:
-            if other not in (None, end):
-                raise InvalidInput(f"{where}: arm '{shown(end.arm)}' ended before, after {other.tasks} tasks.")
-
-
-def _final_key(record: Record) -> EpisodeKey | None:
-    """The cell that a record ends."""
-    if isinstance(record, Missing):
-        return record.key
-    return episode_key(record) if isinstance(record, Episode) and record.success is not None else None
 
 
 class Journal:
@@ -160,12 +71,9 @@ class Journal:
         """
         where = shown(str(self.directory), limit=200)
         try:
-            with _opened(self.plan_path) as file:
-                raw = file.read(MAX_BYTES + 1)
+            raw = read_bounded(self.plan_path, limit=MAX_BYTES, name=f"{where}: plan.json")
         except OSError as error:
             raise InvalidInput(f"{where}: no readable journal there ({shown(str(error), limit=120)}).") from None
-        if len(raw) > MAX_BYTES:
-            raise InvalidInput(f"{where}: plan.json is larger than {MAX_BYTES:,} bytes, the most that is read of it.")
         try:
             plan = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
@@ -211,14 +119,14 @@ class Journal:
             InvalidInput: The file cannot be read, or a line is too long.
         """
         try:
-            with _opened(self.lines_path) as file:
+            most = limit_of(MAX_BYTES)
+            # A pipe without a writer is empty instead of a wait for ever.
+            descriptor = os.open(self.lines_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
                 number = 1
-                while line := file.readline(MAX_BYTES + 1):
-                    if len(line) > MAX_BYTES:
-                        raise InvalidInput(
-                            f"{self.lines_path}, line {number}: longer than {MAX_BYTES:,} bytes, the most that is read "
-                            "of a line."
-                        )
+                while line := file.readline(most + 1):
+                    if len(line) > most:
+                        raise too_large(f"{self.lines_path}, line {number}", most)
                     yield number, line
                     number += 1
         except FileNotFoundError:
@@ -278,7 +186,7 @@ class Journal:
         made = [folder for folder in (self.directory, *self.directory.parents) if not folder.exists()]
         self.directory.mkdir(parents=True, exist_ok=True)
         for folder in made:
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
 
     def _agree_on_plan(self, plan: Mapping[str, JSON], *, empty: bool) -> None:
         if not self.plan_path.exists():
@@ -288,8 +196,8 @@ class Journal:
                     "plan.json, or name another directory."
                 )
             try:
-                with replacing(self.plan_path) as file:
-                    file.write(json.dumps(plan, indent=1, allow_nan=False).encode("ascii") + b"\n")
+                write_whole(self.plan_path, json.dumps(plan, indent=1, allow_nan=False).encode("ascii") + b"\n")
+                sync_folder(self.directory)
             except OSError as error:
                 raise JournalUnwritable(f"{self.plan_path}: cannot be written ({error.strerror}).") from None
             return
@@ -314,6 +222,8 @@ class JournalWriter:
         opened = os.fstat(descriptor)
         self._file = (opened.st_dev, opened.st_ino)
         self._size = opened.st_size
+        self._most = limit_of(MAX_BYTES)
+        """Bytes of a line: no longer than what is read of one."""
         self._fault: str | None = None
         """Why nothing more can be written."""
         self._told = False
@@ -354,8 +264,8 @@ class JournalWriter:
             raise self._fail(self._fault)
         lines = self._chain.seal(records)
         for line in lines:
-            if len(line) > MAX_BYTES:
-                raise InvalidInput(f"{self._name}: a record of {len(line):,} bytes; the most is {MAX_BYTES:,}.")
+            if len(line) > self._most:
+                raise too_large(f"{self._name}: a record of {len(line):,} bytes", self._most)
         self._require_same_file()
         self._write(b"".join(lines))
         self._chain.go_on(records, lines)
@@ -440,32 +350,12 @@ class JournalWriter:
         return JournalUnwritable(f"{self._name}: {self._fault}")
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the name of `path` when it is on the disk, as a whole; on an error nothing is changed.
+def sync_folder(folder: Path) -> None:
+    """Forces the names of a folder's files to the disk.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be.
     """
-    beside = path.with_name(path.name + ".new")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _opened(path: Path) -> BinaryIO:
-    # A pipe without a writer is empty instead of a wait for ever.
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-
-
-def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -7,15 +7,16 @@ in its row, what contradicts an earlier line, and the end of an arm whose eviden
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from forbear.errors import InvalidInput, JournalUnwritable
+from forbear.files import write_whole
 from forbear.records.chain import Chain, SealedLine, named_cell
-from forbear.records.codec import ArmEnd, EpisodeKey, HandedOut, Missing, Record, episode_key
-from forbear.records.journal import Journal, JournalContent, replacing
+from forbear.records.codec import ArmEnd, EpisodeKey, HandedOut, Record, episode_key
+from forbear.records.content import JournalContent
+from forbear.records.journal import Journal, sync_folder
 from forbear.records.model import Episode
 from forbear.wording import shown
 
@@ -89,10 +90,9 @@ def repair(journal: Journal) -> tuple[Survey, Path | None]:
         if not found.faults:
             return found, None
         copy = _free_name(journal.lines_path)
-        with journal.lines_path.open("rb") as damaged, replacing(copy) as file:
-            shutil.copyfileobj(damaged, file)
-        with replacing(journal.lines_path) as file:
-            file.writelines(found.lines)
+        write_whole(copy, journal.lines_path.read_bytes())
+        write_whole(journal.lines_path, b"".join(found.lines))
+        sync_folder(journal.directory)
     except OSError as error:
         raise JournalUnwritable(
             f"{journal.directory}: cannot be written ({error.strerror}); it is as it was."
@@ -108,11 +108,6 @@ def _free_name(path: Path) -> Path:
         number += 1
         copy = path.with_name(f"{path.name}.damaged-{number}")
     return copy
-
-
-def record_key(record: Episode | Missing | HandedOut) -> EpisodeKey:
-    """The cell that a record is of."""
-    return episode_key(record) if isinstance(record, Episode) else record.key
 
 
 class _Sieve:
@@ -270,9 +265,11 @@ class _Sieve:
                     gone.add(key)
         kept, self._kept, self._content = self._kept, [], JournalContent(plan=content.plan)
         for number, record, sealed in kept:
-            if not isinstance(record, ArmEnd) and record_key(record) in gone:
-                self._note(number, f"{named_cell(record_key(record))} took from a run of the same row that is gone")
-                continue
+            if not isinstance(record, ArmEnd | HandedOut):
+                key = episode_key(record) if isinstance(record, Episode) else record.key
+                if key in gone:
+                    self._note(number, f"{named_cell(key)} took from a run of the same row that is gone")
+                    continue
             self._content.add(record, where="it cannot be")
             self._kept.append((number, record, sealed))
 

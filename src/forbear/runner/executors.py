@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, MutableSequence, Sequence
@@ -23,7 +22,6 @@ from forbear.errors import ForbearError, InvalidInput
 from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
 from forbear.records.model import Episode, Termination
-from forbear.runner.contained import Printed
 from forbear.runner.episode import ForkCheck
 from forbear.runner.plan import FrozenPlan
 from forbear.runner.row import Found, RowJob, run_row
@@ -330,8 +328,8 @@ def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) ->
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    sys.stdout = Printed()
-    frozen: FrozenPlan = pickle.loads(plan)
+    # Nothing that is unpickled comes from elsewhere: the parent alone has the other end.
+    frozen: FrozenPlan = pickle.loads(plan)  # nosec B301
     connection.send_bytes(_READY)
     with contextlib.suppress(EOFError):
         asyncio.run(_serve(connection, frozen, Watch(slots, arms=[arm.name for arm in frozen.arms])))
@@ -340,7 +338,7 @@ def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) ->
 async def _serve(connection: Connection, plan: FrozenPlan, watch: Watch) -> None:
     check = ForkCheck()
     while True:
-        job: RowJob = pickle.loads(connection.recv_bytes())
+        job: RowJob = pickle.loads(connection.recv_bytes())  # nosec B301
         try:
             async for found in run_row(plan, job, check=check, watch=watch):
                 connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))

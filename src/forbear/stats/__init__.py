@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.stats.planning import AssumedEffect as AssumedEffect
     from forbear.stats.planning import Power as Power
     from forbear.stats.planning import effective_pairs as effective_pairs
+    from forbear.stats.planning import least_tasks as least_tasks
     from forbear.stats.planning import minimum_detectable_gain as minimum_detectable_gain
     from forbear.stats.planning import power as power
     from forbear.stats.planning import tasks_needed as tasks_needed
@@ -104,6 +105,7 @@ _HOME = {
     "exact_unconditional": "exact",
     "gain_at": "context.transport",
     "gain_curve": "context.transport",
+    "least_tasks": "planning",
     "looked_power": "looks.stopping",
     "minimum_detectable_gain": "planning",
     "net_of_churn": "context.churn",

@@ -14,7 +14,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from forbear.errors import InvalidInput
-from forbear.stats.intervals import restricted_discordance
+from forbear.stats.exact import MAX_EXACT_PAIRS
+from forbear.stats.intervals import restricted_discordance, tango_statistic
 from forbear.stats.regions import Counts, at_least, binomial, rejection_region, score_region
 from forbear.stats.rule import DecisionRule
 
@@ -139,7 +140,7 @@ def tasks_needed(
 
     Right is INTERVENE where the gain exceeds the margin and is at least worthwhile, or lies above the margin; FORBEAR
     where it is below worthwhile and not above the margin. Exact to 400 effective pairs: power then rises in a sawtooth,
-    and "from which on" means for this number of pairs and the next ten.
+    and "from which on" means for this number of pairs and the next ten. Never below `least_tasks`.
 
     Args:
         effect: The truth.
@@ -184,7 +185,48 @@ def tasks_needed(
         while run < 11:
             run, candidate = (run + 1, candidate + 1) if right(candidate) >= power else (0, candidate + 1)
         pairs = candidate - 11
+    helps = effect.gain > rule.margin
+    margin, alpha = (rule.margin, rule.alpha) if helps else (-rule.worthwhile, rule.harm_alpha)
+    pairs = max(pairs, least_tasks(margin=margin, alpha=alpha, differing=effect.discordance > 0) or 1)
     return math.ceil(pairs / per_task - 1e-9)
+
+
+def least_tasks(*, margin: float, alpha: float, differing: bool = True) -> int | None:
+    """The number of tasks, one pair each, below which no outcome at all rejects Δ ≤ margin at `alpha`.
+
+    Nothing speaks louder for a gain than every pair recovered, where the p-value is its largest null probability,
+    ((1 + margin)/2)^N. Where pairs never differ there is only one table, and below a margin under 0 its probability is
+    largest where all differences would be losses: (1 + margin)^N. A verdict also needs the score test, and above 2,000
+    tasks only that. FORBEAR rejects Δ ≥ worthwhile: ask with the margin −worthwhile.
+
+    Args:
+        margin: The gain to be rejected, −1 < margin < 1.
+        alpha: One-sided level, 0 < alpha < ½.
+        differing: Whether pairs may differ between the arms at all.
+
+    Returns:
+        Tasks, at least 1; None where 10¹² do not suffice (pairs that never differ, and a margin of about 0 or more).
+
+    Raises:
+        InvalidInput: An argument out of its range.
+
+    Checked: no table of one task less rejects, and to α = .05 the loudest of so many does.
+    """
+    if not (-1 < margin < 1 and 0 < alpha < 0.5):
+        raise InvalidInput(f"expected -1 < margin < 1 and 0 < alpha < 0.5, got margin = {margin!r}, alpha = {alpha!r}.")
+    if not differing and margin > -1e-12:
+        return None
+    null = (1 + margin) / 2 if differing else 1 + margin
+    exact = math.ceil(math.log(alpha) / math.log(null) - 1e-9)
+
+    def score(tasks: float) -> float:
+        return tango_statistic(tasks if differing else 0.0, 0.0, n=tasks, gain=margin)
+
+    # The statistic of these tables grows as the root of their number.
+    tasks = max(1, math.ceil((float(ndtri(alpha)) / score(1.0)) ** 2 - 1e-9))
+    if score(float(tasks)) <= -float(ndtri(alpha)):
+        tasks += 1
+    return max(tasks, min(exact, MAX_EXACT_PAIRS + 1))
 
 
 def minimum_detectable_gain(

@@ -153,9 +153,10 @@ class Verdict:
     success_gain: Estimate
     """Treated minus baseline, with the interval of level 1 − 2·alpha."""
     p_value_gain: float
-    """One-sided p-value of Δ ≤ margin (after Holm, where several arms were compared)."""
+    """One-sided p-value of Δ ≤ margin, with the missing runs counted as the rule says (after Holm, where several arms
+    were compared)."""
     p_value_harm: float
-    """One-sided p-value of Δ ≥ 0."""
+    """One-sided p-value of Δ ≥ 0 (after Holm, where several arms were compared)."""
     p_value_worthwhile: float
     """One-sided p-value of Δ ≥ worthwhile."""
     method: str
@@ -164,7 +165,8 @@ class Verdict:
     cautions: tuple[Remark, ...]
     tasks_needed: int | None
     """UNDECIDED: tasks of a new pilot that would decide with probability .8 if gain and discordance were as observed
-    (normal approximation); None for other verdicts and beyond a million."""
+    (normal approximation, and no fewer than those at which the table to be expected does); more than this pilot had;
+    None for other verdicts and beyond a million."""
     look: Look | None = None
     """Where a pilot that is looked at more than once stands; None for a single look."""
     unpaired: Mapping[str, int] = field(default_factory=dict)
@@ -237,7 +239,7 @@ class Verdict:
         try:
             values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
             values["recommendation"] = Recommendation(values["recommendation"])
-            values["rule"] = DecisionRule(**values["rule"])
+            values["rule"] = DecisionRule.of(values["rule"])
             for key in ("reasons", "cautions"):
                 values[key] = tuple(Remark(**remark) for remark in values[key])
             values["look"] = None if values["look"] is None else _look(values["look"])

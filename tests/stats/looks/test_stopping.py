@@ -10,7 +10,7 @@ import reference_looks as slow
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, Looks, PairedOutcomes
 from forbear.stats import AssumedEffect, boundary_constant
 from forbear.stats.looks.betting import watch_threshold
-from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power
+from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power, planned_effect
 
 RULE = DecisionRule()
 EFFICACY_ONLY = DecisionRule(harm_alpha=1e-9)
@@ -259,3 +259,10 @@ def test_more_arms_ask_more_of_each():
     assert corrected_gain(looks, DecisionRule(), arms=4, **keywords) != corrected_gain(
         looks, DecisionRule(), **keywords
     )
+
+
+def test_whether_it_is_worse_is_planned_for_no_difference():
+    assert planned_effect(Looks(), DecisionRule(margin=-0.05)).gain == 0.0
+    assert planned_effect(Looks(), DecisionRule(margin=-0.05, worthwhile=0.03)).gain == 0.03
+    assert planned_effect(Looks(gain=0.1), DecisionRule(margin=-0.05)).gain == 0.1
+    assert planned_effect(Looks(), DecisionRule()).gain == 0.02

@@ -24,7 +24,9 @@ BLANKS = " \t"
 """Stripped around every name and value."""
 
 
-TWICE = "{source}: task, arm, seed, success, cluster and stratum must be different columns; one was named twice."
+TWICE = (
+    "{source}: task, arm, seed, success, cluster, stratum and reason must be different columns; one was named twice."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class Columns:
     success: str = "success"
     cluster: str | None = None
     stratum: str | None = None
+    reason: str | None = None
+    """Why a run has no outcome; None: not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class Positions:
     success: int
     cluster: int | None
     stratum: int | None
+    reason: int | None
     ignored: tuple[str, ...]
     """The other columns."""
 
@@ -66,6 +71,8 @@ class Content:
     clusters: Labels | None
     """None where no source has such a column."""
     strata: Labels | None
+    """The same."""
+    reasons: Labels | None
     """The same."""
     lines: Sequence[Sequence[int]]
     """Per source: the line on which each of its rows starts."""
@@ -99,12 +106,22 @@ def locate(header: Sequence[str], columns: Columns, *, source: str, needs_arm: b
     assert success is not None
     cluster = find(columns.cluster or "cluster", "--cluster-col", needed=columns.cluster is not None)
     stratum = find(columns.stratum or "stratum", "--stratum-col", needed=columns.stratum is not None)
-    found = [at for at in (task, success, arm, seed, cluster, stratum) if at is not None]
+    reason = None if columns.reason is None else find(columns.reason, "--reason-col", needed=True)
+    found = [at for at in (task, success, arm, seed, cluster, stratum, reason) if at is not None]
     used = set(found)
     if len(used) != len(found):
         raise InvalidInput(TWICE.format(source=source))
     ignored = tuple(name for i, name in enumerate(header) if i not in used)
-    return Positions(task=task, arm=arm, seed=seed, success=success, cluster=cluster, stratum=stratum, ignored=ignored)
+    return Positions(
+        task=task,
+        arm=arm,
+        seed=seed,
+        success=success,
+        cluster=cluster,
+        stratum=stratum,
+        reason=reason,
+        ignored=ignored,
+    )
 
 
 def missing_column(name: str, header: Sequence[str], *, source: str, option: str) -> str:

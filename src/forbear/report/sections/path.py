@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from forbear.wording import count, points, points_interval, share, shown
+from forbear.wording import at_least, count, points, points_interval, share, shown
 
 if TYPE_CHECKING:
     from forbear.analysis.evidence import Evidence
@@ -109,7 +109,7 @@ def _ended(end: ArmEnd | None, result: PilotResult) -> str:
     at = f"at look {number} of {len(looks.tasks)}, after {end.tasks} tasks" if number else f"after {end.tasks} tasks"
     effect = planned_effect(looks, rule)
     return {
-        "watch": f"The watch ended it {at}: by then a gain of {points(rule.worthwhile)} or more was rejected.",
+        "watch": f"The watch ended it {at}: by then {at_least(rule.worthwhile)} was rejected.",
         "decided": f"Decided {at}.",
         "futile": f"Ended as futile {at}: even with a gain of {points(effect.gain)} (and {effect.discordance:.0%} of "
         f"pairs differing) a later look would say INTERVENE in less than {looks.futility:.0%} of pilots.",

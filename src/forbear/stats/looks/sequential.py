@@ -24,6 +24,7 @@ from forbear.outcomes.missing import (
     MissingOutcomes,
     Outcomes,
     PlannedOutcomes,
+    excess_charged,
     observed_and_bounds,
     planned_outcomes,
 )
@@ -177,7 +178,17 @@ def sequential_outcomes(
             arms=arms,
         )
 
-    return observed_and_bounds(read, baseline=baseline, treated=treated, arms=names)
+    observed, missing = observed_and_bounds(read, baseline=baseline, treated=treated, arms=names)
+    if missing is None or missing.charged is None:
+        return observed, missing
+
+    def charged(tasks: int) -> Outcomes | None:
+        before, after, _ = excess_charged(baseline=baseline[:tasks], treated=treated[:tasks])
+        return upto(tasks, before, after).observed
+
+    # Each look charges what was in excess when it was taken: what was not rejected then is not later.
+    at_looks = tuple(charged(n) for n in looks.tasks if n <= size)
+    return observed, replace(missing, charged=replace(missing.charged, at_looks=at_looks))
 
 
 def unit_differences(
