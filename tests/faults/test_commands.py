@@ -57,5 +57,7 @@ def test_an_agent_that_breaks_everywhere_stops_the_pilot_in_one_line(pilot_run):
 
 
 def test_a_part_that_ends_the_event_loop_is_no_success(pilot_run):
-    code, out, _ = pilot_run("ends the loop")
-    assert (code, out) == (1, "")
+    code, out, err = pilot_run("ends the loop")
+    assert (code, out) == (3, "")
+    assert err.startswith("error: a part of the pilot ended the event loop with SystemExit(0)")
+    assert err.count("\n") == 1
