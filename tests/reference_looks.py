@@ -17,7 +17,8 @@ Region = np.ndarray
 Stops = Callable[[int], Mapping[str, Region]]
 """Of a number of tasks, what happens at which tables; what is named first comes first."""
 
-BETS = [Fraction(1, 4) + Fraction(7, 150) * k for k in range(16)]
+BETS = tuple(Fraction(1, 4) + Fraction(7, 150) * k for k in range(16))
+WATCH = (Fraction(17, 20),)
 
 
 def tables(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -169,19 +170,31 @@ def wealth(differences: list[Fraction], margin: Fraction, alternative: str = "gr
 
 
 @functools.lru_cache(maxsize=1000)
-def log_wealths(n: int, margin: float, alternative: str) -> np.ndarray:
+def log_wealths(n: int, margin: float, alternative: str, bets: tuple[Fraction, ...] = BETS) -> np.ndarray:
     """log E of every table of n pairs."""
     recovered, disrupted = tables(n)
     exact, total = Fraction(margin), np.full(recovered.shape, -np.inf)
-    for bet in BETS:
+    for bet in bets:
         up, same, down = (math.log(growth(Fraction(d), exact, alternative, bet)) for d in (1, 0, -1))
         total = np.logaddexp(total, recovered * up + disrupted * down + (n - recovered - disrupted) * same)
-    return total - math.log(len(BETS))
+    return total - math.log(len(bets))
 
 
-def reaching(value: float, margin: float, alternative: str) -> Stops:
+def reaching(value: float, margin: float, alternative: str, bets: tuple[Fraction, ...] = BETS) -> Stops:
     """Stops where log E reaches a value, looked at after every pair."""
-    return lambda n: {"reached": log_wealths(n, margin, alternative) >= value - 1e-9}
+    return lambda n: {"reached": log_wealths(n, margin, alternative, bets) >= value - 1e-9}
+
+
+def looks_or_watch(looks: tuple[int, ...], constant: float, value: float, margin: float, shape: str) -> Stops:
+    """Stops where a look or the watch rejects a gain of the margin or more."""
+
+    def stops(n: int) -> dict[str, Region]:
+        region = log_wealths(n, margin, "less", WATCH) >= value - 1e-9
+        if n in looks:
+            region = region | crossed(n, constant * factor(n, looks[-1], shape), -margin).T
+        return {"forbear": region}
+
+    return stops
 
 
 # --- A whole design -----------------------------------------------------------------------------------------
@@ -205,7 +218,7 @@ def design(
     def stops(n: int) -> dict[str, Region]:
         found = {}
         if threshold is not None:
-            found["watch"] = log_wealths(n, worthwhile, "less") >= threshold - 1e-9
+            found["watch"] = log_wealths(n, worthwhile, "less", WATCH) >= threshold - 1e-9
         if n in looks:
             found["forbear"] = crossed(n, too_little * factor(n, planned, shape), -worthwhile).T
             found["intervene"] = crossed(n, helps * factor(n, planned, shape), 0.0)

@@ -16,9 +16,6 @@ from forbear.stats.looks.betting import (
     BETS_ON_MEANS,
     confidence_sequence,
     log_growth,
-    watch_edges,
-    watch_probability,
-    watch_threshold,
 )
 
 ALTERNATIVES = ["greater", "less"]
@@ -48,8 +45,8 @@ def test_the_process_is_the_mean_of_products(differences, margin, alternative):
 
 
 def test_the_bets():
-    assert pytest.approx([float(bet) for bet in slow.BETS], abs=1e-15) == BETS
-    assert (BETS_ON_MEANS[0], BETS_ON_MEANS[-1], len(BETS_ON_MEANS)) == (0.3, 0.999, 16)
+    assert pytest.approx([float(bet) for bet in slow.BETS], abs=1e-15) == BETS.shares
+    assert (BETS_ON_MEANS.shares[0], BETS_ON_MEANS.shares[-1], len(BETS_ON_MEANS.shares)) == (0.3, 0.999, 16)
 
 
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
@@ -153,62 +150,6 @@ def test_anytime_power():
     for tasks, expected in ((50, 0.32), (100, 0.68), (200, 0.95)):
         power = sum(mass.sum() for n, mass in found["reached"] if n <= tasks)
         assert power == pytest.approx(expected, abs=0.005)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("discordance", "found", "asked"), [(0.35, 29, 30), (0.27, 26, 27)])
-def test_median_stop_of_the_watch_at_a_grave_loss(discordance, found, asked):
-    threshold = watch_threshold(200, alpha=0.025, margin=0.02)
-    forward = slow.forward(60, *slow.shares(-0.255, discordance), slow.reaching(threshold, 0.02, "less"))
-    stopped = np.cumsum([mass.sum() for _, mass in forward["reached"]])
-    median = int(np.argmax(stopped >= 0.5)) + 1
-    assert median == found
-    assert median <= asked
-
-
-def test_the_watch_stops_where_the_process_says():
-    for tasks, edge in enumerate(watch_edges(60, log_value=2.5, margin=0.02)):
-        recovered, disrupted = np.indices((tasks + 1, tasks + 1))
-        possible = recovered + disrupted <= tasks
-        expected = possible & (slow.log_wealths(tasks, 0.02, "less") >= 2.5 - 1e-9)
-        assert (possible & (disrupted >= edge[:, None]) == expected).all()
-
-
-@pytest.mark.parametrize("margin", [-0.02, 0.0, 0.02])
-def test_the_watch_probability_is_the_worst_case(margin):
-    found = watch_probability(50, 3.2, margin=margin)
-    polynomial = slow.bernstein(50, slow.reaching(3.2, margin, "less"), "reached", margin)
-    assert reference.bernstein_at_most(polynomial, found * (1 + 1e-6))
-    assert not reference.bernstein_at_most(polynomial, found * (1 - 1e-6))
-    assert found <= math.exp(-3.2)
-
-
-@pytest.mark.parametrize(
-    ("planned", "alpha"),
-    [(50, 0.025), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((100, 0.05), (200, 0.025)))],
-)
-def test_the_threshold_keeps_alpha_at_every_discordance(planned, alpha):
-    threshold = watch_threshold(planned, alpha=alpha, margin=0.02)
-    assert threshold <= -math.log(alpha)
-    polynomial = slow.bernstein(planned, slow.reaching(threshold, 0.02, "less"), "reached", 0.02)
-    assert reference.bernstein_at_most(polynomial, alpha)
-
-
-@pytest.mark.parametrize(("planned", "alpha"), [(20, 0.025), (50, 0.025), (75, 0.0125), (100, 0.05)])
-def test_the_threshold_is_the_smallest(planned, alpha):
-    threshold = watch_threshold(planned, alpha=alpha, margin=0.02)
-    assert watch_probability(planned, threshold - 2e-3, margin=0.02) > alpha
-
-
-@pytest.mark.parametrize("keywords", [{"planned": 401}, {"planned": 200, "several_seeds": True}])
-def test_without_exact_probabilities_the_threshold_is_villes(keywords):
-    assert watch_threshold(alpha=0.025, margin=0.02, **keywords) == pytest.approx(math.log(40))
-
-
-def test_a_watch_beyond_reach():
-    assert watch_probability(4, 12.0, margin=0.02) == 0.0
-    assert watch_probability(1000, 5.0, margin=0.02) == pytest.approx(math.exp(-5.0))
-    assert watch_probability(200, -1.0, margin=0.02) == 1.0
 
 
 # --- The confidence sequence --------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import pytest
 import reference_looks as slow
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, Looks, PairedOutcomes
 from forbear.stats import AssumedEffect, boundary_constant
-from forbear.stats.looks.betting import watch_threshold
 from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power
+from forbear.stats.looks.watch import watch_threshold
 
 RULE = DecisionRule()
 EFFICACY_ONLY = DecisionRule(harm_alpha=1e-9)
@@ -32,7 +32,7 @@ def reference_design(looks, rule=RULE):
     gain = rule.worthwhile if looks.gain is None else looks.gain
     threshold = None
     if looks.watch:
-        threshold = watch_threshold(looks.planned, alpha=harm, margin=rule.worthwhile)
+        threshold = watch_threshold(looks, alpha=rule.harm_alpha, margin=rule.worthwhile)
     return slow.design(
         looks.tasks,
         helps=boundary_constant(looks, alpha=rule.alpha, margin=rule.margin),

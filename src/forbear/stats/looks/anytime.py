@@ -29,7 +29,7 @@ from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, Rates, inference
 from forbear.stats.intervals import Estimate, Interval, check_confidence
-from forbear.stats.looks.betting import BETS, BETS_ON_MEANS, log_evidence, log_growth
+from forbear.stats.looks.betting import BETS_ON_MEANS, bets_on, log_evidence, log_growth
 from forbear.stats.looks.sequential import unit_differences
 from forbear.stats.regions import Floats
 from forbear.stats.verdict import AtAnyTime
@@ -151,8 +151,8 @@ def ratio_sequence(numerator: Floats, denominator: Floats, *, confidence: float)
     needed = math.log(2 / (1 - confidence))
 
     def evidence(gains: Floats) -> float:
-        wealth = np.log1p(BETS_ON_MEANS[None, :] * gains[:, None]).sum(axis=0)
-        return float(np.logaddexp.reduce(wealth)) - math.log(len(wealth))
+        wealth = np.log1p(BETS_ON_MEANS.shares[None, :] * gains[:, None]).sum(axis=0)
+        return float(BETS_ON_MEANS.log_value(wealth))
 
     # A claim of more than ρ wins numerator/ρ − denominator at each unit, one of less the same of what is left.
     def more(rho: float) -> bool:
@@ -194,7 +194,7 @@ class Anytime:
         self.discordance, self.tasks_per_pair = self._base.discordance, self._base.tasks_per_pair
         self.informative = self._base.informative
         self._ordered = outcomes.differences is not None
-        self._bets = BETS if isinstance(outcomes.now, PairedOutcomes) else BETS_ON_MEANS
+        self._bets = bets_on(several_seeds=not isinstance(outcomes.now, PairedOutcomes))
 
     def method(self, margin: float) -> str:
         """The same at every margin."""
@@ -225,7 +225,7 @@ class Anytime:
         if self._ordered:
             return log_evidence(values, margin=margin, alternative=alternative, bets=self._bets)[1]
         wealth = counts @ log_growth(values, margin=margin, alternative=alternative, bets=self._bets)
-        return max(0.0, float(np.logaddexp.reduce(wealth)) - math.log(len(wealth)))
+        return max(0.0, float(self._bets.log_value(wealth)))
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
         """One over the largest value of the e-process."""

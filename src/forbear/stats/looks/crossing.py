@@ -46,13 +46,15 @@ class Crossing:
         """The largest, and the one at each of some discordances."""
         counts = self._counts(constant)
         if counts not in self._known:
-            crossed = {
-                tasks: (recovered[:count], disrupted[:count])
-                for tasks, (recovered, disrupted, _), count in zip(self._tasks, self._ranked, counts, strict=True)
-            }
+            crossed = self.rejected(constant)
             stopped = first_stops(first=self._tasks[0], last=self._tasks[-1], margin=self._margin, stops=crossed.get)
             self._known[counts] = stopped.peak(self._margin, tasks=self._tasks[-1])
         return self._known[counts]
+
+    def rejected(self, constant: float) -> dict[int, tuple[Counts, Counts]]:
+        """By tasks at a look, C and B of the tables at which it rejects, those that Δ = margin may lead to."""
+        looks = zip(self._tasks, self._ranked, self._counts(constant), strict=True)
+        return {tasks: (recovered[:count], disrupted[:count]) for tasks, (recovered, disrupted, _), count in looks}
 
     def _counts(self, constant: float) -> tuple[int, ...]:
         """By look, how many of the ranked tables reject."""

@@ -145,7 +145,8 @@ def look_region(tasks: int, *, at_least: float, margin: float) -> Bools:
 
 
 @lru_cache(maxsize=8)
-def _crossing(tasks: tuple[int, ...], factors: tuple[float, ...], margin: float) -> Crossing:
+def crossing_of(tasks: tuple[int, ...], factors: tuple[float, ...], margin: float) -> Crossing:
+    """What is computed for such looks, kept: at most 400 tasks."""
     return Crossing(tasks, factors, margin=margin, fewest=fewest_discordant(margin))
 
 
@@ -153,10 +154,10 @@ def _exact(looks: Looks, margin: float) -> tuple[Crossing, float]:
     """What is computed for the looks, and what a constant is lowered by for it."""
     check_test(margin, "greater")
     if looks.planned <= MOST_EXACT_TASKS:
-        return _crossing(looks.tasks, looks.factors, margin), 0.0
+        return crossing_of(looks.tasks, looks.factors, margin), 0.0
     tasks = [max(1, round(n * MOST_EXACT_TASKS / looks.planned)) for n in looks.tasks]
     scaled = Looks(tasks=tuple(dict.fromkeys(tasks)), shape=looks.shape)
-    return _crossing(scaled.tasks, scaled.factors, margin), _SCALED_SLACK
+    return crossing_of(scaled.tasks, scaled.factors, margin), _SCALED_SLACK
 
 
 def crossing_probability(looks: Looks, constant: float, *, margin: float = 0.0) -> float:

@@ -12,9 +12,9 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain
-from forbear.stats.looks.betting import can_stop, watch_edges, watch_threshold
 from forbear.stats.looks.lattice import Bools, Reached, Tables, walk
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, look_region
+from forbear.stats.looks.watch import can_stop, watch_edges, watch_threshold
 from forbear.stats.planning import AssumedEffect
 from forbear.stats.regions import Counts, Floats
 from forbear.stats.rule import DecisionRule
@@ -48,7 +48,7 @@ class StoppingRule:
         self.first = looks.tasks[0]
         """The first number of tasks at which it can stop."""
         if looks.watch:
-            threshold = watch_threshold(looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile)
+            threshold = watch_threshold(looks, alpha=rule.harm_alpha, margin=rule.worthwhile)
             self._edges = watch_edges(looks.planned, log_value=threshold, margin=rule.worthwhile)
             possible = (n for n, edge in enumerate(self._edges) if can_stop(edge))
             self.first = min(self.first, next(possible, self.first))
@@ -91,7 +91,7 @@ def _look_stops(looks: Looks, rule: DecisionRule, arms: int) -> dict[int, Stops]
 
 
 def looks_share(looks: Looks, rule: DecisionRule) -> float:
-    """The part of `harm_alpha` that the looks have; the watch has the other half where there is one."""
+    """The part of `harm_alpha` that the looks have; a watch has what is left of it (`watch.watch_threshold`)."""
     return rule.harm_alpha / 2 if looks.watch else rule.harm_alpha
 
 
