@@ -63,10 +63,12 @@ def scaled():
 def power():
     print("\n| looks | stops for | gain | discordance | INTERVENE | FORBEAR | futile | mean tasks |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    truths = [(0.10, 0.14), (0.0, 0.14), (0.02, 0.14), (-0.10, 0.20), (-0.255, 0.35)]
+    truths = [(0.10, 0.14), (0.10, 0.25), (0.0, 0.14), (0.02, 0.14), (-0.05, 0.14), (-0.05, 0.25), (-0.10, 0.14)]
+    truths += [(-0.10, 0.25), (-0.255, 0.35)]
     for tasks, (gain, discordance) in itertools.product(((50, 100), (50, 100, 150, 200)), truths):
         for name, keywords, rule in (
             ("a gain alone", {"watch": False, "futility": 0.0}, LOOKS_ALONE),
+            ("all but futility", {"futility": 0.0}, DecisionRule()),
             ("everything", {}, DecisionRule()),
         ):
             looks = Looks(tasks=tasks, **keywords)

@@ -213,39 +213,71 @@ def design(
 ) -> Stops:
     """INTERVENE, FORBEAR, the watch and futility at margin 0, from their constants; harm comes first."""
     planned = looks[-1]
-    hopeless = hopeless_tables(looks, helps, futility, planned_shares, shape)
 
-    def stops(n: int) -> dict[str, Region]:
+    @functools.cache
+    def decisions(n: int) -> dict[str, Region]:
         found = {}
         if threshold is not None:
             found["watch"] = log_wealths(n, worthwhile, "less", WATCH) >= threshold - 1e-9
         if n in looks:
             found["forbear"] = crossed(n, too_little * factor(n, planned, shape), -worthwhile).T
             found["intervene"] = crossed(n, helps * factor(n, planned, shape), 0.0)
-            if n in hopeless:
-                found["futile"] = hopeless[n]
         return found
+
+    hopeless = hopeless_tables(looks, decisions, futility, planned_shares) if futility else {}
+
+    def stops(n: int) -> dict[str, Region]:
+        return {**decisions(n), **({"futile": hopeless[n]} if n in hopeless else {})}
 
     return stops
 
 
-def hopeless_tables(
-    looks: tuple[int, ...], helps: float, futility: float, truth: tuple[float, float], shape: str
-) -> dict[int, Region]:
-    """By look before the last: tables from which a later look rejects with a probability below `futility`."""
-    if not futility:
-        return {}
-    planned, (up, down) = looks[-1], truth
-    later = crossed(planned, helps, 0.0) * 1.0
-    found = {}
-    for n in reversed(range(looks[0], planned)):
-        sooner = np.zeros((n + 1, n + 1))
-        for recovered in range(n + 1):
-            sooner[recovered] = (
-                up * later[recovered + 1, :-1] + down * later[recovered, 1:] + (1 - up - down) * later[recovered, :-1]
-            )
-        later = sooner
-        if n in looks:
-            found[n] = later < futility
-            later = np.where(crossed(n, helps * factor(n, planned, shape), 0.0), 1.0, later)
+def verdicts_later(
+    n: int, looks: tuple[int, ...], decisions: Stops, draw: Callable[[int, np.ndarray, np.ndarray], tuple]
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """By look from n on, but the last: the chances of INTERVENE and of FORBEAR after it, the next pair drawn by `draw`.
+
+    That is given the tasks and counts so far, and gives the chances that it is recovered, and disrupted.
+    """
+
+    def settled(tasks: int, later: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        regions = decisions(tasks)
+        nothing = np.zeros((tasks + 1, tasks + 1), bool)
+        forbear = regions.get("watch", nothing) | regions.get("forbear", nothing)
+        intervene = regions.get("intervene", nothing) & ~forbear
+        return (
+            np.where(intervene, 1.0, np.where(forbear, 0.0, later[0])),
+            np.where(forbear, 1.0, np.where(intervene, 0.0, later[1])),
+        )
+
+    planned, found = looks[-1], {}
+    later = settled(planned, (np.zeros((planned + 1,) * 2),) * 2)
+    for tasks in reversed(range(n, planned)):
+        up, down = draw(tasks, *tables(tasks))
+        later = tuple(
+            up * chance[1:, :-1] + down * chance[:-1, 1:] + (1 - up - down) * chance[:-1, :-1] for chance in later
+        )
+        if tasks in looks:
+            found[tasks] = later
+        later = settled(tasks, later)
     return found
+
+
+def hopeless_tables(
+    looks: tuple[int, ...], decisions: Stops, futility: float, truth: tuple[float, float]
+) -> dict[int, Region]:
+    """By look before the last: tables after which neither verdict is probable enough.
+
+    INTERVENE under the planned truth; FORBEAR where the next pair is like one of those so far or of ten planned ones
+    without a gain, and so on with that one among them.
+    """
+    each = 10 * sum(truth) / 2
+
+    def planned(tasks, recovered, disrupted):
+        return truth
+
+    def urn(tasks, recovered, disrupted):
+        return (recovered + each) / (tasks + 10), (disrupted + each) / (tasks + 10)
+
+    helps, fails = (verdicts_later(looks[0], looks, decisions, draw) for draw in (planned, urn))
+    return {n: (helps[n][0] < futility) & (fails[n][1] < 0.2) for n in helps}

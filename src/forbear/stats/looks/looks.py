@@ -61,7 +61,8 @@ class Looks:
     watch: bool = True
     """Whether a betting e-process also watches for harm after every task; half of `harm_alpha` is then the watch's."""
     futility: float = 0.05
-    """A look stops where INTERVENE at a further one is less probable than this under the planned effect; 0: never."""
+    """A look stops where INTERVENE at a further one is less probable than this under the planned effect, and FORBEAR
+    less than .2 under what was seen (`stopping.is_futile`); 0: never."""
     gain: float | None = None
     """The planned gain, a fraction; None: the rule's worthwhile gain."""
     discordance: float = 0.18
