@@ -17,8 +17,28 @@ Region = np.ndarray
 Stops = Callable[[int], Mapping[str, Region]]
 """Of a number of tasks, what happens at which tables; what is named first comes first."""
 
-BETS = tuple(Fraction(1, 4) + Fraction(7, 150) * k for k in range(16))
-WATCH = (Fraction(17, 20),)
+Bets = tuple[tuple[Fraction, Fraction], ...]
+"""What each bettor stakes, and its part of all money."""
+
+
+def rising(exponent: float, most: float) -> Bets:
+    """Sixteen middles of a density ∝ b^exponent on .02 to most, by bisection of its integral; and six small ones."""
+
+    def below(bet: float) -> float:
+        return (bet ** (1 + exponent) - 0.02 ** (1 + exponent)) / (most ** (1 + exponent) - 0.02 ** (1 + exponent))
+
+    found = []
+    for k in range(16):
+        low, high = 0.02, most
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if below(middle) < (k + 0.5) / 16 else (low, middle)
+        found.append((Fraction(low), Fraction(995, 16000)))
+    return (*((Fraction(3, 100) / 3**k, Fraction(5, 6000)) for k in range(6)), *found)
+
+
+BETS = rising(0.25, 1.0)
+WATCH = ((Fraction(17, 20), Fraction(1)),)
 
 
 def tables(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -166,21 +186,22 @@ def growth(difference: Fraction, margin: Fraction, alternative: str, bet: Fracti
 
 def wealth(differences: list[Fraction], margin: Fraction, alternative: str = "greater", bets=BETS) -> Fraction:
     """E after these differences, exactly."""
-    return sum(math.prod(growth(d, margin, alternative, bet) for d in differences) for bet in bets) / len(bets)
+    return sum(part * math.prod(growth(d, margin, alternative, bet) for d in differences) for bet, part in bets)
 
 
 @functools.lru_cache(maxsize=1000)
-def log_wealths(n: int, margin: float, alternative: str, bets: tuple[Fraction, ...] = BETS) -> np.ndarray:
+def log_wealths(n: int, margin: float, alternative: str, bets: Bets = BETS) -> np.ndarray:
     """log E of every table of n pairs."""
     recovered, disrupted = tables(n)
     exact, total = Fraction(margin), np.full(recovered.shape, -np.inf)
-    for bet in bets:
+    for bet, part in bets:
         up, same, down = (math.log(growth(Fraction(d), exact, alternative, bet)) for d in (1, 0, -1))
-        total = np.logaddexp(total, recovered * up + disrupted * down + (n - recovered - disrupted) * same)
-    return total - math.log(len(bets))
+        wealth = recovered * up + disrupted * down + (n - recovered - disrupted) * same
+        total = np.logaddexp(total, math.log(part) + wealth)
+    return total
 
 
-def reaching(value: float, margin: float, alternative: str, bets: tuple[Fraction, ...] = BETS) -> Stops:
+def reaching(value: float, margin: float, alternative: str, bets: Bets = BETS) -> Stops:
     """Stops where log E reaches a value, looked at after every pair."""
     return lambda n: {"reached": log_wealths(n, margin, alternative, bets) >= value - 1e-9}
 

@@ -2,9 +2,10 @@
 
 Against Δ ≤ margin a bettor stakes a share b of what it has on each new difference d in [−1, 1]: what it has is
 multiplied by 1 − b + b·(1 + d)/(1 + margin), on average by at most 1 if Δ ≤ margin. That is 1 + λ(d − margin) with
-λ = b/(1 + margin). Sixteen bettors, b evenly from .25 to .95 (.3 to .999 where d is a mean over several seeds), start
-with equal parts; what they have on average, E, exceeds 1/α at any time with probability at most α (Ville). Against
-Δ ≥ margin the signs are turned. E falls as the margin rises, so the margins that are not rejected form an interval.
+λ = b/(1 + margin). Sixteen bettors, b from .02 to 1 with a density that rises like b^¼ (b^½ where d is a mean over
+several seeds), start with .995 of the money in equal parts, and six of ever smaller bets with the rest; what they have
+together, E, exceeds 1/α at any time with probability at most α (Ville). Against Δ ≥ margin the signs are turned. E
+falls as the margin rises, so the margins that are not rejected form an interval.
 
 Source: Waudby-Smith & Ramdas (2023, JRSS-B 86:1). How each was checked: docs/methods.md.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from scipy.special import betaincinv
 
 from forbear.errors import InvalidInput
 from forbear.stats.exact import OneSided, check_test
@@ -42,15 +44,47 @@ class Bets:
         return value
 
 
-BETS = Bets.equal(np.linspace(0.25, 0.95, 16))
-"""On one pair per task."""
-BETS_ON_MEANS = Bets.equal(np.linspace(0.3, 0.999, 16))
+_SMALL = 0.03 / 3.0 ** np.arange(6)
+"""So that gains too small for all other bets are found in the end: to a 10,000th of the discordance."""
+_PART_OF_SMALL = 0.005
+
+
+def _with_small(shares: Floats) -> Bets:
+    parts = [
+        np.full(len(_SMALL), _PART_OF_SMALL / len(_SMALL)),
+        np.full(len(shares), (1 - _PART_OF_SMALL) / len(shares)),
+    ]
+    return Bets(np.concatenate((_SMALL, shares)), np.concatenate(parts))
+
+
+def _powers(exponent: float, *, most: float) -> Bets:
+    """Sixteen bets from .02 on whose density rises like b^exponent."""
+    middles, power = (np.arange(16) + 0.5) / 16, 1 + exponent
+    low, high = 0.02**power, most**power
+    return _with_small((low + (high - low) * middles) ** (1 / power))
+
+
+BETS = _powers(0.25, most=1.0)
+"""On one pair per task: as dense above as six recovered pairs against none need to be enough at .05, else below."""
+BETS_ON_MEANS = _powers(0.5, most=0.999)
 """On means over several seeds, which vary less."""
+BETS_FOR_LONG = _with_small(2 * betaincinv(10, 10, 0.5 + (np.arange(24) + 0.5) / 48) - 1)
+"""On one pair per task where thousands are planned: b = 2θ − 1 with θ above ½ from a Beta(10, 10)."""
+
+LONG = 2000
+"""More planned tasks than this are long."""
 
 
-def bets_on(*, several_seeds: bool) -> Bets:
-    """What is staked where nothing is planned."""
-    return BETS_ON_MEANS if several_seeds else BETS
+def bets_on(*, several_seeds: bool, planned: int | None = None) -> Bets:
+    """What is staked.
+
+    Args:
+        several_seeds: On means over several seeds.
+        planned: How many tasks there may be, known before the first outcome; None where nothing is planned.
+    """
+    if several_seeds:
+        return BETS_ON_MEANS
+    return BETS_FOR_LONG if planned is not None and planned > LONG else BETS
 
 
 _LEFTMOST, _RESOLVED = -28.0, 1e-13

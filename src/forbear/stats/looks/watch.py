@@ -1,6 +1,6 @@
 """The watch: a bet after every task that a pilot does not pay, calibrated together with the looks of the same pilot.
 
-Against Δ ≥ worthwhile one bettor stakes the share .85 of its money (several seeds: the bettors of `betting`); the arm
+Against Δ ≥ worthwhile one bettor stakes the share .85 of its money (several seeds: sixteen, from .3 to .999); the arm
 is over as soon as that has multiplied enough. FORBEAR, by a look or by the watch, is said with probability at most
 `harm_alpha` where the gain is worthwhile: the looks have the constant of half of it, and the watch the lowest threshold
 at which both together keep the whole, whatever the discordance. They overlap, so that is lower than two halves allow.
@@ -20,13 +20,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from forbear.stats.looks.betting import BETS_ON_MEANS, Bets, log_growth
+from forbear.stats.looks.betting import Bets, log_growth
 from forbear.stats.looks.lattice import first_stops
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, crossing_of
 from forbear.stats.regions import Counts
 
 _BET = Bets.equal(np.array([0.85]))
 """Tuned to losses of 10 to 25 points: smaller bets see them later, larger ones lose too much on a recovered pair."""
+
+_BETS_ON_MEANS = Bets.equal(np.linspace(0.3, 0.999, 16))
+"""Looks at several seeds are not exact, so the watch has its own half and must find small losses too."""
 
 _STEP = 2e-3
 """Thresholds are found to this precision, from above."""
@@ -39,7 +42,7 @@ _OVERLAP = 0.35
 
 def watch_bets(*, several_seeds: bool) -> Bets:
     """What the watch stakes."""
-    return BETS_ON_MEANS if several_seeds else _BET
+    return _BETS_ON_MEANS if several_seeds else _BET
 
 
 def watch_edges(planned: int, *, log_value: float, margin: float) -> list[Counts]:
