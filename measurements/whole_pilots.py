@@ -59,6 +59,8 @@ class Wavering:
     """Succeeds with the chance of the task; told something, it draws afresh."""
 
     async def act(self, trajectory, *, draw, excluded=()):
+        if len(trajectory.steps) == 1:
+            return Action("begin")
         told = [message for step in trajectory.steps for message in step.messages]
         arm = 1 + int(str(told[-1])[-1]) if told else 0
         task = trajectory.task
@@ -74,7 +76,7 @@ class Wavering:
 
 
 class Graded:
-    """One step: `yes` succeeds; some runs are lost."""
+    """One step to begin, at which every arm is told something, and one that counts; some runs are lost."""
 
     replay_safe = True
 
@@ -85,6 +87,8 @@ class Graded:
         return Observation(text=task.id)
 
     async def step(self, action, *, draw):
+        if action.text == "begin":
+            return Observation(text="go on")
         says, arm = action.text.split()
         if float(draw.uniforms(ARMS + 1)[int(arm)]) < self.holes:
             raise ProviderError("lost")
@@ -96,7 +100,7 @@ class Graded:
 
 class Alarmed:
     async def score(self, trajectory, proposed, *, draw):
-        return 0.9
+        return 0.9 if len(trajectory.steps) == 1 else 0.0
 
     def config(self):
         return {"name": "alarmed"}
@@ -116,7 +120,7 @@ def plan_of(setting, pilot):
         environment=partial(Graded, setting.holes),
         arms=[Arm.baseline(), *arms],
         seeds=range(1, setting.seeds + 1),
-        max_steps=1,
+        max_steps=2,
     )
 
 

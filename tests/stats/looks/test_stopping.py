@@ -8,7 +8,7 @@ import pytest
 
 import reference_looks as slow
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, Looks, PairedOutcomes
-from forbear.stats import AssumedEffect, boundary_constant
+from forbear.stats import AssumedEffect, boundary_constant, power
 from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power
 from forbear.stats.looks.watch import watch_threshold
 
@@ -128,6 +128,14 @@ def test_futility_of_larger_and_clustered_pilots_is_the_normal_probability():
     clustered = edges(lambda c: is_futile(exact, RULE, seeds(c), tasks=300))
     assert (abs(found - larger) <= 1).all()
     assert (abs(found - clustered) <= 2).all()
+
+
+@pytest.mark.parametrize(("gain", "discordance"), [(0.12, 0.16), (0.12, 0.2), (0.12, 0.25)])
+def test_looks_at_a_margin_above_zero_are_nearly_as_powerful_as_one_at_the_end(gain, discordance):
+    # Before the least number of differing pairs rose with the margin: 1, 4 and 6 points behind.
+    rule, truth = DecisionRule(margin=0.02), AssumedEffect(gain=gain, discordance=discordance)
+    looked = looked_power(truth, looks=Looks(futility=0.0), rule=rule)
+    assert looked.intervene >= power(truth, tasks=200, rule=rule).intervene - 0.015
 
 
 # What two-sided futility is held to: gain, discordance, at least these shares of verdicts, at most so many tasks.

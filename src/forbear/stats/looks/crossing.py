@@ -30,12 +30,14 @@ class Crossing:
         tasks: Numbers of tasks, rising.
         factors: By look: it rejects where z ≥ constant·factor.
         margin: The gain under test.
-        fewest: Differing pairs below which no look rejects.
+        fewest: By look, the differing pairs below which it does not reject.
     """
 
-    def __init__(self, tasks: tuple[int, ...], factors: tuple[float, ...], *, margin: float, fewest: int) -> None:
+    def __init__(
+        self, tasks: tuple[int, ...], factors: tuple[float, ...], *, margin: float, fewest: tuple[int, ...]
+    ) -> None:
         self._tasks, self._factors, self._margin = tasks, factors, margin
-        self._ranked = [_ranked(n, margin, fewest) for n in tasks]
+        self._ranked = [_ranked(n, margin, least) for n, least in zip(tasks, fewest, strict=True)]
         self._known: dict[tuple[int, ...], tuple[float, Floats]] = {}
 
     def probability(self, constant: float) -> float:

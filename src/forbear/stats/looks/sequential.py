@@ -336,9 +336,15 @@ class Sequential:
             if outcomes is None:
                 continue
             base = self._of(outcomes)
-            low = max(low, base.gain(_confidence(looks, factor, alpha, rule.margin)).low)
+            lowest = base.gain(_confidence(looks, factor, alpha, rule.margin)).low
             wider = _confidence(looks, factor, upper, -rule.worthwhile, watched=self._one_test)
-            high = min(high, base.gain(wider).high)
+            highest = base.gain(wider).high
+            # Where too few pairs differ for a margin above 0, the test does not reject it: neither does the interval.
+            if rule.margin > 0 and len(looks.tasks) > 1 and not _enough(outcomes, rule.margin):
+                lowest = min(lowest, rule.margin)
+            if rule.worthwhile < 0 and len(looks.tasks) > 1 and not _enough(outcomes, -rule.worthwhile):
+                highest = max(highest, rule.worthwhile)
+            low, high = max(low, lowest), min(high, highest)
         differences, weights, several = self.outcomes.differences, self.outcomes.weights, self._several
         if self._watches and differences is not None:
             needed = watch_threshold(looks, alpha=alpha, margin=rule.worthwhile, several_seeds=several)
@@ -414,15 +420,22 @@ def _tests_at(outcomes: Outcomes, rule: DecisionRule) -> Sequence[Outcomes]:
 def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> float | None:
     """z in the direction of the alternative; None where too few pairs (several seeds: units) differ to say anything."""
     sign = 1.0 if alternative == "greater" else -1.0
-    fewest = fewest_discordant(sign * margin)
     if isinstance(outcomes, PairedOutcomes):
         z = tango_statistic(float(outcomes.recovered), float(outcomes.disrupted), n=outcomes.pairs, gain=margin)
-        return sign * z if outcomes.discordant >= fewest else None
-    if clustered_gain(outcomes).discordant_units < fewest:
+        return sign * z if _enough(outcomes, sign * margin) else None
+    if not _enough(outcomes, sign * margin):
         return None
     pvalue = clustered_score_test(outcomes, margin=margin, alternative=alternative).pvalue
     # Finite where the p-value rounds to 0 or 1.
     return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
+
+
+def _enough(outcomes: Outcomes, margin: float) -> bool:
+    """Whether so many pairs (several seeds: units) differ that a look may reject a gain of no more than the margin."""
+    if isinstance(outcomes, PairedOutcomes):
+        return outcomes.discordant >= fewest_discordant(margin, tasks=outcomes.pairs)
+    total = clustered_gain(outcomes)
+    return total.discordant_units >= fewest_discordant(margin, tasks=int(total.units))
 
 
 def _confidence(looks: Looks, factor: float, alpha: float, margin: float, *, watched: bool = False) -> float:
