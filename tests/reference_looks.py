@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 import reference
 
@@ -17,7 +17,28 @@ Region = np.ndarray
 Stops = Callable[[int], Mapping[str, Region]]
 """Of a number of tasks, what happens at which tables; what is named first comes first."""
 
-BETS = [Fraction(1, 4) + Fraction(7, 150) * k for k in range(16)]
+Bets = tuple[tuple[Fraction, Fraction], ...]
+"""What each bettor stakes, and its part of all money."""
+
+
+def rising(exponent: float, most: float) -> Bets:
+    """Sixteen middles of a density ∝ b^exponent on .02 to most, by bisection of its integral; and six small ones."""
+
+    def below(bet: float) -> float:
+        return (bet ** (1 + exponent) - 0.02 ** (1 + exponent)) / (most ** (1 + exponent) - 0.02 ** (1 + exponent))
+
+    found = []
+    for k in range(16):
+        low, high = 0.02, most
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if below(middle) < (k + 0.5) / 16 else (low, middle)
+        found.append((Fraction(low), Fraction(995, 16000)))
+    return (*((Fraction(3, 100) / 3**k, Fraction(5, 6000)) for k in range(6)), *found)
+
+
+BETS = rising(0.25, 1.0)
+WATCH = ((Fraction(17, 20), Fraction(1)),)
 
 
 def tables(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,10 +72,15 @@ def factor(n: int, planned: int, shape: str) -> float:
 
 
 def crossed(n: int, limit: float, gain: float) -> Region:
-    """Tables at which the statistic reaches a limit; at least four pairs must differ unless the gain is a loss."""
+    """Tables at which the statistic reaches a limit, with enough pairs that differ."""
     recovered, disrupted = tables(n)
     differing = recovered + disrupted
-    return (scores(n, gain) >= limit - 1e-9) & (differing <= n) & (differing >= (4 if gain >= 0 else 0))
+    return (scores(n, gain) >= limit - 1e-9) & (differing <= n) & (differing >= fewest(n, gain))
+
+
+def fewest(n: int, gain: float) -> int:
+    """None for a loss, else four; more than a discordance as small as the gain gives in 98 of 100 pilots."""
+    return 0 if gain < 0 else max(4, int(stats.binom.isf(0.02, n, gain)) + 1)
 
 
 def looks_at(looks: tuple[int, ...], constant: float, gain: float = 0.0, shape: str = "obrien-fleming") -> Stops:
@@ -165,23 +191,36 @@ def growth(difference: Fraction, margin: Fraction, alternative: str, bet: Fracti
 
 def wealth(differences: list[Fraction], margin: Fraction, alternative: str = "greater", bets=BETS) -> Fraction:
     """E after these differences, exactly."""
-    return sum(math.prod(growth(d, margin, alternative, bet) for d in differences) for bet in bets) / len(bets)
+    return sum(part * math.prod(growth(d, margin, alternative, bet) for d in differences) for bet, part in bets)
 
 
 @functools.lru_cache(maxsize=1000)
-def log_wealths(n: int, margin: float, alternative: str) -> np.ndarray:
+def log_wealths(n: int, margin: float, alternative: str, bets: Bets = BETS) -> np.ndarray:
     """log E of every table of n pairs."""
     recovered, disrupted = tables(n)
     exact, total = Fraction(margin), np.full(recovered.shape, -np.inf)
-    for bet in BETS:
+    for bet, part in bets:
         up, same, down = (math.log(growth(Fraction(d), exact, alternative, bet)) for d in (1, 0, -1))
-        total = np.logaddexp(total, recovered * up + disrupted * down + (n - recovered - disrupted) * same)
-    return total - math.log(len(BETS))
+        wealth = recovered * up + disrupted * down + (n - recovered - disrupted) * same
+        total = np.logaddexp(total, math.log(part) + wealth)
+    return total
 
 
-def reaching(value: float, margin: float, alternative: str) -> Stops:
+def reaching(value: float, margin: float, alternative: str, bets: Bets = BETS) -> Stops:
     """Stops where log E reaches a value, looked at after every pair."""
-    return lambda n: {"reached": log_wealths(n, margin, alternative) >= value - 1e-9}
+    return lambda n: {"reached": log_wealths(n, margin, alternative, bets) >= value - 1e-9}
+
+
+def looks_or_watch(looks: tuple[int, ...], constant: float, value: float, margin: float, shape: str) -> Stops:
+    """Stops where a look or the watch rejects a gain of the margin or more."""
+
+    def stops(n: int) -> dict[str, Region]:
+        region = log_wealths(n, margin, "less", WATCH) >= value - 1e-9
+        if n in looks:
+            region = region | crossed(n, constant * factor(n, looks[-1], shape), -margin).T
+        return {"forbear": region}
+
+    return stops
 
 
 # --- A whole design -----------------------------------------------------------------------------------------
@@ -200,39 +239,71 @@ def design(
 ) -> Stops:
     """INTERVENE, FORBEAR, the watch and futility at margin 0, from their constants; harm comes first."""
     planned = looks[-1]
-    hopeless = hopeless_tables(looks, helps, futility, planned_shares, shape)
 
-    def stops(n: int) -> dict[str, Region]:
+    @functools.cache
+    def decisions(n: int) -> dict[str, Region]:
         found = {}
         if threshold is not None:
-            found["watch"] = log_wealths(n, worthwhile, "less") >= threshold - 1e-9
+            found["watch"] = log_wealths(n, worthwhile, "less", WATCH) >= threshold - 1e-9
         if n in looks:
             found["forbear"] = crossed(n, too_little * factor(n, planned, shape), -worthwhile).T
             found["intervene"] = crossed(n, helps * factor(n, planned, shape), 0.0)
-            if n in hopeless:
-                found["futile"] = hopeless[n]
         return found
+
+    hopeless = hopeless_tables(looks, decisions, futility, planned_shares) if futility else {}
+
+    def stops(n: int) -> dict[str, Region]:
+        return {**decisions(n), **({"futile": hopeless[n]} if n in hopeless else {})}
 
     return stops
 
 
-def hopeless_tables(
-    looks: tuple[int, ...], helps: float, futility: float, truth: tuple[float, float], shape: str
-) -> dict[int, Region]:
-    """By look before the last: tables from which a later look rejects with a probability below `futility`."""
-    if not futility:
-        return {}
-    planned, (up, down) = looks[-1], truth
-    later = crossed(planned, helps, 0.0) * 1.0
-    found = {}
-    for n in reversed(range(looks[0], planned)):
-        sooner = np.zeros((n + 1, n + 1))
-        for recovered in range(n + 1):
-            sooner[recovered] = (
-                up * later[recovered + 1, :-1] + down * later[recovered, 1:] + (1 - up - down) * later[recovered, :-1]
-            )
-        later = sooner
-        if n in looks:
-            found[n] = later < futility
-            later = np.where(crossed(n, helps * factor(n, planned, shape), 0.0), 1.0, later)
+def verdicts_later(
+    n: int, looks: tuple[int, ...], decisions: Stops, draw: Callable[[int, np.ndarray, np.ndarray], tuple]
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """By look from n on, but the last: the chances of INTERVENE and of FORBEAR after it, the next pair drawn by `draw`.
+
+    That is given the tasks and counts so far, and gives the chances that it is recovered, and disrupted.
+    """
+
+    def settled(tasks: int, later: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        regions = decisions(tasks)
+        nothing = np.zeros((tasks + 1, tasks + 1), bool)
+        forbear = regions.get("watch", nothing) | regions.get("forbear", nothing)
+        intervene = regions.get("intervene", nothing) & ~forbear
+        return (
+            np.where(intervene, 1.0, np.where(forbear, 0.0, later[0])),
+            np.where(forbear, 1.0, np.where(intervene, 0.0, later[1])),
+        )
+
+    planned, found = looks[-1], {}
+    later = settled(planned, (np.zeros((planned + 1,) * 2),) * 2)
+    for tasks in reversed(range(n, planned)):
+        up, down = draw(tasks, *tables(tasks))
+        later = tuple(
+            up * chance[1:, :-1] + down * chance[:-1, 1:] + (1 - up - down) * chance[:-1, :-1] for chance in later
+        )
+        if tasks in looks:
+            found[tasks] = later
+        later = settled(tasks, later)
     return found
+
+
+def hopeless_tables(
+    looks: tuple[int, ...], decisions: Stops, futility: float, truth: tuple[float, float]
+) -> dict[int, Region]:
+    """By look before the last: tables after which neither verdict is probable enough.
+
+    INTERVENE under the planned truth; FORBEAR where the next pair is like one of those so far or of ten planned ones
+    without a gain, and so on with that one among them.
+    """
+    each = 10 * sum(truth) / 2
+
+    def planned(tasks, recovered, disrupted):
+        return truth
+
+    def urn(tasks, recovered, disrupted):
+        return (recovered + each) / (tasks + 10), (disrupted + each) / (tasks + 10)
+
+    helps, fails = (verdicts_later(looks[0], looks, decisions, draw) for draw in (planned, urn))
+    return {n: (helps[n][0] < futility) & (fails[n][1] < 0.2) for n in helps}

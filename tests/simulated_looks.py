@@ -13,8 +13,9 @@ import simulated
 from forbear import ClusteredOutcomes, DecisionRule, Looks
 from forbear.stats import EProcess, boundary_constant
 from forbear.stats.intervals import tango_statistic
-from forbear.stats.looks.betting import watch_threshold
+from forbear.stats.looks.betting import Bets
 from forbear.stats.looks.stopping import StoppingRule, is_futile
+from forbear.stats.looks.watch import watch_bets, watch_threshold
 
 
 def draw_effects(
@@ -68,10 +69,11 @@ def statistic(effects: np.ndarray, margin: float, alternative: str = "greater") 
     return stats.norm.isf(simulated.lattice_pvalues(counts, seeds, margin=margin, alternative=alternative))
 
 
-def watched(effects: np.ndarray, margin: float, alternative: str = "less") -> np.ndarray:
-    """log E against Δ ≥ margin (or ≤) after every task, pilots × tasks."""
+def watched(effects: np.ndarray, margin: float, alternative: str = "less", bets: Bets | None = None) -> np.ndarray:
+    """log E against Δ ≥ margin (or ≤) after every task, pilots × tasks; by the bets of the watch, or others."""
     pilots, tasks, seeds = effects.shape
-    process = EProcess(margin=margin, alternative=alternative, streams=pilots, several_seeds=seeds > 1)
+    staked = watch_bets(several_seeds=seeds > 1) if bets is None else bets
+    process = EProcess(margin=margin, alternative=alternative, streams=pilots, bets=staked)
     means, found = effects.mean(axis=2), np.empty((pilots, tasks))
     for task in range(tasks):
         process.update(means[:, task])
@@ -93,7 +95,8 @@ def run(effects: np.ndarray, looks: Looks, rule: DecisionRule) -> Course:
     helps = [boundary_constant(looks, alpha=rule.alpha / k, margin=rule.margin) for k in range(arms, 0, -1)]
     harms = {m: boundary_constant(looks, alpha=harm, margin=-m) for m in (rule.worthwhile, 0.0)}
     levels = {
-        m: watch_threshold(looks.planned, alpha=harm, margin=m, several_seeds=seeds > 1) for m in (rule.worthwhile, 0.0)
+        m: watch_threshold(looks, alpha=rule.harm_alpha, margin=m, several_seeds=seeds > 1)
+        for m in (rule.worthwhile, 0.0)
     }
     wealth = {m: np.stack([watched(effects[:, a], m) for a in range(arms)], axis=1) for m in levels}
     course = Course(
@@ -168,7 +171,7 @@ def missed(effects: np.ndarray, course: Course, looks: Looks, rule: DecisionRule
         boundary_constant(looks, alpha=a, margin=m) for a, m in ((rule.alpha, rule.margin), (upper, -rule.worthwhile))
     )
     stopped = course.stopped[:, 0]
-    level = watch_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=seeds > 1)
+    level = watch_threshold(looks, alpha=rule.alpha, margin=rule.worthwhile, several_seeds=seeds > 1)
     after = np.arange(1, effects.shape[2] + 1)
     out = ((watched(effects[:, 0], gain) >= level) & (after <= stopped[:, None])).any(axis=1)
     for n, factor in zip(looks.tasks, looks.factors, strict=True):

@@ -74,6 +74,17 @@ def test_a_look_on_the_way_says_where_the_next_one_is(decide, found):
     assert verdict["p_value_gain"] > single["p_value_gain"]
 
 
+def test_a_look_is_futile_as_in_a_pilot(decide):
+    code, out, _ = decide("--counts", "20,11,11,58", *LOOKS, "--look", 2, "--gate")
+    assert code == 21
+    text = " ".join(out.split())
+    assert "Stopped: under the planned gain a further look would hardly ever say INTERVENE" in text
+    # A loss that may still be found out goes on, however little hope of a gain is left.
+    code, out, _ = decide("--counts", "20,11,18,51", *LOOKS, "--look", 2, "--gate")
+    assert code == 21
+    assert "The next declared look is at 200 tasks" in " ".join(out.split())
+
+
 def test_after_the_last_look_nothing_may_be_added(decide, found):
     counts = ("--counts", "60,20,16,104", *LOOKS, "--look", 3)
     text = " ".join(decide(*counts)[1].split())

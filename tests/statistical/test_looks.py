@@ -10,7 +10,8 @@ import reference_looks as slow
 import simulated_looks as many
 from forbear import DecisionRule, Looks, Recommendation, decide, decide_arms
 from forbear.stats import boundary_constant, sequential_outcomes
-from forbear.stats.looks.betting import confidence_sequence, watch_threshold
+from forbear.stats.looks.betting import bets_on, confidence_sequence
+from forbear.stats.looks.watch import watch_threshold
 
 PILOTS = 2000
 RULE = DecisionRule()
@@ -143,7 +144,7 @@ def missing_probabilities(looks, gain, discordances):
     upper = RULE.alpha / 2 if looks.watch else RULE.alpha
     low = boundary_constant(looks, alpha=RULE.alpha)
     high = boundary_constant(looks, alpha=upper, margin=-RULE.worthwhile)
-    level = watch_threshold(looks.planned, alpha=upper, margin=RULE.worthwhile) if looks.watch else None
+    level = watch_threshold(looks, alpha=RULE.alpha, margin=RULE.worthwhile) if looks.watch else None
     design = slow.design(
         looks.tasks,
         helps=low,
@@ -159,7 +160,7 @@ def missing_probabilities(looks, gain, discordances):
     def stops(tasks):
         found = {}
         if level is not None:
-            found["missed"] = slow.log_wealths(tasks, gain, "less") >= level
+            found["missed"] = slow.log_wealths(tasks, gain, "less", slow.WATCH) >= level
         if tasks in looks.tasks:
             z, factor = slow.scores(tasks, gain), slow.factor(tasks, looks.planned, looks.shape)
             found["missed"] = found.get("missed", False) | (z >= low * factor) | (-z >= high * factor)
@@ -217,9 +218,9 @@ def test_the_confidence_sequence_covers_all_the_way(gain, discordance, seeds):
         rng, pilots=PILOTS, tasks=200, seeds=seeds, gain=gain, discordance=discordance, agreement=0.4
     )[:, 0]
     # A bound of level .90 lies beyond the gain exactly where a process against the gain has reached 20.
-    missed = np.zeros(PILOTS, dtype=bool)
+    missed, bets = np.zeros(PILOTS, dtype=bool), bets_on(several_seeds=seeds > 1)
     for alternative in ("greater", "less"):
-        missed |= many.watched(effects, gain, alternative).max(axis=1) >= np.log(20)
+        missed |= many.watched(effects, gain, alternative, bets).max(axis=1) >= np.log(20)
     assert missed.mean() <= at_most(0.10)
     for pilot in range(20):
         course = confidence_sequence(effects[pilot].mean(axis=1), several_seeds=seeds > 1)

@@ -15,8 +15,9 @@ from forbear.outcomes.missing import MissingOutcomes
 from forbear.records.codec import ArmEnd, EpisodeKey
 from forbear.records.journal import JournalContent
 from forbear.stats.decision import decide_arms
-from forbear.stats.looks.betting import EProcess, watch_threshold
+from forbear.stats.looks.betting import EProcess
 from forbear.stats.looks.sequential import SequentialOutcomes, sequential_outcomes, unit_differences
+from forbear.stats.looks.watch import watch_bets, watch_threshold
 from forbear.stats.verdict import Verdict
 
 WITH_THE_OTHERS = "with the others"
@@ -65,11 +66,11 @@ class Monitor:
         self._watches: dict[str, EProcess] = {}
         if looks.watch and self._candidates:
             self._watch_threshold = watch_threshold(
-                looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile, several_seeds=several
+                looks, alpha=rule.harm_alpha, margin=rule.worthwhile, several_seeds=several
             )
+            bets = watch_bets(several_seeds=several)
             self._watches = {
-                arm: EProcess(margin=rule.worthwhile, alternative="less", several_seeds=several)
-                for arm in self._candidates
+                arm: EProcess(margin=rule.worthwhile, alternative="less", bets=bets) for arm in self._candidates
             }
 
     @property

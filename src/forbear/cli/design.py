@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
@@ -26,8 +27,8 @@ def shape_option(command: _Command) -> _Command:
     )(command)
 
 
-def declared_looks(looks: str, *, watch: bool, futility: float, shape: ShapeName | None) -> Looks:
-    """The design that was declared as "50,100,200".
+def declared_looks(looks: str, *, watch: bool, futility: float | None, shape: ShapeName | None) -> Looks:
+    """The design that was declared as "50,100,200"; futility None: the usual one.
 
     Raises:
         InvalidInput: Not whole numbers, or none that rise.
@@ -39,7 +40,8 @@ def declared_looks(looks: str, *, watch: bool, futility: float, shape: ShapeName
         raise InvalidInput(
             f"--looks needs rising whole numbers of tasks, got '{shown(looks)}'. Example: --looks 50,100,200."
         )
-    return Looks(tasks=tuple(map(int, parts)), shape=shape or "obrien-fleming", watch=watch, futility=futility)
+    declared = Looks(tasks=tuple(map(int, parts)), shape=shape or "obrien-fleming", watch=watch)
+    return declared if futility is None else replace(declared, futility=futility)
 
 
 def looks_of(*, looks: str | None, look: int | None, shape: ShapeName | None, anytime: bool) -> Looks | None:
@@ -62,7 +64,7 @@ def looks_of(*, looks: str | None, look: int | None, shape: ShapeName | None, an
                 f"{given[0]} belongs to looks that were declared beforehand: give them too, e.g. --looks 50,100,200."
             )
         return None
-    declared = declared_looks(looks, watch=False, futility=0.0, shape=shape)
+    declared = declared_looks(looks, watch=False, futility=None, shape=shape)
     if look is None:
         raise click.UsageError(
             f"--looks needs to know which of them this is: --look 1 to --look {len(declared.tasks)}."

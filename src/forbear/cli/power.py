@@ -37,8 +37,8 @@ treated runs: a coupled pilot has other runs to share.
 --looks says what a pilot does that is looked at on the way and stops when it
 can tell, beside a single look at its last task: exact, one run per task, at most
 400 tasks. Harm is watched after every task, and a look stops where INTERVENE at a
-further one is too improbable if the gain only just pays; as `decide --looks`
-does neither, add --no-watch --futility 0 for its numbers.
+further one is too improbable if the gain only just pays, and FORBEAR is not to be
+expected either. `decide --looks` does not watch: add --no-watch for its numbers.
 
 \b
 Examples:
@@ -117,8 +117,7 @@ def power(
                 "--looks is computed for one run per task: how the seeds of a task agree decides when a pilot stops, "
                 "and effective pairs do not say that. Drop --seeds and --baseline-seeds."
             )
-        limit = 0.05 if futility is None else futility
-        _print_looked(effect, rule, declared_looks(looks, watch=not no_watch, futility=limit, shape=shape), as_json)
+        _print_looked(effect, rule, declared_looks(looks, watch=not no_watch, futility=futility, shape=shape), as_json)
         return
     lost = {"--shape": shape is not None, "--no-watch": no_watch, "--futility": futility is not None}
     _refuse(
@@ -277,7 +276,10 @@ def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_js
     if looks.futility:
         planned = planned_effect(looks, rule)
         assumed = f"{points(planned.gain)} at {percent(planned.discordance, 0)} discordance"
-        said.append(f"Futile: further looks would too seldom say INTERVENE with a gain of {assumed}.")
+        said.append(
+            f"Futile: further looks would too seldom say INTERVENE with a gain of {assumed}, and FORBEAR with what "
+            "was seen."
+        )
     click.echo("")
     for line in said:
         click.echo(textwrap.fill(line, width=80))

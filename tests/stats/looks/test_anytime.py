@@ -28,17 +28,17 @@ def stream(differences, **options):
 
 
 def crossed(tasks, recovered, disrupted, alpha=0.05):
-    """Whether E against Δ ≤ 0 is at least 1/α at this table: the mean of (1 + b)^C (1 − b)^B over the bets."""
-    wealth = (1 + BETS) ** recovered * (1 - BETS) ** disrupted
-    return wealth.mean() >= 1 / alpha
+    """Whether E against Δ ≤ 0 is at least 1/α at this table: what (1 + b)^C (1 − b)^B come to over the bets."""
+    wealth = (1 + BETS.shares) ** recovered * (1 - BETS.shares) ** disrupted
+    return wealth @ BETS.parts >= 1 / alpha
 
 
 def ever(tasks, gain, discordance):
     """The probability to have crossed by each number of tasks, looking after every one: going forward over tables."""
     up, down = (discordance + gain) / 2, (discordance - gain) / 2
     count = np.arange(tasks + 1.0)
-    log_wealth = count[:, None, None] * np.log1p(BETS) + count[None, :, None] * np.log1p(-BETS)
-    reached = np.exp(log_wealth).mean(axis=2) >= 20
+    log_wealth = count[:, None, None] * np.log1p(BETS.shares) + count[None, :, None] * np.log1p(-BETS.shares)
+    reached = np.exp(log_wealth) @ BETS.parts >= 20
     going = np.zeros((tasks + 1, tasks + 1))
     going[0, 0] = 1.0
     found, total = [], 0.0
@@ -183,9 +183,9 @@ def test_a_cluster_counts_when_the_next_one_has_begun():
     baseline, treated = [[False]] * 36, [[True]] * 36
     outcomes, _ = anytime_outcomes(baseline=baseline, treated=treated, clusters=clusters)
     assert np.flatnonzero(~np.isnan(outcomes.differences)).tolist() == list(range(2, 35, 3))
-    wealth = (1 + BETS_ON_MEANS) ** 11
+    wealth = (1 + BETS_ON_MEANS.shares) ** 11
     verdict = decide(outcomes)
-    assert verdict.p_value_gain == pytest.approx(1 / wealth.mean())
+    assert verdict.p_value_gain == pytest.approx(1 / (wealth @ BETS_ON_MEANS.parts))
     assert verdict.method.endswith("clusters as units")
     with pytest.raises(InvalidInput, match="the cluster 'c0' goes on after another one began"):
         anytime_outcomes(baseline=baseline, treated=treated, clusters=[f"c{i % 12}" for i in range(36)])

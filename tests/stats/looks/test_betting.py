@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 import reference
 import reference_looks as slow
@@ -13,12 +14,11 @@ from forbear import InvalidInput
 from forbear.stats import EProcess
 from forbear.stats.looks.betting import (
     BETS,
+    BETS_FOR_LONG,
     BETS_ON_MEANS,
+    bets_on,
     confidence_sequence,
     log_growth,
-    watch_edges,
-    watch_probability,
-    watch_threshold,
 )
 
 ALTERNATIVES = ["greater", "less"]
@@ -47,9 +47,24 @@ def test_the_process_is_the_mean_of_products(differences, margin, alternative):
     assert process.log_peak == pytest.approx(math.log(peak), abs=1e-12)
 
 
-def test_the_bets():
-    assert pytest.approx([float(bet) for bet in slow.BETS], abs=1e-15) == BETS
-    assert (BETS_ON_MEANS[0], BETS_ON_MEANS[-1], len(BETS_ON_MEANS)) == (0.3, 0.999, 16)
+@pytest.mark.parametrize(("bets", "expected"), [(BETS, slow.BETS), (BETS_ON_MEANS, slow.rising(0.5, 0.999))])
+def test_the_bets(bets, expected):
+    assert bets.shares == pytest.approx([float(share) for share, _ in expected], abs=1e-14)
+    assert bets.parts == pytest.approx([float(part) for _, part in expected], abs=1e-15)
+
+
+def test_the_bets_of_a_long_stream_are_half_a_beta():
+    # The mean of (1 + b)^C (1 − b)^B under θ = (1 + b)/2 > ½ from a Beta(10, 10), in closed form.
+    for recovered, disrupted in ((0, 0), (6, 0), (30, 20), (200, 150), (900, 800)):
+        total, log_value = recovered + disrupted, BETS_FOR_LONG.log_value
+        found = float(
+            log_value(recovered * np.log1p(BETS_FOR_LONG.shares) + disrupted * np.log1p(-BETS_FOR_LONG.shares))
+        )
+        exact = math.log(2) + special.betaln(recovered + 10, disrupted + 10) - special.betaln(10, 10)
+        exact += math.log(special.betainc(disrupted + 10, recovered + 10, 0.5)) + total * math.log(2)
+        assert found == pytest.approx(exact, abs=0.06)
+    assert bets_on(several_seeds=False, planned=2001) is BETS_FOR_LONG
+    assert bets_on(several_seeds=False, planned=2000) is bets_on(several_seeds=False) is BETS
 
 
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
@@ -111,7 +126,9 @@ def test_evidence_falls_as_the_margin_rises(differences, margin):
 
 
 def test_a_long_run_neither_overflows_nor_goes_broke():
-    assert run([1.0] * 5000).log_value == pytest.approx(5000 * math.log(1.95) - math.log(16), abs=1e-6)
+    assert run([1.0] * 5000).log_value == pytest.approx(
+        5000 * math.log1p(BETS.shares[-1]) + math.log(0.995 / 16), abs=1e-6
+    )
     assert math.isfinite(run([-1.0] * 5000).log_value)
     assert run([-1.0] * 50).log_peak == 0.0
 
@@ -135,7 +152,7 @@ def test_unusable_processes():
 @pytest.mark.slow
 @pytest.mark.parametrize("margin", [-0.02, 0.0, 0.02])
 def test_false_stops_with_a_look_after_every_pair(margin):
-    # METHODS 5, 200 tasks at .05: at most .037 at the discordances one meets; .042 if every pair differed.
+    # 200 tasks at .05: at most .037 at the discordances one meets; .042 if every pair differed.
     stops = slow.reaching(math.log(20), margin, "greater")
     found = {
         psi: slow.chance(slow.forward(200, *slow.shares(margin, psi), stops), "reached")
@@ -146,69 +163,66 @@ def test_false_stops_with_a_look_after_every_pair(margin):
     assert reference.bernstein_at_most(slow.bernstein(200, stops, "reached", margin), 0.0425)
 
 
-@pytest.mark.slow
-def test_anytime_power():
-    # METHODS 5: Δ = .10, ψ = .14, alpha .05.
-    found = slow.forward(200, *slow.shares(0.10, 0.14), slow.reaching(math.log(20), 0.0, "greater"))
-    for tasks, expected in ((50, 0.32), (100, 0.68), (200, 0.95)):
-        power = sum(mass.sum() for n, mass in found["reached"] if n <= tasks)
-        assert power == pytest.approx(expected, abs=0.005)
+def ever_crossed(gain, discordance, tasks, bets=BETS):
+    """The probability that E against no gain reaches 20 within so many tasks: exact, over differing pairs alone."""
+    differing, theta = max(tasks), (1 + gain / discordance) / 2
+    up, down = np.log1p(bets.shares), np.log1p(-bets.shares)
+    going, crossed, needed = np.ones(1), np.zeros(differing + 1), 0
+    for n in range(1, differing + 1):
+        grown = np.zeros(n + 1)
+        grown[:-1] += (1 - theta) * going
+        grown[1:] += theta * going
+        # The fewest recovered that are enough rise by at most one with a pair.
+        while needed <= n and bets.log_value(needed * up + (n - needed) * down) < math.log(20):
+            needed += 1
+        crossed[n] = crossed[n - 1] + grown[needed:].sum()
+        grown[needed:] = 0
+        going = grown
+    number = np.arange(differing + 1)
+    chances = []
+    for planned in tasks:
+        log_chance = (
+            special.gammaln(planned + 1) - special.gammaln(number + 1) - special.gammaln(planned - number + 1.0)
+        )
+        log_chance = log_chance + special.xlogy(number, discordance) + special.xlog1py(planned - number, -discordance)
+        chances.append(float(np.exp(np.where(number <= planned, log_chance, -np.inf)) @ crossed))
+    return chances
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("discordance", "found", "asked"), [(0.35, 29, 30), (0.27, 26, 27)])
-def test_median_stop_of_the_watch_at_a_grave_loss(discordance, found, asked):
-    threshold = watch_threshold(200, alpha=0.025, margin=0.02)
-    forward = slow.forward(60, *slow.shares(-0.255, discordance), slow.reaching(threshold, 0.02, "less"))
-    stopped = np.cumsum([mass.sum() for _, mass in forward["reached"]])
-    median = int(np.argmax(stopped >= 0.5)) + 1
-    assert median == found
-    assert median <= asked
-
-
-def test_the_watch_stops_where_the_process_says():
-    for tasks, edge in enumerate(watch_edges(60, log_value=2.5, margin=0.02)):
-        recovered, disrupted = np.indices((tasks + 1, tasks + 1))
-        possible = recovered + disrupted <= tasks
-        expected = possible & (slow.log_wealths(tasks, 0.02, "less") >= 2.5 - 1e-9)
-        assert (possible & (disrupted >= edge[:, None]) == expected).all()
-
-
-@pytest.mark.parametrize("margin", [-0.02, 0.0, 0.02])
-def test_the_watch_probability_is_the_worst_case(margin):
-    found = watch_probability(50, 3.2, margin=margin)
-    polynomial = slow.bernstein(50, slow.reaching(3.2, margin, "less"), "reached", margin)
-    assert reference.bernstein_at_most(polynomial, found * (1 + 1e-6))
-    assert not reference.bernstein_at_most(polynomial, found * (1 - 1e-6))
-    assert found <= math.exp(-3.2)
-
-
 @pytest.mark.parametrize(
-    ("planned", "alpha"),
-    [(50, 0.025), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((100, 0.05), (200, 0.025)))],
+    ("gain", "discordance", "expected"),
+    [
+        (0.10, 0.14, {50: 0.319, 100: 0.683, 200: 0.948, 400: 0.999}),
+        (0.05, 0.18, {50: 0.079, 100: 0.153, 200: 0.267, 400: 0.467, 1000: 0.847, 2000: 0.991}),
+        (0.03, 0.30, {400: 0.126, 1000: 0.215, 2000: 0.371, 5000: 0.786}),
+        (0.02, 0.10, {200: 0.105, 400: 0.169, 1000: 0.331, 2000: 0.568, 5000: 0.937}),
+    ],
 )
-def test_the_threshold_keeps_alpha_at_every_discordance(planned, alpha):
-    threshold = watch_threshold(planned, alpha=alpha, margin=0.02)
-    assert threshold <= -math.log(alpha)
-    polynomial = slow.bernstein(planned, slow.reaching(threshold, 0.02, "less"), "reached", 0.02)
-    assert reference.bernstein_at_most(polynomial, alpha)
+def test_anytime_power(gain, discordance, expected):
+    # Of the same sixteen bets without the small ones, by an independent recursion; those cost at most .002.
+    found = ever_crossed(gain, discordance, tuple(expected))
+    assert found == pytest.approx(list(expected.values()), abs=0.002)
 
 
-@pytest.mark.parametrize(("planned", "alpha"), [(20, 0.025), (50, 0.025), (75, 0.0125), (100, 0.05)])
-def test_the_threshold_is_the_smallest(planned, alpha):
-    threshold = watch_threshold(planned, alpha=alpha, margin=0.02)
-    assert watch_probability(planned, threshold - 2e-3, margin=0.02) > alpha
+@pytest.mark.slow
+def test_a_long_stream_finds_small_gains_sooner():
+    found = ever_crossed(0.03, 0.30, (2000, 5000), BETS_FOR_LONG)
+    assert found == pytest.approx([0.512, 0.892], abs=0.004)
 
 
-@pytest.mark.parametrize("keywords", [{"planned": 401}, {"planned": 200, "several_seeds": True}])
-def test_without_exact_probabilities_the_threshold_is_villes(keywords):
-    assert watch_threshold(alpha=0.025, margin=0.02, **keywords) == pytest.approx(math.log(40))
+@pytest.mark.parametrize(("bets", "level"), [(BETS, 0.045), (BETS_FOR_LONG, 0.04)])
+def test_false_alarms_of_a_long_stream(bets, level):
+    # If every one of 1,800 pairs differs.
+    assert ever_crossed(0.0, 1.0, (1800,), bets)[0] <= level
 
 
-def test_a_watch_beyond_reach():
-    assert watch_probability(4, 12.0, margin=0.02) == 0.0
-    assert watch_probability(1000, 5.0, margin=0.02) == pytest.approx(math.exp(-5.0))
-    assert watch_probability(200, -1.0, margin=0.02) == 1.0
+@pytest.mark.parametrize("gain", [0.001, 0.0001])
+def test_a_gain_however_small_is_found_in_the_end(gain):
+    # The expected table of a stream long enough, at 10 % discordance.
+    tasks = 40 * 0.1 / gain**2
+    up, down = (tasks * (0.1 + gain) / 2, tasks * (0.1 - gain) / 2)
+    assert BETS.log_value(up * np.log1p(BETS.shares) + down * np.log1p(-BETS.shares)) > math.log(20)
 
 
 # --- The confidence sequence --------------------------------------------------------------------------------

@@ -18,12 +18,13 @@ from forbear import (
     decide,
     decide_arms,
 )
-from forbear.stats import SequentialOutcomes, sequential_outcomes
-from forbear.stats.looks.betting import confidence_sequence, watch_threshold
+from forbear.stats import EProcess, SequentialOutcomes, sequential_outcomes
+from forbear.stats.looks.betting import confidence_sequence
 from forbear.stats.looks.lattice import Bools
 from forbear.stats.looks.looks import sequential_pvalue
 from forbear.stats.looks.sequential import Sequential, unit_differences
 from forbear.stats.looks.stopping import StoppingRule
+from forbear.stats.looks.watch import watch_bets, watch_threshold
 
 INTERVENE, FORBEAR, UNDECIDED = Recommendation.INTERVENE, Recommendation.FORBEAR, Recommendation.UNDECIDED
 RULE = DecisionRule()
@@ -191,11 +192,19 @@ def test_the_parts_of_the_interval():
     gain = decide(outcomes_of(differences, looks)).success_gain
     lows = [decide(outcomes_of(differences[:n], looks)).success_gain.low for n in (20, 40)]
     assert gain.low == max(lows)
-    needed = watch_threshold(40, alpha=0.025, margin=0.02)
-    course = confidence_sequence(np.array(differences, float), confidence=1 - 2 * math.exp(-needed))
-    assert gain.high <= course.high[-1] + 1e-12
+    needed = watch_threshold(looks, alpha=0.05, margin=0.02)
+
+    def watched(margin, tasks):
+        process = EProcess(margin=margin, alternative="less", bets=watch_bets(several_seeds=False))
+        for difference in differences[:tasks]:
+            process.update(float(difference))
+        return process.log_peak
+
+    assert watched(gain.high - 1e-7, 40) < needed
     only_watch = decide(outcomes_of(differences[:15], looks)).success_gain
-    assert (only_watch.low, only_watch.high) == pytest.approx((course.low[14], course.high[14]))
+    assert watched(only_watch.high + 1e-7, 15) >= needed > watched(only_watch.high - 1e-7, 15)
+    course = confidence_sequence(np.array(differences[:15], float), confidence=0.9)
+    assert only_watch.low == pytest.approx(course.low[-1])
 
 
 # --- Brought by hand ----------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ import pytest
 
 import reference_looks as slow
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, Looks, PairedOutcomes
-from forbear.stats import AssumedEffect, boundary_constant
-from forbear.stats.looks.betting import watch_threshold
+from forbear.stats import AssumedEffect, boundary_constant, power
 from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power, planned_effect
+from forbear.stats.looks.watch import watch_threshold
 
 RULE = DecisionRule()
 EFFICACY_ONLY = DecisionRule(harm_alpha=1e-9)
@@ -32,7 +32,7 @@ def reference_design(looks, rule=RULE):
     gain = rule.worthwhile if looks.gain is None else looks.gain
     threshold = None
     if looks.watch:
-        threshold = watch_threshold(looks.planned, alpha=harm, margin=rule.worthwhile)
+        threshold = watch_threshold(looks, alpha=rule.harm_alpha, margin=rule.worthwhile)
     return slow.design(
         looks.tasks,
         helps=boundary_constant(looks, alpha=rule.alpha, margin=rule.margin),
@@ -71,39 +71,91 @@ def test_the_regions_are_those_of_the_definitions(looks):
             assert not any_found[possible].any()
 
 
+def played_on(design, rng, table_now, draw, *, pilots=4000):
+    """The shares of pilots that go on from a table at a look to INTERVENE and to FORBEAR; futility left out."""
+    rule, counts = StoppingRule(replace(design, futility=0.0), RULE), np.tile(table_now, (pilots, 1))
+    going, said = np.ones(pilots, bool), {"intervene": 0, "forbear": 0}
+    for tasks in range(design.tasks[0] + 1, design.planned + 1):
+        up, down = draw(tasks - 1, counts[:, 0], counts[:, 1])
+        chance = rng.random(pilots)
+        counts[:, 0] += going & (chance < up)
+        counts[:, 1] += going & (chance >= up) & (chance < up + down)
+        stops = rule(tasks)
+        if stops is not None:
+            for what in said:
+                now = going & getattr(stops, what)[counts[:, 0], counts[:, 1]]
+                said[what] += now.sum()
+                going &= ~now
+    return {what: count / pilots for what, count in said.items()}
+
+
 @pytest.mark.parametrize("looks", DESIGNS[:2])
-def test_futile_is_where_the_chance_to_intervene_is_small(looks):
-    # Forward from each table by itself, where the design goes backward from the end through all of them.
-    rule = DecisionRule()
-    constant = boundary_constant(looks, alpha=rule.alpha)
-    up, down = slow.shares(looks.gain, looks.discordance)
-    ahead, behind = looks.planned - 20, slow.crossed(40, constant, 0.0)
-    for recovered in range(13):
-        for disrupted in range(13 - recovered):
-            (_, reached), *_ = slow.forward(ahead, up, down, lambda _: {})["last"]
-            here = behind[recovered : recovered + ahead + 1, disrupted : disrupted + ahead + 1]
-            chance = float(reached[here].sum())
-            futile = is_futile(looks, rule, table(recovered, disrupted, 20), tasks=20)
-            assert futile == (chance < looks.futility), (recovered, disrupted, chance)
+def test_futile_is_where_neither_verdict_is_to_be_expected(looks):
+    # Played on from single tables, where the design goes backward from the end through all of them.
+    rng, met = np.random.default_rng(61), set()
+    planned, each = slow.shares(looks.gain, looks.discordance), 10 * looks.discordance / 2
+    for recovered, disrupted in itertools.product(range(0, 7, 1), range(0, 7, 2)):
+        helps = played_on(looks, rng, (recovered, disrupted), lambda *_: planned)["intervene"]
+        fails = played_on(
+            looks, rng, (recovered, disrupted), lambda n, c, b: ((c + each) / (n + 10), (b + each) / (n + 10))
+        )["forbear"]
+        if abs(helps - 0.05) > 4 * (0.05 * 0.95 / 4000) ** 0.5 and abs(fails - 0.2) > 4 * (0.2 * 0.8 / 4000) ** 0.5:
+            futile = is_futile(looks, RULE, table(recovered, disrupted, 20), tasks=20)
+            assert futile == (helps < 0.05 and fails < 0.2), (recovered, disrupted, helps, fails)
+            met.add((bool(helps < 0.05), bool(fails < 0.2)))
+    assert {(True, True), (True, False), (False, True)} <= met
 
 
 @pytest.mark.slow
 def test_futility_of_larger_and_clustered_pilots_is_the_normal_probability():
-    rule = DecisionRule()
-    exact = Looks(tasks=(200, 400), gain=0.05, discordance=0.2)
-    near = replace(exact, tasks=(201, 402))
-    flips = {
-        looks: next(c for c in range(40) if not is_futile(looks, rule, table(c, 20, n), tasks=n))
-        for looks, n in ((exact, 200), (near, 201))
-    }
-    assert abs(flips[exact] - flips[near]) <= 1
-    # Seeds that always agree tell nothing new: futile where one pair per task is.
-    for recovered in range(0, 40, 3):
-        before = [[False] * 3] * recovered + [[True] * 3] * (200 - recovered)
-        after = [[True] * 3] * recovered + [[False] * 3] * 20 + [[True] * 3] * (180 - recovered)
-        outcomes = ClusteredOutcomes.from_outcomes(baseline=before, treated=after)
-        if abs(recovered - flips[exact]) > 2:
-            assert is_futile(exact, rule, outcomes, tasks=200) == (recovered < flips[exact])
+    # From how many recovered pairs on FORBEAR is given up, and to how many INTERVENE is: exact to 400 tasks.
+    exact, differing = Looks(tasks=(300, 400), discordance=0.2), 60
+    near = replace(exact, tasks=(303, 404))
+
+    def edges(futile_at):
+        futile = [recovered for recovered in range(differing + 1) if futile_at(recovered)]
+        assert futile == list(range(futile[0], futile[-1] + 1))
+        return np.array([futile[0], futile[-1]])
+
+    def seeds(recovered):
+        """Seeds that always agree tell nothing new."""
+        before = [[False] * 3] * recovered + [[True] * 3] * (300 - recovered)
+        after = [[True] * 3] * recovered + [[False] * 3] * (differing - recovered) + [[True] * 3] * (300 - differing)
+        return ClusteredOutcomes.from_outcomes(baseline=before, treated=after)
+
+    found = edges(lambda c: is_futile(exact, RULE, table(c, differing - c, 300), tasks=300))
+    larger = edges(lambda c: is_futile(near, RULE, table(c, differing - c, 303), tasks=303))
+    clustered = edges(lambda c: is_futile(exact, RULE, seeds(c), tasks=300))
+    assert (abs(found - larger) <= 1).all()
+    assert (abs(found - clustered) <= 2).all()
+
+
+@pytest.mark.parametrize(("gain", "discordance"), [(0.12, 0.16), (0.12, 0.2), (0.12, 0.25)])
+def test_looks_at_a_margin_above_zero_are_nearly_as_powerful_as_one_at_the_end(gain, discordance):
+    # Before the least number of differing pairs rose with the margin: 1, 4 and 6 points behind.
+    rule, truth = DecisionRule(margin=0.02), AssumedEffect(gain=gain, discordance=discordance)
+    looked = looked_power(truth, looks=Looks(futility=0.0), rule=rule)
+    assert looked.intervene >= power(truth, tasks=200, rule=rule).intervene - 0.015
+
+
+# What two-sided futility is held to: gain, discordance, at least these shares of verdicts, at most so many tasks.
+PROMISES = [
+    (-0.10, 0.14, "forbear", 0.99, None),
+    (-0.10, 0.25, "forbear", 0.88, None),
+    (0.10, 0.14, "intervene", 0.99, None),
+    (0.10, 0.25, "intervene", 0.85, None),
+    (0.0, 0.14, "futile", 0.5, 150),
+]
+
+
+@pytest.mark.parametrize(("gain", "discordance", "verdict", "at_least", "tasks"), PROMISES)
+def test_harm_gets_its_verdict_and_no_error_rate_moves(gain, discordance, verdict, at_least, tasks):
+    truth = AssumedEffect(gain=gain, discordance=discordance)
+    found, never = (looked_power(truth, looks=looks) for looks in (Looks(), Looks(futility=0.0)))
+    assert getattr(found, verdict) >= at_least
+    assert tasks is None or found.expected_tasks <= tasks
+    assert found.intervene <= never.intervene
+    assert found.forbear <= never.forbear
 
 
 # --- Power --------------------------------------------------------------------------------------------------

@@ -112,7 +112,8 @@ def _ended(end: ArmEnd | None, result: PilotResult) -> str:
         "watch": f"The watch ended it {at}: by then {at_least(rule.worthwhile)} was rejected.",
         "decided": f"Decided {at}.",
         "futile": f"Ended as futile {at}: even with a gain of {points(effect.gain)} (and {effect.discordance:.0%} of "
-        f"pairs differing) a later look would say INTERVENE in less than {looks.futility:.0%} of pilots.",
+        f"pairs differing) a later look would say INTERVENE in less than {looks.futility:.0%} of pilots, and FORBEAR "
+        "was not to be expected either.",
         "last look": f"Still undecided at the last look, {number} of {len(looks.tasks)}, after {end.tasks} tasks.",
         WITH_THE_OTHERS: f"Ended with the other arms {at}.",
     }.get(end.reason, f"Ended {at}.")

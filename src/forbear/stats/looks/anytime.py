@@ -29,7 +29,7 @@ from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, Rates, inference
 from forbear.stats.intervals import Estimate, Interval, check_confidence
-from forbear.stats.looks.betting import BETS, BETS_ON_MEANS, log_evidence, log_growth
+from forbear.stats.looks.betting import BETS_ON_MEANS, bets_on, log_evidence, log_growth
 from forbear.stats.looks.sequential import unit_differences
 from forbear.stats.regions import Floats
 from forbear.stats.verdict import AtAnyTime
@@ -50,6 +50,9 @@ class AnytimeOutcomes:
     the mean over each one's pairs at its last task, NaN elsewhere and in the last cluster, which may still grow. None
     where the order is not known: then only what the pairs are worth together counts, not what they once were. Tasks
     (clusters) weigh the same, whatever their number of pairs."""
+    planned: int | None = None
+    """About how many tasks there will be, decided before the first outcome: above 2,000, smaller bets, which find small
+    gains sooner and large ones later. None where nothing is planned."""
 
 
 def anytime_outcomes(
@@ -58,6 +61,7 @@ def anytime_outcomes(
     treated: MaybeOutcomes,
     clusters: Sequence[str] | None = None,
     names: tuple[str, str] = ("baseline", "treated"),
+    planned: int | None = None,
 ) -> tuple[AnytimeOutcomes | None, MissingOutcomes[AnytimeOutcomes] | None]:
     """What is known after the first tasks of a stream.
 
@@ -67,6 +71,7 @@ def anytime_outcomes(
         treated: The same tasks and seeds.
         clusters: One label per task, where tasks come in groups; groups follow each other in one piece.
         names: Of the arms, for counts.
+        planned: About how many tasks there will be, decided before the first outcome; see `AnytimeOutcomes`.
 
     Returns:
         The outcomes, None where no pair is known; and how far the missing ones could move them, None where none is.
@@ -85,7 +90,7 @@ def anytime_outcomes(
         differences, _ = unit_differences(before, after, clusters)
         if clusters is not None:
             differences[-1] = np.nan
-        return AnytimeOutcomes(now=now, differences=differences)
+        return AnytimeOutcomes(now=now, differences=differences, planned=planned)
 
     return observed_and_bounds(stream, baseline=baseline, treated=treated, arms=names)
 
@@ -151,8 +156,8 @@ def ratio_sequence(numerator: Floats, denominator: Floats, *, confidence: float)
     needed = math.log(2 / (1 - confidence))
 
     def evidence(gains: Floats) -> float:
-        wealth = np.log1p(BETS_ON_MEANS[None, :] * gains[:, None]).sum(axis=0)
-        return float(np.logaddexp.reduce(wealth)) - math.log(len(wealth))
+        wealth = np.log1p(BETS_ON_MEANS.shares[None, :] * gains[:, None]).sum(axis=0)
+        return float(BETS_ON_MEANS.log_value(wealth))
 
     # A claim of more than ρ wins numerator/ρ − denominator at each unit, one of less the same of what is left.
     def more(rho: float) -> bool:
@@ -194,7 +199,7 @@ class Anytime:
         self.discordance, self.tasks_per_pair = self._base.discordance, self._base.tasks_per_pair
         self.informative = self._base.informative
         self._ordered = outcomes.differences is not None
-        self._bets = BETS if isinstance(outcomes.now, PairedOutcomes) else BETS_ON_MEANS
+        self._bets = bets_on(several_seeds=not isinstance(outcomes.now, PairedOutcomes), planned=outcomes.planned)
 
     def method(self, margin: float) -> str:
         """The same at every margin."""
@@ -225,7 +230,7 @@ class Anytime:
         if self._ordered:
             return log_evidence(values, margin=margin, alternative=alternative, bets=self._bets)[1]
         wealth = counts @ log_growth(values, margin=margin, alternative=alternative, bets=self._bets)
-        return max(0.0, float(np.logaddexp.reduce(wealth)) - math.log(len(wealth)))
+        return max(0.0, float(self._bets.log_value(wealth)))
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
         """One over the largest value of the e-process."""

@@ -30,12 +30,14 @@ class Crossing:
         tasks: Numbers of tasks, rising.
         factors: By look: it rejects where z ≥ constant·factor.
         margin: The gain under test.
-        fewest: Differing pairs below which no look rejects.
+        fewest: By look, the differing pairs below which it does not reject.
     """
 
-    def __init__(self, tasks: tuple[int, ...], factors: tuple[float, ...], *, margin: float, fewest: int) -> None:
+    def __init__(
+        self, tasks: tuple[int, ...], factors: tuple[float, ...], *, margin: float, fewest: tuple[int, ...]
+    ) -> None:
         self._tasks, self._factors, self._margin = tasks, factors, margin
-        self._ranked = [_ranked(n, margin, fewest) for n in tasks]
+        self._ranked = [_ranked(n, margin, least) for n, least in zip(tasks, fewest, strict=True)]
         self._known: dict[tuple[int, ...], tuple[float, Floats]] = {}
 
     def probability(self, constant: float) -> float:
@@ -46,13 +48,15 @@ class Crossing:
         """The largest, and the one at each of some discordances."""
         counts = self._counts(constant)
         if counts not in self._known:
-            crossed = {
-                tasks: (recovered[:count], disrupted[:count])
-                for tasks, (recovered, disrupted, _), count in zip(self._tasks, self._ranked, counts, strict=True)
-            }
+            crossed = self.rejected(constant)
             stopped = first_stops(first=self._tasks[0], last=self._tasks[-1], margin=self._margin, stops=crossed.get)
             self._known[counts] = stopped.peak(self._margin, tasks=self._tasks[-1])
         return self._known[counts]
+
+    def rejected(self, constant: float) -> dict[int, tuple[Counts, Counts]]:
+        """By tasks at a look, C and B of the tables at which it rejects, those that Δ = margin may lead to."""
+        looks = zip(self._tasks, self._ranked, self._counts(constant), strict=True)
+        return {tasks: (recovered[:count], disrupted[:count]) for tasks, (recovered, disrupted, _), count in looks}
 
     def _counts(self, constant: float) -> tuple[int, ...]:
         """By look, how many of the ranked tables reject."""

@@ -88,7 +88,7 @@ def _look(outcomes: SequentialOutcomes, at_look: Outcomes, rule: DecisionRule, *
 
     def bound(margin: float, constant: float, sign: int) -> float | None:
         """The margin and, on that side of it, the statistic's standard error times what it has to reach."""
-        if recovered + disrupted < fewest_discordant(sign * margin):
+        if recovered + disrupted < fewest_discordant(sign * margin, tasks=int(pairs)):
             return None
         spread = restricted_discordance(recovered, disrupted, n=pairs, gain=margin) - margin * margin
         gain = margin + sign * constant * factor * math.sqrt(max(spread, 0.0) * inflation / pairs)

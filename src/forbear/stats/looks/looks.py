@@ -1,10 +1,11 @@
 """Group-sequential tests: when a pilot may be looked at, and what each look has to show.
 
-At look k, on n_k of N tasks, Δ ≤ margin is rejected where z_k ≥ c·factor_k: z is Tango's statistic (at margin 0
-(C − B)/√(C + B)), factor_k is √(N/n_k) for the O'Brien–Fleming shape and 1 for Pocock's, and at least 4 pairs must
-differ unless the margin is a loss. c is the smallest constant for which the probability to reject at any look, whatever
-the discordance, is at most α: exact to 400 tasks (`lattice`); larger pilots use the constant of the same looks scaled
-to 400, and .03, since the worst case lies at a few dozen differing pairs, whatever the number of tasks.
+At look k, on n_k of N tasks, Δ ≤ margin is rejected where z_k ≥ c·factor_k: z is Tango's statistic (at margin 0 (C −
+B)/√(C + B)), factor_k is √(N/n_k) for the O'Brien–Fleming shape and 1 for Pocock's, and at least 4 pairs must differ
+(none where the margin is a loss, more where it is above 0: `fewest_discordant`). c is the smallest constant for which
+the probability to reject at any look, whatever the discordance, is at most α: exact to 400 tasks (`lattice`); larger
+pilots use the constant of the same looks scaled to 400, and .03, since the worst case lies at a few dozen differing
+pairs, whatever the number of tasks.
 
 The sequential p-value is that probability at the largest z_j/factor_j seen so far: valid after every look and whatever
 made the pilot stop, so Holm's procedure and repeated confidence intervals rest on it too.
@@ -21,7 +22,7 @@ from functools import lru_cache
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import bdtrc, ndtri
 
 from forbear.errors import InvalidInput
 from forbear.stats.exact import check_test
@@ -61,7 +62,8 @@ class Looks:
     watch: bool = True
     """Whether a betting e-process also watches for harm after every task; half of `harm_alpha` is then the watch's."""
     futility: float = 0.05
-    """A look stops where INTERVENE at a further one is less probable than this under the planned effect; 0: never."""
+    """A look stops where INTERVENE at a further one is less probable than this under the planned effect, and FORBEAR
+    less than .2 under what was seen (`stopping.is_futile`); 0: never."""
     gain: float | None = None
     """The planned gain, a fraction; None: the rule's worthwhile gain, or 0 where its margin is negative."""
     discordance: float = 0.18
@@ -127,16 +129,31 @@ class Looks:
         return tuple(math.sqrt(self.planned / n) for n in self.tasks)
 
 
-def fewest_discordant(margin: float) -> int:
-    """Differing pairs below which no look rejects Δ ≤ margin; none for a loss, where equal outcomes are evidence."""
-    return FEWEST_DISCORDANT if margin >= 0 else 0
+_LIKE_THE_LEAST = 0.02
+"""Fewer differing pairs than the least discordance that a margin allows gives with this probability reject nothing."""
+
+
+@lru_cache(maxsize=4096)
+def fewest_discordant(margin: float, *, tasks: int) -> int:
+    """Differing pairs below which a look at so many tasks does not reject Δ ≤ margin.
+
+    None for a loss, where equal outcomes are evidence. Above a margin of 0: as many as a discordance of no more than
+    the margin, the least that there can be, reaches with probability at most .02. There a dozen tables would else
+    decide what every other discordance has to show.
+
+    Source: Berger & Boos (1994, J. Am. Stat. Assoc. 89:1012) for restricting the nuisance to what the data allow.
+    """
+    if margin < 0:
+        return 0
+    counts = np.arange(FEWEST_DISCORDANT, tasks + 2)
+    return int(counts[np.argmax(bdtrc(counts - 1, tasks, margin) <= _LIKE_THE_LEAST)]) if len(counts) else tasks + 1
 
 
 def look_region(tasks: int, *, at_least: float, margin: float) -> Bools:
     """The tables [C, B] of so many tasks whose statistic is at least a value, with enough differing pairs."""
     count = np.arange(tasks + 1.0)
     recovered, disrupted = count[:, None], count[None, :]
-    inside = (recovered + disrupted <= tasks) & (recovered + disrupted >= fewest_discordant(margin))
+    inside = (recovered + disrupted <= tasks) & (recovered + disrupted >= fewest_discordant(margin, tasks=tasks))
     statistic = np.full((tasks + 1, tasks + 1), -np.inf)
     pairs = np.nonzero(inside)
     statistic[pairs] = tango_statistic(pairs[0].astype(float), pairs[1].astype(float), n=tasks, gain=margin)
@@ -145,18 +162,19 @@ def look_region(tasks: int, *, at_least: float, margin: float) -> Bools:
 
 
 @lru_cache(maxsize=8)
-def _crossing(tasks: tuple[int, ...], factors: tuple[float, ...], margin: float) -> Crossing:
-    return Crossing(tasks, factors, margin=margin, fewest=fewest_discordant(margin))
+def crossing_of(tasks: tuple[int, ...], factors: tuple[float, ...], margin: float) -> Crossing:
+    """What is computed for such looks, kept: at most 400 tasks."""
+    return Crossing(tasks, factors, margin=margin, fewest=tuple(fewest_discordant(margin, tasks=n) for n in tasks))
 
 
 def _exact(looks: Looks, margin: float) -> tuple[Crossing, float]:
     """What is computed for the looks, and what a constant is lowered by for it."""
     check_test(margin, "greater")
     if looks.planned <= MOST_EXACT_TASKS:
-        return _crossing(looks.tasks, looks.factors, margin), 0.0
+        return crossing_of(looks.tasks, looks.factors, margin), 0.0
     tasks = [max(1, round(n * MOST_EXACT_TASKS / looks.planned)) for n in looks.tasks]
     scaled = Looks(tasks=tuple(dict.fromkeys(tasks)), shape=looks.shape)
-    return _crossing(scaled.tasks, scaled.factors, margin), _SCALED_SLACK
+    return crossing_of(scaled.tasks, scaled.factors, margin), _SCALED_SLACK
 
 
 def crossing_probability(looks: Looks, constant: float, *, margin: float = 0.0) -> float:

@@ -1,10 +1,10 @@
 """A pilot that was looked at on the way: its outcomes in the planned order, and what a verdict asks of them.
 
 Every number is valid whatever made the pilot stop. Δ ≤ margin is tested by the sequential p-value of the looks; Δ ≥
-worthwhile by that and by the watch, each with half of `harm_alpha`. The interval is what these tests do not reject:
-after the look at n_k of N tasks a repeated confidence interval, that of a single look with the quantile c·factor_k; its
-upper end is the tighter of it and the watch's. Rates get the same wider quantile. The estimate of the gain is corrected
-for stopping early (`stopping.corrected_gain`).
+worthwhile by looks and watch together, which share `harm_alpha` (`watch`). The interval is what these tests do not
+reject: after the look at n_k of N tasks a repeated confidence interval, that of a single look with the quantile
+c·factor_k; its upper end is the tighter of it and the watch's. Rates get the same wider quantile. The estimate of the
+gain is corrected for stopping early (`stopping.corrected_gain`).
 """
 
 import math
@@ -33,16 +33,10 @@ from forbear.stats.clustered import clustered_gain, clustered_gain_test
 from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, Rates, SeedBySeed, inference
 from forbear.stats.intervals import Estimate, Interval, tango_statistic
-from forbear.stats.looks.betting import (
-    BETS,
-    BETS_ON_MEANS,
-    last_bounds,
-    log_evidence,
-    watch_probability,
-    watch_threshold,
-)
+from forbear.stats.looks.betting import bets_on, last_bound, log_evidence
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, fewest_discordant, sequential_pvalue
 from forbear.stats.looks.stopping import corrected_gain, is_futile, looks_share
+from forbear.stats.looks.watch import watch_bets, watch_threshold, watched_pvalue
 from forbear.stats.regions import Counts, Floats
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtLook
@@ -248,6 +242,7 @@ class Sequential:
         self._watches = outcomes.looks.watch and outcomes.differences is not None
         # More seeds, clusters: the watch bets on means, and its exact probabilities are not known.
         self._several = not isinstance(outcomes.now, PairedOutcomes)
+        self._one_test = self._watches and not self._several and outcomes.looks.planned <= MOST_EXACT_TASKS
 
     def _of(self, outcomes: Outcomes) -> Inference:
         if len(self.outcomes.looks.tasks) > 1 and len(_tests_at(outcomes, self.rule)) > 1:
@@ -270,10 +265,18 @@ class Sequential:
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
         """Sequential: valid after every look, and when the watch stops an arm."""
-        by_looks = self._by_looks(margin, alternative)
         if alternative == "greater" or not self._watches:
-            return by_looks
-        return min(1.0, 2 * min(by_looks, self._by_watch(margin)))
+            return self._by_looks(margin, alternative)
+        looks, peak = self.outcomes.looks, self._peak(margin)
+        if not self._one_test:
+            return min(1.0, 2 * min(self._by_looks(margin, alternative), math.exp(-peak)))
+        scores = [
+            score / factor
+            for outcomes, factor in zip(self.outcomes.at_looks, looks.factors, strict=False)
+            if outcomes is not None and (score := _statistic(outcomes, margin, alternative)) is not None
+        ]
+        score = max(scores, default=None)
+        return watched_pvalue(looks, score=score, peak=peak, margin=margin, alpha=self.rule.harm_alpha)
 
     @property
     def _has_looked(self) -> bool:
@@ -297,20 +300,13 @@ class Sequential:
             smallest = min(smallest, sequential_pvalue(looks, statistics, margin=sign * margin))
         return min(1.0, tests * smallest)
 
-    def _by_watch(self, margin: float) -> float:
-        peak = self._peak(margin)
-        if self._several:
-            return min(1.0, math.exp(-peak))
-        # Rounded down, so that rounding never counts as evidence.
-        return watch_probability(self.outcomes.looks.planned, math.floor(peak * 1e6) / 1e6, margin=margin)
-
     def _peak(self, margin: float) -> float:
         """The largest log E against Δ ≥ margin so far."""
         differences = self.outcomes.differences
         assert differences is not None, "asked only where the order is known"
         known = ~np.isnan(differences)
         weights = 1.0 if self.outcomes.weights is None else self.outcomes.weights[known]
-        bets = BETS_ON_MEANS if self._several else BETS
+        bets = watch_bets(several_seeds=self._several)
         return log_evidence(differences[known], margin=margin, alternative="less", weights=weights, bets=bets)[1]
 
     def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
@@ -356,20 +352,23 @@ class Sequential:
             if outcomes is None:
                 continue
             base = self._of(outcomes)
-            low = max(low, base.gain(_confidence(looks, factor, alpha, rule.margin)).low)
-            high = min(high, base.gain(_confidence(looks, factor, upper, -rule.worthwhile)).high)
-        differences = self.outcomes.differences
+            lowest = base.gain(_confidence(looks, factor, alpha, rule.margin)).low
+            wider = _confidence(looks, factor, upper, -rule.worthwhile, watched=self._one_test)
+            highest = base.gain(wider).high
+            # Where too few pairs differ for a margin above 0, the test does not reject it: neither does the interval.
+            if rule.margin > 0 and len(looks.tasks) > 1 and not _enough(outcomes, rule.margin):
+                lowest = min(lowest, rule.margin)
+            if rule.worthwhile < 0 and len(looks.tasks) > 1 and not _enough(outcomes, -rule.worthwhile):
+                highest = max(highest, rule.worthwhile)
+            low, high = max(low, lowest), min(high, highest)
+        differences, weights, several = self.outcomes.differences, self.outcomes.weights, self._several
         if self._watches and differences is not None:
-            needed = watch_threshold(looks.planned, alpha=upper, margin=rule.worthwhile, several_seeds=self._several)
-            now = last_bounds(
-                differences,
-                confidence=1 - 2 * math.exp(-needed),
-                several_seeds=self._several,
-                weights=self.outcomes.weights,
-            )
-            high = min(high, now.high)
+            needed = watch_threshold(looks, alpha=alpha, margin=rule.worthwhile, several_seeds=several)
+            bets = watch_bets(several_seeds=several)
+            high = min(high, last_bound(differences, alternative="less", needed=needed, bets=bets, weights=weights))
             if not self._has_looked:
-                low = now.low
+                needed, bets = -math.log(alpha), bets_on(several_seeds=several)
+                low = last_bound(differences, alternative="greater", needed=needed, bets=bets, weights=weights)
         return Interval(min(low, high), high)
 
     def rates(self, confidence: float) -> Rates:
@@ -437,23 +436,30 @@ def _tests_at(outcomes: Outcomes, rule: DecisionRule) -> Sequence[Outcomes]:
 def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> float | None:
     """z in the direction of the alternative; None where too few pairs (several seeds: units) differ to say anything."""
     sign = 1.0 if alternative == "greater" else -1.0
-    fewest = fewest_discordant(sign * margin)
     if isinstance(outcomes, ClusteredOutcomes) and outcomes.one_pair_per_task:
         assert outcomes.table is not None, "one pair per task has a table"
         outcomes = outcomes.table
     if isinstance(outcomes, PairedOutcomes):
         z = tango_statistic(float(outcomes.recovered), float(outcomes.disrupted), n=outcomes.pairs, gain=margin)
-        return sign * z if outcomes.discordant >= fewest else None
-    if clustered_gain(outcomes).discordant_units < fewest:
+        return sign * z if _enough(outcomes, sign * margin) else None
+    if not _enough(outcomes, sign * margin):
         return None
     pvalue = clustered_gain_test(outcomes, margin=margin, alternative=alternative).pvalue
     # Finite where the p-value rounds to 0 or 1.
     return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
 
 
-def _confidence(looks: Looks, factor: float, alpha: float, margin: float) -> float:
+def _enough(outcomes: Outcomes, margin: float) -> bool:
+    """Whether so many pairs (several seeds: units) differ that a look may reject a gain of no more than the margin."""
+    if isinstance(outcomes, PairedOutcomes):
+        return outcomes.discordant >= fewest_discordant(margin, tasks=outcomes.pairs)
+    total = clustered_gain(outcomes)
+    return total.discordant_units >= fewest_discordant(margin, tasks=int(total.units))
+
+
+def _confidence(looks: Looks, factor: float, alpha: float, margin: float, *, watched: bool = False) -> float:
     """The confidence of a single look whose quantile is that of this one."""
-    if len(looks.tasks) == 1 and factor == 1:
+    if len(looks.tasks) == 1 and factor == 1 and not watched:
         return 1 - 2 * alpha
     quantile = boundary_constant(looks, alpha=alpha, margin=margin) * factor
     return min(1 - 2 * float(ndtr(-quantile)), 1 - 1e-12)

@@ -12,12 +12,17 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain
-from forbear.stats.looks.betting import can_stop, watch_edges, watch_threshold
 from forbear.stats.looks.lattice import Bools, Reached, Tables, walk
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, look_region
+from forbear.stats.looks.watch import can_stop, watch_edges, watch_threshold
 from forbear.stats.planning import AssumedEffect
 from forbear.stats.regions import Counts, Floats
 from forbear.stats.rule import DecisionRule
+
+FORBEAR_HOPELESS = 0.2
+"""A look is futile only where FORBEAR is less probable than this: harm is to get its verdict."""
+_PRIOR_TASKS = 10
+"""Tasks without a gain, at the planned discordance, that Pólya's urn holds beside those seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class StoppingRule:
         self.first = looks.tasks[0]
         """The first number of tasks at which it can stop."""
         if looks.watch:
-            threshold = watch_threshold(looks.planned, alpha=rule.harm_alpha / 2, margin=rule.worthwhile)
+            threshold = watch_threshold(looks, alpha=rule.harm_alpha, margin=rule.worthwhile)
             self._edges = watch_edges(looks.planned, log_value=threshold, margin=rule.worthwhile)
             possible = (n for n, edge in enumerate(self._edges) if can_stop(edge))
             self.first = min(self.first, next(possible, self.first))
@@ -79,7 +84,7 @@ class StoppingRule:
 def _look_stops(looks: Looks, rule: DecisionRule, arms: int) -> dict[int, Stops]:
     helps = boundary_constant(looks, alpha=rule.alpha / arms, margin=rule.margin)
     too_little = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
-    hopeless = _futility_regions(looks, rule) if looks.futility else {}
+    hopeless = _futile_regions(looks, rule) if looks.futility else {}
     stops = {}
     for tasks, factor in zip(looks.tasks, looks.factors, strict=True):
         # Δ ≥ worthwhile is rejected by few recovered pairs: the mirrored region.
@@ -91,7 +96,7 @@ def _look_stops(looks: Looks, rule: DecisionRule, arms: int) -> dict[int, Stops]
 
 
 def looks_share(looks: Looks, rule: DecisionRule) -> float:
-    """The part of `harm_alpha` that the looks have; the watch has the other half where there is one."""
+    """The part of `harm_alpha` that the looks have; a watch has what is left of it (`watch.watch_threshold`)."""
     return rule.harm_alpha / 2 if looks.watch else rule.harm_alpha
 
 
@@ -105,59 +110,86 @@ def planned_effect(looks: Looks, rule: DecisionRule) -> AssumedEffect:
 
 
 @lru_cache(maxsize=64)
-def _futility_regions(looks: Looks, rule: DecisionRule) -> dict[int, Bools]:
-    """By look before the last, where INTERVENE is too improbable: backward through the lattice.
+def _futile_regions(looks: Looks, rule: DecisionRule) -> dict[int, Bools]:
+    """By look before the last, where neither verdict is probable any more: one pass backward through the lattice.
 
     Other arms are left out of account (the boundary is that of one arm), so it errs on the side of going on.
     """
-    effect = planned_effect(looks, rule)
+    effect, decisions = planned_effect(looks, rule), _stopping_rule(replace(looks, futility=0.0), rule, 1)
     up, down = (effect.discordance + effect.gain) / 2, (effect.discordance - effect.gain) / 2
-    constant = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
-    factors = dict(zip(looks.tasks, looks.factors, strict=True))
-    chance: Floats = look_region(looks.planned, at_least=constant, margin=rule.margin).astype(float)
-    hopeless = {}
+    of_each = _PRIOR_TASKS * effect.discordance / 2
+    end = decisions(looks.planned)
+    assert end is not None, "the last look decides"
+    helps, fails = end.intervene.astype(float), end.forbear.astype(float)
+    futile = {}
     for tasks in range(looks.planned - 1, looks.tasks[0] - 1, -1):
-        # [C, B] after one task more: recovered, disrupted, or neither.
-        chance = up * chance[1:, :-1] + down * chance[:-1, 1:] + (1 - up - down) * chance[:-1, :-1]
-        if tasks in factors:
-            hopeless[tasks] = chance < looks.futility
-            crossed = look_region(tasks, at_least=constant * factors[tasks], margin=rule.margin)
-            chance = np.where(crossed, 1.0, chance)
-    return hopeless
+        count, all_drawn = np.arange(tasks + 1.0), tasks + _PRIOR_TASKS
+        recovering, disrupting = (count[:, None] + of_each) / all_drawn, (count[None, :] + of_each) / all_drawn
+        helps = _one_sooner(helps, up, down)
+        fails = _one_sooner(fails, recovering, disrupting)
+        if tasks in looks.tasks:
+            futile[tasks] = (helps < looks.futility) & (fails < FORBEAR_HOPELESS)
+        if (stops := decisions(tasks)) is not None:
+            helps = np.where(stops.any, stops.intervene, helps)
+            fails = np.where(stops.any, stops.forbear, fails)
+    return futile
+
+
+def _one_sooner(chance: Floats, up: Floats | float, down: Floats | float) -> Floats:
+    """[C, B]: a chance a task before, from those after it: recovered, disrupted, or neither."""
+    sooner: Floats = up * chance[1:, :-1] + down * chance[:-1, 1:] + np.maximum(1 - up - down, 0.0) * chance[:-1, :-1]
+    return sooner
 
 
 def is_futile(looks: Looks, rule: DecisionRule, outcomes: Outcomes, *, tasks: int) -> bool:
-    """Whether INTERVENE at a look after this one is less probable than `looks.futility` under the planned effect.
+    """Whether neither verdict is to be expected of the looks after this one.
 
-    Exact for one pair per task and 400 tasks; else the normal probability to reject at the last look, with the design
-    effect seen so far. Stopping so raises no error rate: it only gives up rejections.
+    INTERVENE: less probable than `looks.futility` under the planned effect. FORBEAR, by a look or the watch: less
+    probable than .2 where the tasks to come are drawn from Pólya's urn: those seen, and 10 more at the planned
+    discordance without a gain. Exact for one pair per task and 400 tasks; else the normal probabilities at the last
+    look, with the design effect seen so far. Stopping so raises no error rate: it only gives up verdicts.
 
     Args:
         looks: As declared.
         rule: As it is applied.
         outcomes: All pairs so far.
         tasks: At a look before the last.
+
+    Checked: forward from single tables, and by drawing from the urn (tests/stats/looks/test_stopping.py).
     """
     if isinstance(outcomes, PairedOutcomes) and looks.planned <= MOST_EXACT_TASKS:
-        return bool(_futility_regions(looks, rule)[tasks][outcomes.recovered, outcomes.disrupted])
-    pairs, excess, inflation = float(outcomes.pairs), 0.0, 1.0
+        return bool(_futile_regions(looks, rule)[tasks][outcomes.recovered, outcomes.disrupted])
+    pairs, inflation = float(outcomes.pairs), 1.0
     if isinstance(outcomes, PairedOutcomes):
-        excess = outcomes.recovered - outcomes.disrupted
+        recovered, disrupted = float(outcomes.recovered), float(outcomes.disrupted)
     else:
         now = clustered_gain(outcomes)
-        pairs, excess, inflation = now.pairs, now.recovered - now.disrupted, now.design_effect
-    effect = planned_effect(looks, rule)
-    planned = pairs * looks.planned / tasks
-    rest = planned - pairs
-    constant = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
-    needed = planned * rule.margin
-    needed += constant * math.sqrt(inflation * planned * max(effect.discordance - rule.margin**2, 0.0))
-    expected = excess + rest * effect.gain
-    spread = math.sqrt(inflation * rest * max(effect.discordance - effect.gain**2, 1e-300))
-    return float(ndtr((expected - needed) / spread)) < looks.futility
+        pairs, recovered, disrupted, inflation = now.pairs, now.recovered, now.disrupted, now.design_effect
+    planned, prior = pairs * looks.planned / tasks, _PRIOR_TASKS * pairs / tasks
+    rest, effect, drawn = planned - pairs, planned_effect(looks, rule), pairs + prior
+
+    def rejected(excess: float, margin: float, alpha: float, *, gain: float, discordance: float, wider: float) -> float:
+        """The probability that the last look rejects a gain of the margin, as an excess of so much goes on."""
+        constant = boundary_constant(looks, alpha=alpha, margin=margin)
+        needed = planned * margin + constant * math.sqrt(inflation * planned * max(discordance - margin**2, 0.0))
+        spread = math.sqrt(inflation * rest * wider * max(discordance - gain**2, 1e-300))
+        return float(ndtr((excess + rest * gain - needed) / spread))
+
+    excess = recovered - disrupted
+    helps = rejected(excess, rule.margin, rule.alpha, gain=effect.gain, discordance=effect.discordance, wider=1.0)
+    # What comes from an urn varies more than what comes from its present shares.
+    fails = rejected(
+        -excess,
+        -rule.worthwhile,
+        looks_share(looks, rule),
+        gain=-excess / drawn,
+        discordance=(recovered + disrupted + prior * effect.discordance) / drawn,
+        wider=(drawn + rest) / (drawn + inflation),
+    )
+    return helps < looks.futility and fails < FORBEAR_HOPELESS
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _stopping_rule(looks: Looks, rule: DecisionRule, arms: int) -> StoppingRule:
     return StoppingRule(looks, rule, arms=arms)
 
