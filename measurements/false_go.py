@@ -4,8 +4,12 @@ Usage: python measurements/false_go.py FOLDER [--pilots 1000] [--tasks 50] [--se
 
 FOLDER holds published paired outcomes of real agents (task_id, arm, seed, success; arms baseline and intervention).
 Each file with one run per task and arm and at least 100 common tasks stands for a world whose truth is known: the gain
-over all its tasks. From it, random pilots are drawn without replacement and decided twice: by forbear's verdict at its
-default rule, and by the point rule "intervene if p > p*". A go is false where the gain over all tasks is not positive.
+over all its tasks. From it, random pilots are drawn without replacement and decided by forbear's verdict at its default
+rule, by the point rule "intervene if p > p*", and by the sign of the worth that stands beside the verdict (go where the
+expected gain under its prior, net of the cost, is above 0). A go is false where the gain over all tasks is not above 0.
+What a rule realises is, on average over pilots, the gain over all tasks less a cost of 2 points where it says go, and 0
+where it does not. The prior was fitted on these files; "left out" fits it without the file's source (the first two
+words of its name), as for a pilot of a kind that was not seen before.
 """
 
 import argparse
@@ -17,11 +21,16 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from prior import fitted, source
+from prior import pilots as published
 
 import forbear as fb
 from forbear.outcomes.paired import PairedOutcomes
+from forbear.stats.context.prior import PUBLISHED, Prior
+from forbear.stats.context.value import Costs, value_of
 
 LEAST_TASKS = 100
+COST = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +40,8 @@ class World:
     name: str
     full: PairedOutcomes
     verdicts: Counter[str]
-    point_rule_goes: int
+    goes: dict[str, int]
+    """By rule, how many pilots said go."""
 
     @property
     def gain(self) -> float:
@@ -51,7 +61,14 @@ def point_rule(both_fail: int, recovered: int, disrupted: int, both_succeed: int
     return defined and recovered > disrupted
 
 
-def run(path: Path, *, pilots: int, tasks: int, seed: int) -> World | None:
+def worth(recovered: int, disrupted: int, pairs: int, prior: Prior) -> bool:
+    """The value line's rule: the expected net gain is above 0."""
+    costs = Costs(intervening=COST)
+    value = value_of(recovered=recovered, disrupted=disrupted, pairs=pairs, prior=prior, costs=costs, next_tasks=())
+    return value.pays
+
+
+def run(path: Path, *, pilots: int, tasks: int, seed: int, others: Prior) -> World | None:
     """Draws and decides; None for a file with several seeds or too few tasks."""
     try:
         (pairing,) = fb.compare(fb.read_outcomes(path).table, treated="intervention")
@@ -66,12 +83,12 @@ def run(path: Path, *, pilots: int, tasks: int, seed: int) -> World | None:
     # The counts of a random subset of tasks are multivariate hypergeometric. One stream per file, whatever its place.
     rng = np.random.default_rng([seed, zlib.crc32(path.name.encode())])
     tables = rng.multivariate_hypergeometric(cells, tasks, size=pilots).tolist()
-    return World(
-        name=path.stem,
-        full=full,
-        verdicts=Counter(verdict(*table) for table in tables),
-        point_rule_goes=sum(point_rule(*table) for table in tables),
-    )
+    verdicts = Counter(verdict(*table) for table in tables)
+    seen = Counter((c, b) for _, c, b, _ in tables)
+    goes = {"INTERVENE": verdicts["INTERVENE"], "p > p*": sum(point_rule(*table) for table in tables)}
+    for name, prior in (("worth > 0", PUBLISHED), ("worth > 0, left out", others)):
+        goes[name] = sum(times for (c, b), times in seen.items() if worth(c, b, tasks, prior))
+    return World(name=path.stem, full=full, verdicts=verdicts, goes=goes)
 
 
 def main() -> None:
@@ -84,7 +101,16 @@ def main() -> None:
     files = sorted(options.folder.glob("*.csv"))
     if not files:
         sys.exit(f"error: no CSV file in {options.folder}; give the folder with the paired outcomes.")
-    found = [run(path, pilots=options.pilots, tasks=options.tasks, seed=options.seed) for path in files]
+    tables = published(options.folder)
+    others = {}
+    for name in {source(name) for name in tables}:
+        up, down, alike = fitted([table for other, table in tables.items() if source(other) != name])
+        others[name] = Prior(recovered=up, disrupted=down, alike=alike, source="the other sources")
+    found = [
+        run(path, pilots=options.pilots, tasks=options.tasks, seed=options.seed, others=others[source(path.stem)])
+        for path in files
+        if path.stem in tables
+    ]
     worlds = sorted((world for world in found if world), key=lambda world: world.gain)
     print(
         f"{len(worlds)} of {len(files)} files have one run per task and arm and at least {LEAST_TASKS} tasks; "
@@ -98,7 +124,7 @@ def main() -> None:
             print(
                 f"| {world.name} | {world.full.pairs} | {world.full.recovered} | {world.full.disrupted} "
                 f"| {100 * world.gain:+.1f} pp | {world.verdicts['INTERVENE'] / options.pilots:.1%} "
-                f"| {world.point_rule_goes / options.pilots:.1%} |"
+                f"| {world.goes['p > p*'] / options.pilots:.1%} |"
             )
     print()
     print("| pilots drawn from | files | pilots | INTERVENE | p > p* | FORBEAR | UNDECIDED |")
@@ -112,12 +138,22 @@ def main() -> None:
     for name, group in groups.items():
         pilots = len(group) * options.pilots
         total = sum((world.verdicts for world in group), Counter())
-        point = sum(world.point_rule_goes for world in group)
+        point = sum(world.goes["p > p*"] for world in group)
         if pilots:
             print(
                 f"| {name} | {len(group)} | {pilots:,} | {total['INTERVENE']:,} ({total['INTERVENE'] / pilots:.1%}) "
                 f"| {point:,} ({point / pilots:.1%}) | {total['FORBEAR']:,} | {total['UNDECIDED']:,} |"
             )
+    print()
+    print(f"| rule | false goes | goes where the gain is 2 pp or more | realised gain net of {100 * COST:g} pp |")
+    print("| --- | ---: | ---: | ---: |")
+    useless, useful = ([w for w in worlds if chosen(w.gain)] for chosen in (lambda g: g <= 0, lambda g: g >= COST))
+    for rule in ("INTERVENE", "p > p*", "worth > 0", "worth > 0, left out"):
+        false, right = (sum(w.goes[rule] for w in group) / options.pilots / len(group) for group in (useless, useful))
+        realised = sum(w.goes[rule] / options.pilots * (w.gain - COST) for w in worlds) / len(worlds)
+        print(f"| {rule} | {false:.1%} | {right:.1%} | {100 * realised:+.2f} pp |")
+    best = sum(max(0.0, w.gain - COST) for w in worlds) / len(worlds)
+    print(f"| whoever knew the truth | 0.0% | 100.0% | {100 * best:+.2f} pp |")
 
 
 if __name__ == "__main__":

@@ -30,5 +30,6 @@ def _forms(value: float) -> Iterator[str]:
     yield from (f"{value:,}", f"{value}", f"{value:.3f}", f"{value:.2f}")
     percent = round(100 * value, 1) + 0.0
     yield from (f"{percent:+.1f}", f"{percent:.1f}", f"{abs(percent):.1f}", f"{100 * value:.4g}", f"{100 * value:.0f}")
+    yield f"{100 * value:.2f}"
     if 0 <= value < 0.001:  # "p < 0.001"
         yield "0.001"

@@ -57,14 +57,16 @@ class Course:
     harmful: np.ndarray
 
 
-def statistic(effects: np.ndarray, margin: float) -> np.ndarray:
-    """z of each pilot (pilots × tasks × seeds) against Δ = margin."""
+def statistic(effects: np.ndarray, margin: float, alternative: str = "greater") -> np.ndarray:
+    """z of each pilot (pilots × tasks × seeds) against Δ = margin, in the direction of the alternative."""
     _, tasks, seeds = effects.shape
-    recovered, disrupted = (effects == 1).sum(axis=2), (effects == -1).sum(axis=2)
     if seeds == 1:
-        return tango_statistic(recovered.sum(axis=1) * 1.0, disrupted.sum(axis=1) * 1.0, n=tasks, gain=margin)
-    counts = np.stack([((recovered == c) & (disrupted == b)).sum(axis=1) for c, b in simulated.splits(seeds)], axis=1)
-    return stats.norm.isf(stats.t.sf(simulated.statistics(counts, seeds, margin), tasks - 1))
+        recovered, disrupted = ((effects == sign).sum(axis=(1, 2)) * 1.0 for sign in (1, -1))
+        z = tango_statistic(recovered, disrupted, n=tasks, gain=margin)
+        return z if alternative == "greater" else -z
+    differences = effects.sum(axis=2)
+    counts = np.stack([(differences == d).sum(axis=1) for d in range(-seeds, seeds + 1)], axis=1)
+    return stats.norm.isf(simulated.lattice_pvalues(counts, seeds, margin=margin, alternative=alternative))
 
 
 def watched(effects: np.ndarray, margin: float, alternative: str = "less", bets: Bets | None = None) -> np.ndarray:
@@ -127,7 +129,7 @@ def run(effects: np.ndarray, looks: Looks, rule: DecisionRule) -> Course:
             z = statistic(data, rule.margin)
             best[enough, arm] = np.maximum(best[enough, arm], z[enough] / factor)
             for m in harms:
-                z = -statistic(data, m)
+                z = statistic(data, m, "less")
                 counts = enough if m <= 0 else alive
                 worst[m][counts, arm] = np.maximum(worst[m][counts, arm], z[counts] / factor)
         stop(by_watch | (worst[rule.worthwhile] >= harms[rule.worthwhile] - 1e-9), "forbear", after)
@@ -173,6 +175,6 @@ def missed(effects: np.ndarray, course: Course, looks: Looks, rule: DecisionRule
     after = np.arange(1, effects.shape[2] + 1)
     out = ((watched(effects[:, 0], gain) >= level) & (after <= stopped[:, None])).any(axis=1)
     for n, factor in zip(looks.tasks, looks.factors, strict=True):
-        z = statistic(effects[:, 0, :n], gain)
-        out |= (stopped >= n) & ((z >= low * factor) | (-z >= high * factor))
+        above, below = (statistic(effects[:, 0, :n], gain, side) for side in ("greater", "less"))
+        out |= (stopped >= n) & ((above >= low * factor) | (below >= high * factor))
     return out

@@ -56,6 +56,10 @@ def assert_same(got: object, shown: object) -> None:
         assert list(got) == list(shown)
         for key in shown:
             assert_same(got[key], shown[key])
+    elif isinstance(shown, list):
+        assert len(got) == len(shown)
+        for one, other in zip(got, shown, strict=True):
+            assert_same(one, other)
     elif isinstance(shown, float):
         assert got == pytest.approx(shown, rel=1e-6)
     else:

@@ -51,14 +51,17 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.errors import JournalLocked as JournalLocked
     from forbear.errors import JournalUnwritable as JournalUnwritable
     from forbear.errors import NotReproducible as NotReproducible
+    from forbear.errors import OutputUnwritable as OutputUnwritable
     from forbear.errors import PlanChanged as PlanChanged
     from forbear.errors import ProviderError as ProviderError
+    from forbear.errors import TooManyAgentErrors as TooManyAgentErrors
     from forbear.interventions.append import Append as Append
     from forbear.interventions.placebo import Placebo as Placebo
     from forbear.interventions.restart import Restart as Restart
     from forbear.interventions.rollback import Rollback as Rollback
     from forbear.interventions.stop import Stop as Stop
     from forbear.outcomes.clustered import ClusteredOutcomes as ClusteredOutcomes
+    from forbear.outcomes.graded import GradedOutcomes as GradedOutcomes
     from forbear.outcomes.missing import MissingOutcomes as MissingOutcomes
     from forbear.outcomes.missing import PlannedOutcomes as PlannedOutcomes
     from forbear.outcomes.missing import planned_outcomes as planned_outcomes
@@ -132,6 +135,7 @@ _HOME = {
     "Evidence": "analysis.evidence",
     "ForbearError": "errors",
     "FrozenPlan": "runner.plan",
+    "GradedOutcomes": "outcomes.graded",
     "Halt": "contracts.intervention",
     "HostArm": "runner.host_plan",
     "HostPilot": "runner.ask_tell",
@@ -148,6 +152,7 @@ _HOME = {
     "NotReproducible": "errors",
     "Observation": "contracts.environment",
     "OutcomeTable": "outcomes.table",
+    "OutputUnwritable": "errors",
     "PairedOutcomes": "outcomes.paired",
     "Pairing": "analysis.pairing",
     "PilotFile": "adapters.pilot_file",
@@ -173,6 +178,7 @@ _HOME = {
     "Stop": "interventions.stop",
     "Task": "records.model",
     "Termination": "records.model",
+    "TooManyAgentErrors": "errors",
     "Trajectory": "records.model",
     "Usage": "records.model",
     "Verdict": "stats.verdict",

@@ -5,7 +5,9 @@
     ├── PlanChanged       the journal belongs to another plan
     ├── JournalLocked     another process writes this journal
     ├── JournalUnwritable the disk is full or failed; what was written is kept
+    ├── OutputUnwritable  a report or another file of ours cannot be written; what was found is kept
     ├── NotReproducible   an agent or a world did not repeat what it did under the same draws
+    ├── TooManyAgentErrors  an agent failed by exception so often that something is broken
     ├── AgentError        the agent failed: the episode is a failure, it counts
     └── ProviderError     the outside world failed: the episode has no outcome
 
@@ -40,12 +42,24 @@ class JournalUnwritable(ForbearError):
     exit_code = 3
 
 
+class OutputUnwritable(ForbearError):
+    """A report, or another file that was to be written, cannot be; what was found is kept."""
+
+    exit_code = 3
+
+
 class NotReproducible(ForbearError):
     """An agent or an environment did not repeat what it did under the same draws; coupling would be a fiction."""
 
 
+class TooManyAgentErrors(ForbearError):
+    """More of an arm's runs than `max_agent_errors` ended with an exception of the agent; what was found is kept."""
+
+    exit_code = 3
+
+
 class AgentError(ForbearError):
-    """The agent itself failed. Raised by agents; the runner records a failed episode."""
+    """The agent itself failed. Raised by agents; the runner records a failed episode, as for any other exception."""
 
 
 class ProviderError(ForbearError):
@@ -62,7 +76,7 @@ def brief_error(error: BaseException) -> str:
     """What a record says of an error: its kind and a bounded part of its text, on one line, the same in every run."""
     try:
         text = str(error)[:_CAUSE_LENGTH]
-    except Exception:  # a hostile __str__ must not replace what it was to tell of
+    except BaseException:  # a hostile __str__ must not replace what it was to tell of
         text = "its text could not be read"
     text = "".join(c if c.isprintable() else " " for c in _ADDRESS.sub("0x...", text))
     return f"{type(error).__name__}: {text}".rstrip(": ")

@@ -38,9 +38,24 @@ def points(gain: float | None, *, unit: str = " pp", undefined: str = "undefined
     return undefined if gain is None else f"{round(100 * gain, 1) + 0.0:+.1f}{unit}"
 
 
+def worth(gain: float) -> str:
+    """A small gain that is never below 0, in hundredths of a point: "0.12 pp"."""
+    return f"{100 * gain:.2f} pp"
+
+
 def gain_or_loss(gain: float) -> str:
     """A gain by its direction: "a gain of 3.1 pp", "a loss of 11.4 pp"."""
     return f"a {'loss' if gain < 0 else 'gain'} of {100 * abs(gain):.1f} pp"
+
+
+def at_most(gain: float) -> str:
+    """All gains up to one: "a gain of +2.0 pp or less", "a loss of 5.0 pp or more"."""
+    return f"{gain_or_loss(gain)} or more" if gain < 0 else f"a gain of {points(gain)} or less"
+
+
+def at_least(gain: float) -> str:
+    """All gains from one on: "a gain of +2.0 pp or more", "a loss of 5.0 pp or less"."""
+    return f"{gain_or_loss(gain)} or less" if gain < 0 else f"a gain of {points(gain)} or more"
 
 
 def points_interval(low: float, high: float, *, unit: str = " pp") -> str:

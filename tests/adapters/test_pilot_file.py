@@ -22,7 +22,9 @@ def test_a_file_becomes_a_plan(tmp_path):
     assert (plan.max_steps, list(plan.seeds), plan.rule.worthwhile) == (6, [1], 0.05)
     assert plan.agent().config()["weights"] == {"open": 0.8, "wait": 0.12, "jump": 0.08}
     assert plan.agent() is not plan.agent()
-    assert (described.concurrency, described.retries) == (16, 2)
+    assert (described.concurrency, described.retries, described.sync) == (16, 2, "group")
+    always = write_pilot(tmp_path, text=TEXT.replace("seeds = [1]", 'sync = "always"'))
+    assert read_pilot_file(always).sync == "always"
 
 
 def test_arms_that_name_the_same_critic_share_it(tmp_path):
@@ -71,6 +73,8 @@ def test_the_rule_is_part_of_the_plan(tmp_path):
         ("max_steps = 6", "workers = 1.5", "line 27: run.workers: expected a whole number, got 1.5"),
         ("max_steps = 6", "concurrency = 0", "line 27: run.concurrency: expected a whole number of at least 1, got 0"),
         ("max_steps = 6", "retries = -1", "line 27: run.retries: expected a whole number of at least 0, got -1"),
+        ("max_steps = 6", 'sync = "never"', "line 27: run.sync: sync must be 'group' or 'always', got 'never'"),
+        ("max_steps = 6", "sync = true", "line 27: run.sync: expected a text, got True"),
         ("max_steps = 6", 'shape = "square"', "line 26: run: the shape of looks"),
         ("max_steps = 6", "watch = 1", "line 27: run.watch: expected true or false, got 1"),
         ("seeds = [1]", "seeds = [1, 1]", "seed 1 occurs twice"),
@@ -127,7 +131,18 @@ def test_unusable_tasks_are_named_by_line(tmp_path, line):
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("raw", [b"\xff\xfe\x00", b"a" * (2 << 20), b"x = " + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xff\xfe\x00",
+        b"a" * (2 << 20),
+        b"x = " + b"[" * 100_000,
+        b"x = " + b"9" * 5_000,
+        b"a." * 500_000 + b"a = 1",
+        b"[" + b"a." * 400_000 + b"a]\n" + b"b.c = 1\n" * 20_000,
+        b'x = """\n[' + b" " * 900_000 + b'\n"""',
+    ],
+)
 def test_what_is_no_toml_is_refused(tmp_path, raw):
     path = tmp_path / "pilot.toml"
     path.write_bytes(raw)
@@ -142,11 +157,11 @@ def test_a_missing_file_says_how_to_get_one(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file that never ends")
 def test_a_file_that_never_ends_is_given_up(tmp_path):
-    with pytest.raises(InvalidInput, match="zero: larger than 1,048,576 bytes"):
+    with pytest.raises(InvalidInput, match="zero: larger than 1 MiB"):
         read_pilot_file("/dev/zero")
     (tmp_path / "endless.jsonl").symlink_to("/dev/zero")
     path = write_pilot(tmp_path, text=TEXT.replace("tasks.jsonl", "endless.jsonl"))
-    with pytest.raises(InvalidInput, match=r"line 12: tasks.source: endless\.jsonl: larger than 67,108,864 bytes"):
+    with pytest.raises(InvalidInput, match=r"line 12: tasks.source: endless\.jsonl: larger than 64 MiB"):
         read_pilot_file(path)
 
 
@@ -173,11 +188,13 @@ def test_the_deadline_of_the_run_is_that_of_its_critics(tmp_path):
 # --- Parts of one's own -----------------------------------------------------------------------------------
 
 MINE = """\
+import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
 from forbear.contracts.intervention import Continue, Retry
 from forbear.errors import InvalidInput
+from forbear.records.model import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +234,25 @@ class Shy(Plain):
         return None
 
 
+class Secret(Plain):
+    async def act(self, trajectory, *, draw, excluded=()):
+        raise NotImplementedError
+
+    async def reset(self, task, *, draw):
+        raise NotImplementedError
+
+    step = score = reset
+    replay_safe = True
+
+    def config(self):
+        raise KeyError("k")
+
+
+class Vague(Plain):
+    def config(self):
+        return {"at": object()}
+
+
 class Odd(Plain):
     def is_control(self):
         return False
@@ -228,6 +264,27 @@ def fails(**options):
 
 def leaves(**options):
     raise SystemExit(3)
+
+
+def cancels(**options):
+    raise asyncio.CancelledError
+
+
+class Unsaid(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def unsaid(**options):
+    raise Unsaid
+
+
+def tasks(*, count, prefix="t", limits=None):
+    return [Task(id=f"{prefix}{i}", payload=limits) for i in range(count)]
+
+
+def any_tasks(**options):
+    return [Task(id=name) for name in options]
 
 
 def nothing(**options):
@@ -286,7 +343,22 @@ def test_a_restart_is_built_in(tmp_path):
         ('intervention = "mine:Plain"\ntimes = 2', "line 22: arm.times: unknown key 'times'"),
         ('intervention = "mine:Plain"\noptions = { times = 0 }', "line 21: arm.intervention: times must be at least"),
         ('intervention = "mine:Plain"\noptions = { tms = 0 }', "line 21: arm.intervention: .*unexpected keyword"),
-        ('intervention = "mine:Shy"', r"line 21: arm.intervention: config\(\) must return a mapping, got None"),
+        (
+            'intervention = "mine:Shy"',
+            r"line 21: arm.intervention: the intervention's config\(\) must return a mapping, got NoneType",
+        ),
+        (
+            'intervention = "mine:Secret"',
+            r"line 21: arm.intervention: the intervention's config\(\) raised KeyError: 'k'",
+        ),
+        (
+            'intervention = "append"\ncritic = "mine:Secret"',
+            r"line 22: arm.critic: the critic's config\(\) raised KeyError",
+        ),
+        (
+            'intervention = "mine:Vague"',
+            r"line 21: arm.intervention: the intervention's config\(\) must be JSON",
+        ),
         ('intervention = "mine:Odd"', "line 21: arm.intervention: Odd.is_control must be a property"),
         ('intervention = "mine:Nuge"', "line 21: arm.intervention: 'mine:Nuge' cannot be imported"),
         ('intervention = "rollback"\nmessage = "{pfail}"', r"line 21: .*nothing fills \{pfail\}.*mean \{p_fail\}\?"),
@@ -313,8 +385,10 @@ def test_what_is_wrong_with_an_arm_is_said_with_its_place(tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("factory", "says"),
     [
-        ("fails", r"'mine:fails' raised KeyError: .*key' \(mine.py, line 5\d\)"),
-        ("leaves", r"'mine:leaves' raised SystemExit: 3 \(mine.py, line 5\d\)"),
+        ("fails", r"'mine:fails' raised KeyError: .*key' \(mine.py, line \d+\)"),
+        ("leaves", r"'mine:leaves' raised SystemExit: 3 \(mine.py, line \d+\)"),
+        ("cancels", r"'mine:cancels' raised CancelledError \(mine.py, line \d+\)"),
+        ("unsaid", r"'mine:unsaid' raised Unsaid: its text could not be read \(mine.py, line \d+\)"),
         ("nothing", "gave None|raised TypeError"),
     ],
 )
@@ -323,6 +397,45 @@ def test_a_factory_that_breaks_is_named_with_its_place(tmp_path, monkeypatch, ol
     with pytest.raises(InvalidInput, match=f"^pilot.toml, {place}: .*({says})") as caught:
         freeze(read_pilot_file(written(tmp_path, monkeypatch=monkeypatch, old=old, new=new)).plan)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ('use = "forbear.testing:CoinFlipAgent"\noptions', 'use = "mine:Secret"\n# options', "agent"),
+        ('"forbear.testing:Corridor"', '"mine:Secret"', "environment"),
+    ],
+)
+def test_a_config_that_breaks_names_its_part(tmp_path, monkeypatch, old, new, kind):
+    path = written(tmp_path, monkeypatch=monkeypatch, old=old, new=new)
+    with pytest.raises(InvalidInput, match=rf"the {kind}'s config\(\) raised KeyError: 'k'"):
+        freeze(read_pilot_file(path).plan)
+
+
+def test_a_factory_of_tasks_takes_its_own_options(tmp_path, monkeypatch):
+    new = 'source = "mine:tasks"\ncount = 3\nprefix = "x"\nlimits = { steps = [1, 2] }'
+    path = written(tmp_path, monkeypatch=monkeypatch, old='source = "tasks.jsonl"', new=new)
+    tasks = read_pilot_file(path).plan.tasks
+    assert [(task.id, task.payload) for task in tasks] == [(f"x{i}", {"steps": [1, 2]}) for i in range(3)]
+    path = written(
+        tmp_path, monkeypatch=monkeypatch, old='source = "tasks.jsonl"', new='source = "mine:any_tasks"\na = 1\nb = 2'
+    )
+    assert [task.id for task in read_pilot_file(path).plan.tasks] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("cuont = 3", "line 13: tasks.cuont: unknown key 'cuont'; did you mean 'count'?"),
+        ('count = "3"', "line 12: tasks.source: 'mine:tasks' raised TypeError"),
+        ("", "line 12: tasks.source: 'mine:tasks' raised TypeError.*missing.*count"),
+    ],
+)
+def test_options_that_a_factory_of_tasks_does_not_take_are_named(tmp_path, monkeypatch, options, message):
+    new = f'source = "mine:tasks"\n{options}'
+    path = written(tmp_path, monkeypatch=monkeypatch, old='source = "tasks.jsonl"', new=new)
+    with pytest.raises(InvalidInput, match=message):
+        read_pilot_file(path)
 
 
 def test_factories_can_be_sent_to_another_process(tmp_path):

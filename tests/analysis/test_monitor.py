@@ -272,21 +272,27 @@ def test_an_outage_that_outlasts_several_starts_loses_nothing(tmp_path, before):
 
 
 def test_what_breaks_last_of_all_may_be_an_outage_and_is_tried_by_the_next_process(tmp_path):
-    last = order(pilot(DEAF, n=20, looks=None))[-1]
+    """Three tasks may be one; a single task whose world always breaks is none, though nothing is tried in between."""
+    last = order(pilot(DEAF, n=20, looks=None))
 
     class Broken(Corridor):
+        gone: tuple[str, ...] = ()
+
         def __init__(self):
             super().__init__(doors=4, slip=0.2)
 
         async def reset(self, task, *, draw):
-            if task.id == last:
+            if task.id in self.gone:
                 raise ProviderError("gone")
             return await super().reset(task, draw=draw)
 
     made = pilot(DEAF, n=20, looks=Looks(tasks=(20,), watch=False), environment=Broken)
+    Broken.gone = tuple(last[-3:])
     with pytest.raises(ProviderError, match="run the same again"):
-        run(made, tmp_path / "j", concurrency=1)
-    assert {key[0] for key in run(made, tmp_path / "j").missing} == {last}
+        run(made, tmp_path / "three", concurrency=1)
+    assert {key[0] for key in run(made, tmp_path / "three").missing} == set(last[-3:])
+    Broken.gone = (last[-1],)
+    assert {key[0] for key in run(made, tmp_path / "one", concurrency=1).missing} == {last[-1]}
 
 
 def test_looks_without_a_single_pair_are_no_looks():
@@ -299,6 +305,27 @@ def test_looks_without_a_single_pair_are_no_looks():
 
 
 # Looks taken one by one ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("missing", "ended"), [("exclude", True), ("excess", False), ("worst", False)])
+def test_runs_that_an_arm_lost_keep_a_look_from_ending_it(missing, ended):
+    looks = Looks(tasks=(20, 40, 60), watch=False, futility=0.0)
+    record = freeze(pilot(HELPED, looks=looks, rule=DecisionRule(missing=missing))).record
+
+    def success(key):
+        # Of the first twenty tasks ten are recovered, and ten treated runs are lost where the baseline succeeded.
+        place = order_of[key[0]]
+        if place >= 20:
+            raise KeyError(key)  # not over
+        if key[2] == "append":
+            return True if place < 10 else None
+        return place >= 10
+
+    order_of = {task.id: place for place, task in enumerate(record.tasks)}
+    monitor = Monitor(record, success)
+    monitor.advance()
+    assert monitor.tasks == 20
+    assert ("append" in monitor.ends) == ended
 
 
 @pytest.mark.slow

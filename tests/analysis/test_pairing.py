@@ -149,11 +149,22 @@ def test_every_other_arm_is_treated():
     assert [p.treated for p in compare(table(*rows))] == ["critic", "b", "a"]
 
 
-def test_picking_one_of_several_arms_is_a_caution():
+def test_the_arm_that_is_asked_about_stands_first_and_the_others_stay():
+    rows = [*PILOT, ("t1", "b", 1), ("t1", "a", 0)]
+    pairings = compare(table(*rows), treated="b")
+    assert [p.treated for p in pairings] == ["b", "critic", "a"]
+    assert all(c.code != "only_arm_tested" for p in pairings for c in p.cautions)
+
+
+def test_the_only_arm_tested_is_alone_and_says_so():
     rows = [*PILOT, ("t1", "b", 1)]
-    (pairing,) = compare(table(*rows), treated="critic")
-    assert [(c.code, c.values, unsaid(c)) for c in pairing.cautions] == [("arm_picked", {"arm": "critic", "of": 2}, [])]
-    assert compare(table(*PILOT), treated="critic")[0].cautions == ()
+    (pairing,) = compare(table(*rows), treated="critic", only_arm_tested=True)
+    assert [(c.code, c.values, unsaid(c)) for c in pairing.cautions] == [
+        ("only_arm_tested", {"arm": "critic", "of": 2}, [])
+    ]
+    assert compare(table(*PILOT), treated="critic", only_arm_tested=True)[0].cautions == ()
+    with pytest.raises(InvalidInput, match="must be named"):
+        compare(table(*rows), only_arm_tested=True)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +193,7 @@ def test_a_wrong_arm_column_is_noticed_before_a_thousand_comparisons():
     rows = [("t", f"arm{i}", 1) for i in range(1000)]
     with pytest.raises(InvalidInput, match=r"there are 999 treated arms .*Is this the arm column"):
         compare(table(*rows), baseline="arm0")
-    assert compare(table(*rows), baseline="arm0", treated="arm7")[0].pairs.both_succeed == 1
+    assert compare(table(*rows), baseline="arm0", treated="arm7", only_arm_tested=True)[0].pairs.both_succeed == 1
 
 
 def test_one_arm_alone_is_no_comparison():

@@ -75,6 +75,7 @@ def test_everything_that_it_says_is_in_its_digest():
         record(call_deadline_s=None),
         record(clusters={"t1": "house"}),
         record(rule=DecisionRule(alpha=0.01)),
+        record(rule=DecisionRule(missing="worst")),
         record(looks=Looks(tasks=(1, 2))),
         record(looks=Looks(tasks=(2,), watch=False)),
         record(arms={name: arm for name, arm in ARMS.items() if name != "rerun"}),
@@ -121,6 +122,16 @@ def test_a_plan_of_another_version_is_refused_with_what_to_do():
             PlanRecord.of({**plan, "format": kind}, where="j")
     with pytest.raises(InvalidInput, match="does not know the format"):
         PlanRecord.of({}, where="j")
+
+
+def test_a_plan_from_before_missing_runs_counted_leaves_them_out_and_can_go_on():
+    plan = record(rule=DecisionRule(missing="exclude")).to_dict()
+    old = sealed({**plan, "rule": {key: value for key, value in plan["rule"].items() if key != "missing"}})
+    read = PlanRecord.of(old, where="j")
+    assert read.rule == DecisionRule(missing="exclude")
+    record(rule=DecisionRule(missing="exclude")).require(read, where="j")
+    with pytest.raises(PlanChanged, match=r"rule\.missing was 'exclude', is 'excess'"):
+        record().require(read, where="j")
 
 
 def test_a_plan_that_was_changed_afterwards_is_refused():

@@ -80,7 +80,7 @@ def test_everything_else_changes_the_digest():
         digest(SHARED),
         digest(LOST),
         digest(episode(), SHARED),
-        digest(replace(episode(), seed=43)),
+        digest(replace(episode(), seed=43), of=record(seeds=[43], looks=PLAN.looks)),
         digest(replace(episode(), final_observation="out")),
         digest(replace(episode(), final_payload=1)),
         digest(replace(episode(), termination=Termination.STEP_LIMIT, success=False)),

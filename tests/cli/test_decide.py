@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 
 import forbear as fb
 from forbear.cli.main import run
-from forbear.stats.verdict import Verdict
+from forbear.stats.verdict import Remark, Verdict
+from remarks import unsaid
 
 HELPS = "27,17,0,20"
 HARMS = "27,0,17,20"
@@ -72,22 +74,44 @@ def test_json_is_one_object_that_reads_back(decide, file):
 
 def test_several_arms_share_the_error_rate(decide, file):
     path = file(a="40,9,1,14", b="42,7,1,14")
-    alone = {arm: json.loads(decide(path, "--json", "--treated", arm)[1]) for arm in ("a", "b")}
+    alone = {arm: json.loads(decide(path, "--json", "--treated", arm, "--only-arm-tested")[1]) for arm in ("a", "b")}
     together = json.loads(decide(path, "--json")[1])
     assert (together["format"], list(together["verdicts"])) == ("forbear-verdicts-2", ["a", "b"])
     # Holm over two: the smaller p-value doubles, the larger stays unless it falls below the doubled one.
     smaller = 2 * alone["a"]["p_value_gain"]
     assert together["verdicts"]["a"]["p_value_gain"] == pytest.approx(smaller)
     assert together["verdicts"]["b"]["p_value_gain"] == pytest.approx(max(smaller, alone["b"]["p_value_gain"]))
-    assert alone["b"]["cautions"][0]["code"] == "arm_picked"
+    assert alone["b"]["cautions"][0]["code"] == "only_arm_tested"
     assert "p (Holm)" in decide(path)[1]
 
 
-def test_the_gate_wants_one_arm(decide, file):
-    path = file(a="27,17,17,3", b="27,17,0,20", c="44,0,20,0")
-    assert "has 3. Name it: --treated NAME" in one_error_line(decide(path, "--gate"))
-    assert decide(path, "--gate", "--treated", "b")[0] == 0
-    assert decide(path, "--gate", "--treated", "c")[0] == 20
+def test_naming_an_arm_does_not_take_it_out_of_its_family(decide, file):
+    path = file(a="40,9,1,14", b="42,7,1,14", c="44,5,1,14")
+    together = json.loads(decide(path, "--json")[1])["verdicts"]
+    for arm in "abc":
+        named = json.loads(decide(path, "--json", "--treated", arm)[1])
+        assert named.pop("ignored_columns") == []
+        assert named == together[arm]
+    assert "must be named" in one_error_line(decide(path, "--only-arm-tested"))
+
+
+def test_the_gate_takes_any_number_of_arms(decide, file):
+    go, useless, harms = "27,17,0,20", "27,17,17,3", "44,0,20,0"
+    code, _, said = decide(file(a=useless, b=go, c=harms), "--gate")
+    assert (code, said) == (0, "gate: INTERVENE on 'b'\n")
+    assert decide(file(a=go, b=go), "--gate")[2] == "gate: INTERVENE on 'a', 'b'\n"
+    assert decide(file(a=useless, c=harms), "--gate")[0] == 21
+    assert decide(file(a=harms, c=harms), "--gate")[0] == 20
+    path = file(a=useless, b=go, c=harms)
+    assert [decide(path, "--gate", "--treated", arm)[0] for arm in "abc"] == [21, 0, 20]
+
+
+def test_an_arm_that_would_do_alone_does_not_pass_the_gate_beside_others(decide, file):
+    # Alone p = .029; as the best of seven it is nothing.
+    path = file(lucky="30,8,2,20", **{f"useless{i}": "34,4,4,18" for i in range(6)})
+    assert decide(path, "--gate", "--treated", "lucky")[0] == 21
+    code, out, _ = decide(path, "--gate", "--treated", "lucky", "--only-arm-tested", "--json")
+    assert (code, json.loads(out)["cautions"][0]["code"]) == (0, "only_arm_tested")
 
 
 def test_swapped_arms_swap_the_verdict(decide, file):
@@ -113,7 +137,7 @@ def test_two_files_are_baseline_and_treated(decide, tmp_path):
     code, out, _ = decide(first, second, "--json")
     verdict = json.loads(out)
     assert (code, verdict["recovered"], verdict["unpaired"]) == (0, 29, {"baseline": 1, "treated": 3})
-    assert [caution["code"] for caution in verdict["cautions"]] == ["unpaired_tasks"]
+    assert verdict["cautions"][0]["code"] == "unpaired_tasks"
     assert "drop --baseline" in one_error_line(decide(first, second, "--treated", "x"))
 
 
@@ -160,6 +184,51 @@ def test_no_arguments_are_a_bug(text, extra):
     assert run(["decide", "--counts", text, *extra]) in (0, 2, 20, 21)
 
 
+@pytest.mark.parametrize(("missing", "code"), [("exclude", 0), ("excess", 21), ("worst", 21)])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_an_arm_that_loses_its_failures_is_not_deployed(decide, tmp_path, missing, code, seeds):
+    # 60 tasks: 50 guarded runs have no outcome, the ten others succeed.
+    rows = ["task_id,arm,seed,success"]
+    for task in range(60):
+        for seed in range(seeds):
+            rows += [f"t{task},baseline,{seed},{task % 2}", f"t{task},guarded,{seed},{1 if task < 10 else 'error'}"]
+    path = tmp_path / "sixty.csv"
+    path.write_text("\n".join(rows))
+    found, out, _ = decide(path, "--missing", missing, "--gate", "--json", "--worthwhile", "0.01")
+    verdict = json.loads(out)
+    assert (found, verdict["rule"]["missing"]) == (code, missing)
+    assert {"missing_outcomes_decide", "missing_unequal"} <= {caution["code"] for caution in verdict["cautions"]}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_runs_that_failed_for_a_reason_are_failures_of_both_arms(decide, tmp_path, suffix):
+    rows = []
+    for task in range(40):
+        rows.append(("error", "timeout") if task < 4 else (task % 2, ""))
+        rows.append(("error", "Timeout" if task < 22 else "quota") if 16 <= task < 24 else (1, ""))
+    named = [(f"t{i // 2}", "critic" if i % 2 else "baseline", *row) for i, row in enumerate(rows)]
+    path, keys = tmp_path / f"x.{suffix}", ("task_id", "arm", "success", "why")
+    if suffix == "csv":
+        path.write_text("\n".join(",".join(map(str, row)) for row in (keys, *named)))
+    else:
+        path.write_text(
+            "\n".join(json.dumps({k: v for k, v in zip(keys, row, strict=True) if v != ""}) for row in named)
+        )
+    left_out = json.loads(decide(path, "--json")[1])
+    assert (left_out["pairs"], left_out["ignored_columns"]) == (28, ["why"])
+    counted = json.loads(decide(path, "--json", "--failure", "timeout, crash", "--reason-col", "why")[1])
+    # The four baselines fail and are recovered; of the six treated ones three had a success to lose.
+    assert counted["pairs"] == 38
+    assert counted["recovered"] == left_out["recovered"] + 4
+    assert (left_out["disrupted"], counted["disrupted"]) == (0, 3)
+    (told,) = [caution for caution in counted["cautions"] if caution["code"] == "counted_as_failures"]
+    assert told["values"] == {"reasons": ["timeout", "crash"], "by_arm": {"baseline": 4, "critic": 6}}
+    assert unsaid(Remark(**told)) == []
+    assert "has no column 'reason'" in one_error_line(decide(path, "--failure", "timeout"))
+    assert "--reason-col belongs to --failure" in one_error_line(decide(path, "--reason-col", "why"))
+    assert "--failure needs reasons" in one_error_line(decide(path, "--failure", ",", "--reason-col", "why"))
+
+
 def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):
     rng = np.random.default_rng(2)
     path = tmp_path / "seeds.csv"
@@ -174,10 +243,11 @@ def test_several_seeds_are_decided_from_a_file(tmp_path, capsys):
     verdict = json.loads(capsys.readouterr().out)
     assert (verdict["tasks"], verdict["pairs"], verdict["disrupted"]) == (40, 119, 0)
     assert verdict["recommendation"] == "INTERVENE"
-    assert verdict["method"].startswith("score (Tango), tasks as units")
-    assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes"]
+    assert verdict["method"].startswith("Dirichlet weights over tasks, worst value at weight 0.55")
+    # One treated run is lost, and whoever disrupts none of 70 successes may have seen the grade.
+    assert [c["code"] for c in verdict["cautions"]] == ["no_disruption", "missing_outcomes", "missing_excess"]
     assert run(["decide", str(path), "--json", "--guarantee", "finite-sample"]) == 0
-    assert json.loads(capsys.readouterr().out)["method"] == "exact unconditional by seed, Bonferroni over 3 seeds"
+    assert json.loads(capsys.readouterr().out)["method"].endswith("at weight 1 (finite-sample)")
     assert run(["decide", str(path)]) == 0
     assert "119 pairs" in capsys.readouterr().out
 
@@ -207,8 +277,8 @@ def test_the_gain_at_another_failure_rate_is_said(capsys):
     assert run(["decide", "--counts", "35,7,11,47", "--at", "0.6", "--json"]) == 0
     (remark,) = [c for c in json.loads(capsys.readouterr().out)["cautions"] if c["code"] == "gain_at"]
     # .6·7/42 − .4·11/58 = +2.4 points
-    assert "fails 60 % of the time the gain is +2.4 pp" in remark["text"]
-    assert "naive line" in remark["text"]
+    assert "fails 60 % of the time the gain lies between -4.0 pp (no change) and +2.4 pp" in remark["text"]
+    assert "(no change)" in remark["text"]
     assert run(["decide", "--counts", "35,7,11,47", "--at", "2"]) == 2
     assert "between 0 and 1" in capsys.readouterr().err
 
@@ -234,12 +304,24 @@ def pilot(tmp_path):
     return outcomes, mix
 
 
-@pytest.mark.parametrize("options", [(), ("--treated", "v2"), LOOKED, ("--anytime",), ("--at", "0.3"), ("--mix",)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--treated", "v2", "--only-arm-tested"),
+        LOOKED,
+        ("--anytime",),
+        ("--anytime", "--in-order"),
+        ("--at", "0.3"),
+        ("--mix",),
+    ],
+)
 def test_what_the_command_does_can_be_done_in_python(options, pilot, decide):
     outcomes, mix = pilot
     rule = fb.DecisionRule(margin=0.01, worthwhile=0.05, alpha=0.1)
     read = fb.read_outcomes(outcomes, columns=fb.Columns(task="id", arm="condition"))
-    pairings = fb.compare(read.table, baseline="v1", treated="v2" if "--treated" in options else None)
+    named = "v2" if "--treated" in options else None
+    pairings = fb.compare(read.table, baseline="v1", treated=named, only_arm_tested="--only-arm-tested" in options)
     if "--at" in options:
         pairings = [
             one.cautioned(fb.stats.gain_at(one.pairs, failure_rate=0.3, confidence=0.8).remark(baseline="v1"))
@@ -259,6 +341,7 @@ def test_what_the_command_does_can_be_done_in_python(options, pilot, decide):
         looks=fb.Looks(tasks=(50, 100), shape="pocock", watch=False, futility=0.0) if options == LOOKED else None,
         look=1 if options == LOOKED else None,
         anytime="--anytime" in options,
+        in_order="--in-order" in options,
         table=read.table,
     )
     named = ("--baseline", "v1", "--task-col", "id", "--arm-col", "condition")
@@ -280,3 +363,108 @@ def test_a_half_declared_design_is_refused(keywords, pilot):
     table = fb.read_outcomes(pilot[0], columns=fb.Columns(task="id", arm="condition")).table
     with pytest.raises(fb.InvalidInput, match="number of this look together"):
         fb.decide_pairings(fb.compare(table, baseline="v1"), **keywords)
+
+
+# --- The worth of switching on ------------------------------------------------------------------------------
+
+
+def test_prior_and_costs_change_the_worth_and_nothing_else(decide):
+    plain, stated = (
+        json.loads(decide("--counts", "36,9,3,2", "--json", *options)[1])
+        for options in ((), ("--prior", "1,1,8", "--cost-of-intervening", "0.01", "--cost-of-harm", "0.5"))
+    )
+    value = stated.pop("value")
+    assert plain.pop("value") != value
+    assert plain == stated
+    # (1 + 9 − 1.5·(1 + 3))/60 − .01
+    assert value["net_gain"] == pytest.approx(4 / 60 - 0.01)
+    assert (value["cost_of_intervening"], value["cost_of_harm"]) == (0.01, 0.5)
+    assert value["prior"] == {"recovered": 1.0, "disrupted": 1.0, "alike": 8.0, "source": "as stated by --prior"}
+    assert [one["tasks"] for one in value["new_pilots"]] == [50, 100, 200]
+
+
+@pytest.fixture
+def scores(tmp_path):
+    """60 tasks whose mean score rises from .30 to .45; the treated run of one has no score."""
+    rng, rows = np.random.default_rng(7), ["task_id,arm,success"]
+    for task in range(60):
+        before = round(0.6 * rng.random(), 3)
+        after = "error" if task == 5 else round(min(1.0, before + 0.3 * rng.random()), 3)
+        rows += [f"t{task},baseline,{before}", f"t{task},judge,{after}"]
+    path = tmp_path / "scores.csv"
+    path.write_text("\n".join(rows))
+    return str(path)
+
+
+def test_graded_scores_are_decided_by_their_mean(scores, capsys):
+    assert run(["decide", scores, "--graded", "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert (verdict["recommendation"], verdict["tasks"], verdict["recovered"]) == ("INTERVENE", 59, None)
+    assert (verdict["failure_rate"], verdict["rates"]) == (None, [])
+    assert verdict["method"].startswith("mean scores")
+    assert [c["code"] for c in verdict["cautions"]] == ["missing_outcomes", "missing_excess"]
+    assert run(["decide", scores, "--graded", "--gate"]) == 0
+    text = capsys.readouterr().out
+    assert "59 tasks with a score under both arms" in text
+    assert "gain in mean score" in text
+    assert "undefined for graded scores" in text
+    assert "recovered" not in text
+
+
+def test_a_threshold_makes_scores_successes(scores, capsys):
+    assert run(["decide", scores, "--threshold", "0.4", "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["disrupted"] == 0
+    assert verdict["recovered"] > 5
+    assert verdict["method"].startswith("exact unconditional")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--prior", "1,2"), "--prior needs three numbers"),
+        (("--prior", "1,2,x"), "--prior needs three numbers"),
+        (("--prior", "0,2,3"), "recovered tasks must be a number"),
+        (("--prior", "nan,2,3"), "recovered tasks must be a number"),
+        (("--cost-of-intervening", "2"), "costs are fractions of a success"),
+        (("--cost-of-harm", "-1"), "costs are fractions of a success"),
+    ],
+)
+def test_unusable_priors_and_costs(decide, options, message):
+    assert message in one_error_line(decide("--counts", STUDY, *options))
+
+
+def test_logged_baseline_runs_are_used_as_many_as_there_are(decide, tmp_path):
+    rng = np.random.default_rng(4)
+    rows = ["task_id,arm,seed,success"]
+    for task, chance in enumerate(rng.uniform(0.1, 0.9, size=120)):
+        rows += [f"t{task},baseline,{seed},{int(rng.random() < chance)}" for seed in range(5)]
+        rows.append(f"t{task},critic,0,{int(rng.random() < min(chance + 0.2, 1))}")
+    every, first = tmp_path / "every.csv", tmp_path / "first.csv"
+    every.write_text("\n".join(rows))
+    first.write_text("\n".join([rows[0], *(row for row in rows if ",0," in row)]))
+    many, one = (json.loads(decide(path, "--json")[1]) for path in (every, first))
+    assert (many["tasks"], one["tasks"]) == (120, 120)
+    widths = [v["success_gain"]["high"] - v["success_gain"]["low"] for v in (many, one)]
+    assert widths[0] < 0.95 * widths[1]
+    assert many["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "expected 0 or 1.*--graded, or --threshold T"),
+        (["--graded", "--anytime"], "graded scores are decided on once"),
+        (["--graded", "--looks", "30,60", "--look", "2"], "graded scores are decided on once"),
+        (["--graded", "--at", "0.3"], "graded scores are decided on once"),
+        (["--threshold", "2"], "threshold is a score above 0 and at most 1"),
+    ],
+)
+def test_what_scores_do_not_allow_is_refused(scores, options, message, capsys):
+    assert run(["decide", scores, *options]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_counts_are_no_scores(capsys):
+    assert run(["decide", "--counts", "35,7,11,47", "--graded"]) == 2
+    assert "--counts stands alone; drop --graded" in capsys.readouterr().err

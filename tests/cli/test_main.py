@@ -1,5 +1,6 @@
 """Exit codes and streams, as a shell sees them."""
 
+import errno
 import json
 import os
 import pty
@@ -90,6 +91,19 @@ def test_an_unforeseen_error_of_the_system_is_a_bug_too(capsys):
     assert "Traceback" in seen
     assert "PermissionError" in seen
     assert "\x1b" not in seen
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(errno.EPIPE, "gone"), OSError(errno.ENOSPC, "full")])
+def test_only_our_own_output_can_be_gone_or_full(error, capsys):
+    def broken():
+        raise error
+
+    cli.command("broken")(broken)
+    try:
+        assert run(["broken"]) == 1
+    finally:
+        del cli.commands["broken"]
+    assert type(error).__name__ in capsys.readouterr().err
 
 
 def test_ctrl_c_while_the_command_line_is_imported_says_so_once():

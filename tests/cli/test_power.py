@@ -98,3 +98,21 @@ def test_impossible_questions_are_one_line(capsys, arguments, message):
     assert code == 2
     assert message in out.err
     assert out.out == ""
+
+
+def test_many_baseline_runs_to_one_treated(capsys):
+    arguments = ["power", "--gain", "0.06", "--discordance", "0.3", "--agreement", "0.2", "--tasks", "100"]
+    assert run([*arguments, "--baseline-seeds", "5"]) == 0
+    out = capsys.readouterr().out
+    assert "350 tasks of 1 treated and 5 baseline runs." in out
+    assert "cuts the variance by 32 %" in out
+    assert run([*arguments, "--baseline-seeds", "5", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["seeds"], row["baseline_seeds"], row["effective_pairs"]) == (1, 5, 147)
+
+
+@pytest.mark.parametrize("option", [("--looks", "50,100"), ("--simulate", "10")])
+def test_baseline_runs_are_refused_where_they_are_not_computed(capsys, option):
+    rates = ["--failure-rate", "0.4", "--recovery-rate", "0.3", "--disruption-rate", "0.1"]
+    assert run(["power", *rates, "--baseline-seeds", "5", *option]) == 2
+    assert "drop" in capsys.readouterr().err.lower()

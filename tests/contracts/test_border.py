@@ -1,5 +1,6 @@
 """What passes the border is encoded and read back equal; what does not is refused in a sentence."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forbear.contracts import border
 from forbear.contracts.border import (
     check_task,
     checked_action,
@@ -325,8 +327,8 @@ def test_a_wrong_effect_is_refused(answer, said):
     [
         (None, r"the agent's config\(\) must return a mapping, got NoneType"),
         (["name"], "must return a mapping, got list"),
-        ({"a": math.nan}, r"the agent's config\(\): expected only JSON values"),
-        ({"a": {1}}, r"the agent's config\(\): expected only JSON values"),
+        ({"a": math.nan}, r"the agent's config\(\) must be JSON"),
+        ({"a": {1}}, r"the agent's config\(\) must be JSON"),
     ],
 )
 def test_a_wrong_config_is_refused(answer, said):
@@ -369,3 +371,53 @@ def refused(check, answer, said):
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 400
     assert str(raised.value).isprintable()
+
+
+# Bounds ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "make"),
+    [
+        (checked_action, Action),
+        (checked_observation, lambda text: Observation(text=text)),
+        (checked_effect, lambda text: Continue(message=text)),
+        (checked_effect, lambda text: Replace(Action(text))),
+    ],
+)
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_text_that_decides_behaviour_is_refused_beyond_its_limit(check, make, letter):
+    assert check(make(letter * border.MAX_TEXT)) == make(letter * border.MAX_TEXT)
+    with pytest.raises(InvalidInput, match=r"must be at most 1,048,576 characters long, got 1,048,577"):
+        check(make(letter * (border.MAX_TEXT + 1)))
+
+
+def test_a_reason_is_cut_and_says_so():
+    long = "y" * (border.MAX_TEXT + 7)
+    for why in (checked_score(Score(0.5, long)).why, checked_action(Action("a", rationale=long)).rationale):
+        assert why == "y" * border.MAX_TEXT + " (cut here, of 1,048,583 characters)"
+
+
+class Endless(list):
+    def __iter__(self):
+        return itertools.repeat(0)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(Endless(), marks=pytest.mark.slow),
+        ["x" * border.MAX_PAYLOAD],
+        {"x" * 1000: "y" * border.MAX_PAYLOAD},
+    ],
+)
+def test_a_payload_is_refused_beyond_its_limit(payload):
+    with pytest.raises(InvalidInput, match="its values and texts are larger than 8,388,608 characters"):
+        checked_action(Action("a", payload=payload))
+
+
+def test_a_subclass_answers_as_what_it_is_a_kind_of():
+    class Louder(Action):
+        pass
+
+    assert type(checked_action(Louder("go"))) is Action

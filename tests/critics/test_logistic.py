@@ -6,8 +6,10 @@ import pytest
 from scipy.optimize import minimize
 
 from forbear.contracts.draw import Draw
-from forbear.critics.logistic import Features, LogisticCritic, LogisticWeights, bucket, npz_bytes, train_logistic
+from forbear.critics.logistic import Features, LogisticCritic, LogisticWeights, train_logistic
 from forbear.errors import InvalidInput
+from forbear.learned.hashing import bucket
+from forbear.learned.npz import npz_bytes
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.testing import CriticContract
 
@@ -134,6 +136,11 @@ def arrays(**changes):
         {"buckets": np.array([15])},
         {"buckets": np.array([1 << 40])},
         {"buckets": np.array([])},
+        {"buckets": np.array([[16, 16]])},
+        {"buckets": np.array([np.inf])},
+        {"scalars": np.zeros((2, 2))},
+        {"index": np.array([3.0])},
+        {"dense": np.zeros((1 << 20) + 1, dtype=bool)},
         {"scalars": np.array([0.0, 0.0])},
         {"scalars": np.array([0.0])},
     ],

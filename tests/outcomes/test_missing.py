@@ -1,11 +1,13 @@
 import itertools
+import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from forbear import DecisionRule, InvalidInput, PairedOutcomes, Recommendation, decide, decide_arms
-from forbear.outcomes.missing import planned_outcomes
+from forbear.outcomes.missing import excess_charged, planned_outcomes
 
 holes = st.sampled_from([True, False, None])
 
@@ -44,22 +46,120 @@ def test_unpaired_seeds_keep_the_known_runs_of_a_task():
     assert split.missing.worst.success_gain == pytest.approx(((1 - 2 / 3) + 0) / 2)
 
 
-def verdict_with(missing_recovered, missing_disrupted):
+def verdict_with(missing_recovered, missing_disrupted, missing="excess"):
     """60 pairs, 12 recovered and 3 disrupted, and treated runs missing after failures and after successes."""
     baseline = [[x] for x in [0] * 12 + [1] * 3 + [1] * 45 + [0] * missing_recovered + [1] * missing_disrupted]
     treated = [[x] for x in [1] * 12 + [0] * 3 + [1] * 45] + [[None]] * (missing_recovered + missing_disrupted)
     split = planned_outcomes(baseline=baseline, treated=treated, arms=("baseline", "critic"))
-    return decide(split.observed, missing=split.missing)
+    return decide(split.observed, DecisionRule(missing=missing), missing=split.missing)
+
+
+def codes(remarks):
+    return [remark.code for remark in remarks]
 
 
 def test_a_verdict_that_missing_outcomes_could_overturn_says_so():
-    firm, shaky = verdict_with(2, 0), verdict_with(0, 12)
+    firm, shaky = verdict_with(2, 0), verdict_with(0, 12, "exclude")
     assert firm.recommendation is shaky.recommendation is Recommendation.INTERVENE
-    assert [c.code for c in firm.cautions] == ["missing_outcomes"]
+    assert codes(firm.cautions) == ["missing_outcomes", "missing_excess"]
     assert "2 of 'critic'" in firm.cautions[0].text
-    assert [c.code for c in shaky.cautions] == ["missing_outcomes_decide"]
+    assert codes(shaky.cautions) == ["missing_outcomes_decide", "missing_unequal"]
     # 12 more disruptions at worst: (12 − 15)/72; none at best: (12 − 3)/72.
     assert "between -4.2 pp and +12.5 pp, and the verdict could be UNDECIDED" in shaky.cautions[0].text
+    # Two-sided sign test of 12 against 0.
+    assert shaky.cautions[1].values["p_value"] == pytest.approx(2 * 0.5**12)
+
+
+# --- How the rule counts them -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rule", "said"), [("exclude", "INTERVENE"), ("excess", "UNDECIDED"), ("worst", "UNDECIDED")])
+def test_a_treated_arm_that_lost_its_failures_is_not_switched_on(rule, said):
+    # 60 tasks: 50 treated runs were lost, the ten that came home all succeeded where the baseline had failed.
+    baseline, treated = [[False], *[[True]] * 5] * 10, [[True], *[[None]] * 5] * 10
+    split = planned_outcomes(baseline=baseline, treated=treated, arms=("baseline", "guarded"))
+    verdict = decide(split.observed, DecisionRule(missing=rule), missing=split.missing)
+    assert verdict.recommendation.value == said
+    assert {"missing_outcomes_decide", "missing_unequal"} <= set(codes(verdict.cautions))
+    if rule == "excess":
+        # 50 − √50/2 = 46.5 holes, all behind a success of the baseline, rounded up.
+        (excess,) = [remark for remark in verdict.cautions if remark.code == "missing_excess"]
+        assert (excess.values["arm"], excess.values["charged"]) == ("guarded", 47)
+        assert (
+            verdict.p_value_gain
+            == decide(PairedOutcomes(both_fail=0, recovered=10, disrupted=47, both_succeed=0)).p_value_gain
+        )
+        assert "missing_hold_back" in codes(verdict.reasons)
+
+
+rows = st.lists(st.tuples(holes, holes), min_size=1, max_size=30)
+
+
+@given(rows)
+def test_the_excess_of_one_arm_is_charged_to_it_and_nothing_else(pairs):
+    baseline, treated = [[b] for b, _ in pairs], [[t] for _, t in pairs]
+    before, after, charged = excess_charged(baseline=baseline, treated=treated)
+    only_b, only_t = (
+        sum(b is None and t is not None for b, t in pairs),
+        sum(t is None and b is not None for b, t in pairs),
+    )
+    excess = max(0.0, abs(only_t - only_b) - ((only_t + only_b) ** 0.5) / 2)
+    assert excess - 1 < charged < excess + 1
+    for (b, t), (filled_b,), (filled_t,) in zip(pairs, before, after, strict=True):
+        assert filled_b is b or (b is None and filled_b and t is not None and only_b > only_t)
+        assert filled_t is t or (t is None and not filled_t and b is not None and only_t > only_b)
+    gains = [
+        sum(t - b for (b,), (t,) in zip(*arms, strict=True) if b is not None and t is not None)
+        for arms in ((baseline, treated), (before, after))
+    ]
+    worst = (
+        sum(b is True for b, t in pairs if t is None)
+        if only_t > only_b
+        else sum(t is False for b, t in pairs if b is None)
+    )
+    known = worst / max(only_t, only_b, 1)
+    assert gains[0] - gains[1] == math.ceil(excess * known - 1e-9)
+
+
+@given(st.lists(st.tuples(*[holes] * 4), min_size=2, max_size=8), st.randoms(use_true_random=False))
+def test_which_holes_are_charged_does_not_depend_on_the_order_of_the_tasks(tasks, random):
+    mixed = random.sample(tasks, len(tasks))
+    found = []
+    for order in (tasks, mixed):
+        before, after, _ = excess_charged(baseline=[list(t[:2]) for t in order], treated=[list(t[2:]) for t in order])
+        found.append(sorted(map(repr, zip(before, after, strict=True))))
+    assert found[0] == found[1]
+
+
+def test_holes_of_a_shared_baseline_are_filled_for_all_arms_at_once():
+    rng = np.random.default_rng(5)
+    promised = overturned = 0
+    for _ in range(12):
+        tasks, lost, names = 24, 3, ("a", "b", "c")
+        baseline = (rng.random(tasks) < 0.5).tolist()
+        arms = {name: (np.array(baseline) | (rng.random(tasks) < 0.35)).tolist() for name in names}
+        with_holes = [[None] if i < lost else [b] for i, b in enumerate(baseline)]
+        splits = {
+            n: planned_outcomes(baseline=with_holes, treated=[[t] for t in arms[n]], arms=("baseline", n))
+            for n in names
+        }
+        rule = DecisionRule(missing="exclude", alpha=0.05)
+        said = decide_arms(
+            {n: x.observed for n, x in splits.items()}, rule, missing={n: x.missing for n, x in splits.items()}
+        )
+        for filling in itertools.product([True, False], repeat=lost):
+            full = [*filling, *baseline[lost:]]
+            tables = {n: PairedOutcomes.from_outcomes(baseline=full, treated=arms[n]) for n in names}
+            for name, verdict in decide_arms(tables, rule).items():
+                (remark,) = [
+                    r for r in said[name].cautions if r.code in ("missing_outcomes", "missing_outcomes_decide")
+                ]
+                overturned += verdict.recommendation is not said[name].recommendation
+                if remark.code == "missing_outcomes":
+                    promised += 1
+                    assert verdict.recommendation is said[name].recommendation
+    assert promised > 20
+    assert overturned > 5
 
 
 def test_the_retested_verdicts_are_those_of_the_filled_tables():
@@ -70,12 +170,17 @@ def test_the_retested_verdicts_are_those_of_the_filled_tables():
     assert decide(split.observed).pairs == 40
 
 
-def test_each_arm_is_bounded_with_the_others_as_observed():
-    split = planned_outcomes(baseline=[[1]] * 60, treated=[[1]] * 48 + [[None]] * 12)
-    other = PairedOutcomes(both_fail=30, recovered=10, disrupted=0, both_succeed=20)
+def test_an_arm_without_holes_says_where_those_of_others_could_move_it():
+    split = planned_outcomes(
+        baseline=[[1]] * 20 + [[0]] * 40, treated=[[1]] * 20 + [[None]] * 40, arms=("baseline", "a")
+    )
+    # p = .03 alone: enough where the other arm is a success, not where it takes half of the error.
+    other = PairedOutcomes(both_fail=30, recovered=8, disrupted=2, both_succeed=20)
     verdicts = decide_arms({"a": split.observed, "b": other}, DecisionRule(), missing={"a": split.missing})
-    assert "missing_outcomes_decide" in [c.code for c in verdicts["a"].cautions]
-    assert "missing_outcomes" not in [c.code for c in verdicts["b"].cautions]
+    assert "missing_outcomes_decide" in codes(verdicts["a"].cautions)
+    assert verdicts["b"].recommendation is Recommendation.UNDECIDED
+    (remark,) = [remark for remark in verdicts["b"].cautions if remark.code == "missing_elsewhere"]
+    assert remark.values == {"could_be": ["INTERVENE"]}
 
 
 def test_unusable_plans():

@@ -2,10 +2,13 @@ import json
 
 import pytest
 
+from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.report.text import decision_text
 from forbear.report.view import arm_view, decision_json, decision_view
+from forbear.stats.context.prior import Prior
 from forbear.stats.context.transport import gain_at
+from forbear.stats.context.value import Costs
 from forbear.stats.decision import decide, decide_arms
 from forbear.stats.looks.anytime import AnytimeOutcomes
 from forbear.stats.looks.looks import Looks
@@ -56,6 +59,14 @@ def test_what_is_undefined_is_none():
         (pairs(35, 7, 11, 47), {}, "UNDECIDED: this pilot cannot tell; leave the intervention off."),
         (pairs(400, 0, 0, 400), {}, "FORBEAR: no gain that would pay; leave the intervention off."),
         (pairs(400, 20, 1, 400), {"worthwhile": 0.1}, "FORBEAR: the intervention helps, but too little to pay"),
+        (
+            pairs(120, 4, 5, 121),
+            {"margin": -0.05},
+            "INTERVENE: it is not worse by 5.0 pp or more; it may be switched on",
+        ),
+        (pairs(115, 15, 2, 118), {"margin": -0.05}, "INTERVENE: the intervention helps; switch it on"),
+        (pairs(115, 4, 14, 117), {"margin": -0.15}, "INTERVENE: it costs success, but not 15.0 pp or more;"),
+        (pairs(100, 2, 40, 108), {"margin": -0.05}, "FORBEAR: the intervention harms; leave it off."),
     ],
 )
 def test_every_verdict_has_its_sentence_and_something_to_do(outcomes, rule, headline):
@@ -95,7 +106,7 @@ LOOKS = Looks(tasks=(50, 100), watch=False, futility=0)
 )
 def test_every_number_that_a_section_says_stands_beside_it(outcomes):
     arm = view_of(outcomes)
-    remarks = [arm["headline"], *arm["next"], *arm["how"], *arm["reasons"], *arm["cautions"]]
+    remarks = [arm["headline"], *arm["next"], *arm["how"], *arm["reasons"], *arm["cautions"], *arm["value"]["lines"]]
     for remark in remarks:
         assert unsaid(Remark(**remark)) == [], remark
     assert len({remark["code"] for remark in remarks}) == len(remarks)
@@ -139,3 +150,39 @@ def test_between_two_looks_and_with_one_look_the_design_is_said():
     view = view_of(once)
     assert texts(view["how"])[3:] == ["The one look that was declared, at 30 tasks."]
     assert texts(view["next"])[0].startswith("This was the last declared look")
+
+
+# --- The worth of switching on ------------------------------------------------------------------------------
+
+
+def test_the_worth_stands_beside_the_verdict_and_does_not_change_it():
+    verdict = decide(pairs(36, 9, 3, 2))
+    plain = arm_view("critic", verdict)
+    dear = arm_view("critic", verdict, prior=Prior(recovered=1, disrupted=9, alike=10, source="mine"))
+    assert plain["value"]["net_gain"] > dear["value"]["net_gain"]
+    assert {k: v for k, v in plain.items() if k != "value"} == {k: v for k, v in dear.items() if k != "value"}
+    assert "Prior: mine, as much as 20 tasks." in texts(dear["value"]["lines"])[2]
+
+
+def test_intervening_costs_the_gain_that_is_worthwhile_unless_stated():
+    verdict = decide(pairs(36, 9, 3, 2), DecisionRule(worthwhile=0.04))
+    value = arm_view("critic", verdict)["value"]
+    assert value["gain"] - value["net_gain"] == pytest.approx(0.04)
+    value = arm_view("critic", verdict, costs=Costs())["value"]
+    assert value["net_gain"] == value["gain"]
+    assert "after costs" not in texts(value["lines"])[0]
+    not_worse = decide(pairs(36, 9, 3, 2), DecisionRule(margin=-0.05, worthwhile=-0.05))
+    assert arm_view("critic", not_worse)["value"]["cost_of_intervening"] == 0
+
+
+def test_several_seeds_of_a_task_weigh_as_one_task():
+    once = ClusteredOutcomes.from_outcomes(baseline=[[0], [0], [1], [1]] * 10, treated=[[0], [1], [1], [1]] * 10)
+    thrice = ClusteredOutcomes.from_outcomes(
+        baseline=[[0] * 3, [0] * 3, [1] * 3, [1] * 3] * 10, treated=[[0] * 3, [1] * 3, [1] * 3, [1] * 3] * 10
+    )
+    assert view_of(thrice)["value"] == view_of(once)["value"]
+
+
+def test_without_pairs_of_runs_nothing_is_said_of_the_worth():
+    view = view_of(ClusteredOutcomes.from_outcomes(baseline=[[0, 1, 1]] * 20, treated=[[1]] * 20))
+    assert view["value"] is None

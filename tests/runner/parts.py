@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,66 @@ class Speechless(CoinFlipAgent):
 
     async def act(self, trajectory, *, draw, excluded=()):
         return "open"
+
+
+class Rogue(CoinFlipAgent):
+    """Does to its process what it was told to, at the second step of one task."""
+
+    def __init__(self, how, task):
+        super().__init__(WEIGHTS, warned={"open": 5, "wait": 1})
+        self._how, self._task = how, task
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        if (trajectory.task.id, draw.step_index) == (self._task, 1):
+            getattr(self, self._how)()
+        return await super().act(trajectory, draw=draw, excluded=excluded)
+
+    def exits(self):
+        os._exit(0)
+
+    def crashes(self):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def blocks(self):
+        time.sleep(600)
+
+    def eats(self):
+        self.eaten = [bytes(1 << 20) + b"x" for _ in range(2000)]
+        time.sleep(600)
+
+    def forks(self):
+        if os.fork():
+            os.wait()
+
+    def leaves_a_child(self):
+        if not os.fork():
+            time.sleep(3)
+            os._exit(0)
+        os._exit(5)
+
+
+def _block():
+    time.sleep(600)
+
+
+class Blocking(Corridor):
+    """Never comes back, in one task."""
+
+    def __init__(self, task):
+        super().__init__(doors=4, slip=0.2)
+        self._task = task
+
+    async def reset(self, task, *, draw):
+        if task.id == self._task:
+            _block()
+        return await super().reset(task, draw=draw)
+
+
+class Fickle(CoinFlipAgent):
+    """Says another thing each time it is asked."""
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        return Action(os.urandom(8).hex())
 
 
 class Down(Corridor):

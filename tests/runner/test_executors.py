@@ -10,14 +10,15 @@ from functools import partial
 
 import pytest
 
-from forbear.errors import InvalidInput, ProviderError
+from forbear.errors import InvalidInput, NotReproducible, ProviderError
 from forbear.interventions import Append
 from forbear.policy.arm import Arm
 from forbear.records.journal import Journal
+from forbear.records.model import Termination
 from forbear.runner.plan import freeze
-from forbear.testing import CoinFlipAgent, Corridor
-from runner.parts import Correct, Counted, Down, Dying, Faulty, Speechless, Undoable
-from runner.pilots import POLICY, digest, order, plan, run, with_
+from forbear.testing import CoinCritic, CoinFlipAgent, Corridor
+from runner.parts import Blocking, Correct, Counted, Down, Dying, Faulty, Fickle, Rogue, Speechless, Undoable
+from runner.pilots import POLICY, WEIGHTS, digest, order, plan, run, with_
 
 ARMS = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("correct", with_(Correct()))]
 
@@ -96,8 +97,14 @@ def test_a_worker_that_dies_costs_a_retry_of_its_row_and_nothing_else(tmp_path, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("killed", "code"), [(False, 3), (True, -signal.SIGKILL)])
-def test_a_row_that_kills_every_worker_is_given_up_with_the_exit_code(tmp_path, killed, code):
+@pytest.mark.parametrize(
+    ("killed", "said"),
+    [
+        (False, "the environment ended its worker process with exit code 3"),
+        (True, f"its worker process ended with exit code {-signal.SIGKILL}"),
+    ],
+)
+def test_a_row_that_kills_every_worker_is_given_up_with_the_exit_code(tmp_path, killed, said):
     task = order(plan(n=4))[1]
     dying = Dying(tmp_path / "marks", task, times=99, killed=killed)
     result = run(plan(ARMS, n=4, environment=dying), tmp_path / "j", workers=2, retries=1)
@@ -105,7 +112,7 @@ def test_a_row_that_kills_every_worker_is_given_up_with_the_exit_code(tmp_path, 
     # Its baseline jumps out of the first window: that was found and written before the worker died in the next arm.
     assert result.missing.keys() == {(task, 42, arm.name) for arm in ARMS[1:]}
     reasons = {missing.reason for missing in result.missing.values()}
-    assert reasons == {f"its worker process ended with exit code {code}"}
+    assert reasons == {said}
     assert (result.arm("baseline").episodes, result.arm("rollback").episodes) == (4, 3)
     again = run(plan(ARMS, n=4, environment=dying), tmp_path / "j")
     assert again == result
@@ -117,6 +124,53 @@ def test_workers_that_keep_dying_are_an_outage(tmp_path):
     with pytest.raises(ProviderError, match=r"3 episodes in a row .* ended with exit code 3.*run the same again"):
         run(plan(ARMS, n=1, environment=dying[0]), tmp_path / "j", workers=2, outage_after=3)
     assert not Journal(tmp_path / "j").read().missing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "ends", "cause"),
+    [
+        ("exits", Termination.AGENT_ERROR, "the agent ended its worker process with exit code 0"),
+        ("crashes", Termination.AGENT_ERROR, f"the agent ended its worker process with exit code {-signal.SIGSEGV}"),
+        ("leaves_a_child", Termination.AGENT_ERROR, "the agent ended its worker process with exit code 5"),
+        ("blocks", Termination.AGENT_TIMEOUT, "the agent gave no answer within 0.5 s and could not be stopped"),
+        ("eats", Termination.AGENT_ERROR, "the agent took more than 600 MB of memory (max_memory_mb)"),
+        ("forks", None, None),
+    ],
+)
+def test_what_an_agent_does_to_its_process_is_its_failure_and_nobody_elses(tmp_path, how, ends, cause):
+    task = order(plan(n=4))[1]
+    arms = [*ARMS[:2], Arm.rerun()]
+    calm = run(plan(arms, n=4, call_deadline_s=0.5), tmp_path / "calm")
+    made = plan(arms, n=4, agent=partial(Rogue, how, task), call_deadline_s=0.5 if how == "blocks" else 60)
+    result = run(made, tmp_path / "j", workers=2, max_memory_mb=600)
+    assert not result.missing
+    assert result.episodes.keys() == calm.episodes.keys()
+    failed = [key for key, episode in result.episodes.items() if episode.termination.is_agent_fault]
+    assert {key[0] for key in failed} == ({task} if ends else set())
+    for key, episode in result.episodes.items():
+        if key in failed:
+            assert (episode.termination, episode.success, episode.cause) == (ends, False, cause)
+        else:
+            assert episode.steps == calm.episodes[key].steps
+    before = lines_of(tmp_path / "j")
+    assert run(made, tmp_path / "j", workers=2, max_memory_mb=600) == result
+    assert lines_of(tmp_path / "j") == before
+
+
+@pytest.mark.slow
+def test_a_world_that_blocks_its_worker_costs_its_own_row_only(tmp_path):
+    task = order(plan(n=4))[1]
+    made = plan(ARMS[:2], n=4, environment=partial(Blocking, task), call_deadline_s=0.1)
+    result = run(made, tmp_path / "j", workers=2, retries=0)
+    assert {key[0] for key in result.missing} == {task}
+    reasons = {missing.reason for missing in result.missing.values()}
+    assert reasons == {"the environment gave no answer within 0.1 s and could not be stopped"}
+
+
+def test_a_limit_of_memory_needs_processes_of_their_own(tmp_path):
+    with pytest.raises(InvalidInput, match="max_memory_mb is a number of MB that needs workers of at least 2"):
+        run(plan(n=2), tmp_path / "j", max_memory_mb=500)
 
 
 # Errors ---------------------------------------------------------------------------------------------------------------
@@ -139,31 +193,24 @@ def test_what_cannot_be_sent_is_refused_with_the_remedy(tmp_path, what):
 
 
 @pytest.mark.slow
-def test_a_part_that_breaks_its_contract_in_a_worker_says_so_as_itself(tmp_path):
-    agent = partial(Speechless, {"open": 1})
-    said = {}
-    for workers in (1, 2):
-        with pytest.raises(InvalidInput) as raised:
-            run(plan(ARMS, n=1, agent=agent), tmp_path / str(workers), workers=workers)
-        said[workers] = (str(raised.value), raised.value.__notes__, raised.value.exit_code)
-    assert said[1] == said[2]
-    assert "must return an Action, got str" in said[1][0]
-    assert said[1][1][0].startswith("in task 't00', seed 42, arm 'baseline'; what was found before is in the journal.")
+def test_an_agent_that_breaks_in_a_worker_fails_there_as_it_does_here(tmp_path):
+    task = order(plan(n=4))[2]
+    for agent in (partial(Speechless, WEIGHTS), partial(Faulty, KeyError, task), partial(Faulty, SystemExit, task)):
+        name = f"{agent.func.__name__}-{agent.args[0]}"
+        run(plan(ARMS, n=4, agent=agent), tmp_path / f"1-{name}")
+        result = run(plan(ARMS, n=4, agent=agent), tmp_path / f"2-{name}", workers=2)
+        assert digest(tmp_path / f"1-{name}") == digest(tmp_path / f"2-{name}")
+        assert Termination.AGENT_ERROR in {episode.termination for episode in result.episodes.values()}
 
 
 @pytest.mark.slow
-def test_a_bug_in_a_worker_arrives_with_its_traceback_and_the_pilot_goes_on_from_there(tmp_path):
-    task = order(plan(n=4))[2]
-    with pytest.raises(RuntimeError, match=r"^KeyError in a worker process: ") as raised:
-        run(plan(ARMS, n=4, agent=partial(Faulty, KeyError, task)), tmp_path / "j", workers=2)
-    trace, note = raised.value.__notes__
-    assert "in act" in trace
-    assert note.startswith(f"in task '{task}', seed 42, arm 'baseline'; what was found before is in the journal.")
-    kept = lines_of(tmp_path / "j")
-    run(plan(ARMS, n=4), tmp_path / "j", workers=2)
-    run(plan(ARMS, n=4), tmp_path / "calm")
-    assert lines_of(tmp_path / "j").startswith(kept)
-    assert digest(tmp_path / "j") == digest(tmp_path / "calm")
+def test_what_a_worker_refuses_arrives_as_itself(tmp_path):
+    arms = [Arm.baseline(), Arm("append", with_(Append(), critic=CoinCritic(1.0)))]
+    for workers in (1, 2):
+        with pytest.raises(NotReproducible, match="a fresh agent given the same trajectory and draw") as raised:
+            run(plan(arms, n=4, agent=partial(Fickle, WEIGHTS)), tmp_path / str(workers), workers=workers)
+        (note,) = raised.value.__notes__
+        assert note.startswith("in task 't0")
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 import asyncio
 import json
+import os
+import signal
 import statistics
 from dataclasses import replace
 
 import pytest
 
-from forbear.errors import InvalidInput, PlanChanged, ProviderError
+from forbear.errors import InvalidInput, PlanChanged, ProviderError, TooManyAgentErrors
 from forbear.interventions import Append, Placebo, Rollback
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
@@ -297,18 +299,16 @@ def test_a_world_that_can_only_be_restored_writes_a_tasks_arms_together(tmp_path
     coupled = run(plan(environment=Undoable), tmp_path / "j")
     assert coupled.design == "coupled"
 
-    class Killed(Exception):
-        pass
-
     first = order(plan(environment=Undoable))[:3]
 
     class Fragile(Undoable):
         async def step(self, action, *, draw):
             if draw.task_id not in first and draw.attempt == 1:  # after a deep rollback: not in the baseline
-                raise Killed
+                os.kill(os.getpid(), signal.SIGINT)
+                await asyncio.sleep(60)
             return await super().step(action, draw=draw)
 
-    with pytest.raises(Killed):
+    with pytest.raises(KeyboardInterrupt):
         run(plan(environment=Fragile), tmp_path / "killed", concurrency=1)
     written = Journal(tmp_path / "killed").read().rows
     assert 3 <= len(written) < 8
@@ -395,24 +395,57 @@ def test_a_plan_frozen_before_is_the_plan(tmp_path):
     assert (tmp_path / "frozen/plan.json").read_bytes() == (tmp_path / "plan/plan.json").read_bytes()
 
 
-def test_a_bug_stops_the_pilot_as_itself_and_what_was_found_stays(tmp_path):
-    *before, bad = order(plan())[:6]
-
+def failing_on(bad, *, error=KeyError):
     class Buggy(CoinFlipAgent):
         async def act(self, trajectory, *, draw, excluded=()):
-            if trajectory.task.id == bad:
-                raise KeyError("state")
+            if trajectory.task.id in bad:
+                raise error("state")
             return await super().act(trajectory, draw=draw, excluded=excluded)
 
-    buggy = lambda: Buggy(WEIGHTS, warned={"open": 5, "wait": 1})  # noqa: E731
-    with pytest.raises(KeyError, match="state") as raised:
-        run(plan(agent=buggy), tmp_path / "j", concurrency=1)
-    (note,) = raised.value.__notes__
-    assert note.startswith(f"in task '{bad}', seed 42, arm 'baseline'; what was found before is in the journal.")
-    assert {key[0] for key in Journal(tmp_path / "j").read().episodes} == set(before)
-    run(plan(), tmp_path / "j")
-    run(plan(), tmp_path / "whole")
-    assert digest(tmp_path / "j") == digest(tmp_path / "whole")
+    return lambda: Buggy(WEIGHTS, warned={"open": 5, "wait": 1})
+
+
+def test_an_exception_of_the_agent_is_its_failure_and_changes_no_other_episode(tmp_path):
+    bad = order(plan())[5]
+    result = run(plan(agent=failing_on([bad])), tmp_path / "j", concurrency=1)
+    whole = run(plan(), tmp_path / "whole")
+    for key, episode in result.episodes.items():
+        if key[0] == bad:
+            assert (episode.termination, episode.success) == (Termination.AGENT_ERROR, False)
+            assert episode.cause == "KeyError: 'state'"
+        else:
+            assert episode.steps == whole.episodes[key].steps
+
+
+def test_an_agent_that_breaks_too_often_stops_the_pilot_with_the_commonest_cause(tmp_path):
+    broken = order(plan(n=20))[4:]
+    made = plan([Arm.baseline(), Arm("rollback", POLICY)], n=20, agent=failing_on(broken))
+    with pytest.raises(
+        TooManyAgentErrors, match=r"in 6 of 10 runs of arm 'baseline' the agent broke, more than 20 % of"
+    ):
+        run(made, tmp_path / "j", concurrency=1)
+    kept = Journal(tmp_path / "j").read()
+    assert sum(episode.termination is Termination.AGENT_ERROR for episode in kept.episodes.values()) == 11
+    assert TooManyAgentErrors.exit_code == 3
+    with pytest.raises(
+        TooManyAgentErrors, match=r"in 3 of 3 runs .* more than 2 \(max_agent_errors\): 3 times KeyError"
+    ):
+        run(made, tmp_path / "j", concurrency=1, max_agent_errors=2)
+    result = run(made, tmp_path / "j", concurrency=1, max_agent_errors=None)
+    assert result.arm("baseline").episodes == 20
+
+
+def test_a_share_is_judged_only_once_ten_runs_have_ended(tmp_path):
+    made = plan([Arm.baseline(), Arm.rerun()], n=9, agent=failing_on(order(plan(n=9))))
+    assert run(made, tmp_path / "j").arm("baseline").episodes == 9
+
+
+def test_one_task_whose_world_always_hangs_at_the_end_of_a_look_is_no_outage(tmp_path):
+    """Nothing else is left to be tried between its tries, however many arms it has."""
+    last = order(plan(n=5))[-1]
+    result = run(plan(n=5, environment=flaky({last: 999}), design="independent"), tmp_path / "j", outage_after=4)
+    assert {task for task, _, _ in result.missing} == {last}
+    assert result.arm("baseline").missing == 1
 
 
 def test_workers_are_bounded_and_overlap(tmp_path):

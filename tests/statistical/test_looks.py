@@ -1,5 +1,6 @@
 """Error rates and coverage of pilots with looks: exact where one pair per task allows it, else 2,000 pilots each."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -102,6 +103,17 @@ def test_false_verdicts_run_task_by_task(seeds, discordance, agreement):
     assert useless.harmful.mean() <= at_most(RULE.harm_alpha)
     paying = many.run(many.draw_effects(rng, gain=0.02, **keywords), LOOKS, RULE)
     assert (paying.verdict == "forbear").mean() <= at_most(RULE.harm_alpha)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(("seeds", "lost"), [(3, 0.02), (5, 0.03)])
+def test_looks_keep_the_level_where_rare_tasks_lose_all_their_seeds(seeds, lost):
+    # No gain on average. Looks at several seeds are joined approximately.
+    rng = np.random.default_rng([42, seeds])
+    shape, up = (PILOTS, 1, 200), lost / (1 - lost)
+    effects = np.where(rng.random((*shape, 1)) < lost, -1, (rng.random((*shape, seeds)) < up).astype(int))
+    course = many.run(effects, replace(LOOKS, futility=0.0), RULE)
+    assert (course.verdict == "intervene").mean() <= at_most(RULE.alpha)
 
 
 @pytest.mark.statistical

@@ -12,8 +12,9 @@ import reference
 from forbear import DecisionRule, InvalidInput, PairedOutcomes, Recommendation, Remark, Verdict, decide, decide_arms
 from forbear.stats.decision import holm
 from forbear.stats.exact import exact_unconditional
-from forbear.stats.intervals import tango_statistic
+from forbear.stats.intervals import paired_gain_interval, tango_statistic
 from forbear.testing.strategies import decision_rules, paired_outcomes
+from remarks import unsaid
 
 INTERVENE, FORBEAR, UNDECIDED = Recommendation.INTERVENE, Recommendation.FORBEAR, Recommendation.UNDECIDED
 
@@ -61,6 +62,49 @@ def test_a_gain_too_small_to_pay_is_forborne():
     assert codes(verdict.reasons) == ["gain_below_worthwhile", "helps_too_little"]
 
 
+def test_an_interval_holds_what_the_test_does_not_reject():
+    # 3 recovered of 50 and none disrupted: p = .0625 by the exact test, and Tango's 90 % interval begins at +0.6.
+    pairs = PairedOutcomes(both_fail=44, recovered=3, disrupted=0, both_succeed=3)
+    assert paired_gain_interval(pairs, confidence=0.9).low == pytest.approx(0.006, abs=5e-4)
+    verdict = decide(pairs)
+    assert (verdict.recommendation, verdict.success_gain.low) == (UNDECIDED, 0.0)
+    assert (
+        verdict.reasons[0].text == "Compatible with anything from a gain of 0.0 pp to a gain of 14.1 pp: leave it off."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        ((15, 0, 35, 0), "constant_arm"),  # an arm that never ran, or a dead grader
+        ((0, 15, 0, 35), "constant_arm"),  # a grader that passes all
+        ((0, 0, 20, 30), "constant_arm"),  # the baseline never fails, the other does
+        ((50, 0, 0, 0), None),  # both alike
+        ((1, 0, 15, 0), None),  # too few to say
+        ((46, 0, 4, 0), None),  # nearly alike
+        ((13, 3, 0, 56), "no_disruption"),  # tried again until it passed
+        ((65, 15, 0, 280), "no_disruption"),
+        ((65, 15, 3, 277), None),
+        ((70, 1, 0, 20), None),
+    ],
+)
+def test_what_a_dead_grader_or_a_seen_grade_looks_like_is_told(cells, code):
+    pairs = PairedOutcomes(**dict(zip(("both_fail", "recovered", "disrupted", "both_succeed"), cells, strict=True)))
+    verdict = decide(pairs)
+    told = {"constant_arm", "no_disruption"} & set(codes(verdict.cautions))
+    assert told == ({code} if code else set())
+    assert all(unsaid(caution) == [] for caution in verdict.cautions)
+
+
+def test_a_gain_that_pays_but_cannot_be_seen_is_told():
+    verdict = decide(table(5, 5, 50))
+    (caution,) = [c for c in verdict.cautions if c.code == "worthwhile_out_of_reach"]
+    # (1.645·√.2 + .842·√(.2 − .02²))² / .02²
+    assert caution.values["tasks_needed"] == pytest.approx(3089, abs=5)
+    assert "worthwhile_out_of_reach" not in codes(decide(table(5, 5, 50), DecisionRule(worthwhile=0.2)).cautions)
+    assert "worthwhile_out_of_reach" not in codes(decide(table(12, 1, 60)).cautions)
+
+
 def test_few_discordant_pairs_carry_a_caution():
     assert "few_discordant" in codes(decide(table(5, 0, 60)).cautions)
     assert "few_discordant" not in codes(decide(table(9, 1, 60)).cautions)
@@ -79,6 +123,45 @@ def test_the_method_is_named(n):
     assert decide(table(50, 30, n)).method == expected
 
 
+# --- Is it worse by no more than so much? -------------------------------------------------------------------
+
+
+def test_a_negative_margin_is_also_what_pays():
+    assert DecisionRule(margin=-0.05).worthwhile == -0.05
+    assert DecisionRule(margin=-0.05, worthwhile=0.01).worthwhile == 0.01
+    assert DecisionRule().worthwhile == DecisionRule(margin=0.01).worthwhile == 0.02
+
+
+@pytest.mark.parametrize(
+    ("recovered", "disrupted", "rule", "said", "reasons"),
+    [
+        (4, 5, {"margin": -0.05}, INTERVENE, ["not_worse"]),
+        (15, 2, {"margin": -0.05}, INTERVENE, ["not_worse", "helps"]),
+        # A significant loss, but not of 15 points: never "it helps".
+        (4, 14, {"margin": -0.15}, INTERVENE, ["not_worse", "loss_within_margin"]),
+        (2, 40, {"margin": -0.05}, FORBEAR, ["loss_beyond_worthwhile", "harmful"]),
+        (5, 18, {"margin": -0.05}, UNDECIDED, ["inconclusive", "tasks_needed"]),
+        (3, 4, {"margin": -0.05, "worthwhile": 0.02}, FORBEAR, ["gain_below_worthwhile", "not_worse_but_no_gain"]),
+    ],
+)
+def test_a_not_worse_question_has_its_own_words(recovered, disrupted, rule, said, reasons):
+    verdict = decide(table(recovered, disrupted, 250), DecisionRule(**rule))
+    assert (verdict.recommendation, codes(verdict.reasons)) == (said, reasons)
+    text = " ".join(remark.text for remark in verdict.reasons)
+    assert ("helps" in text) == (verdict.p_value_harm > 0.5 and "helps" in reasons)
+
+
+@given(paired_outcomes(), st.floats(-0.3, -0.01), st.sampled_from([0.05, 0.1]))
+def test_it_helps_only_where_no_gain_is_rejected(pairs, margin, alpha):
+    verdict = decide(pairs, DecisionRule(margin=margin, alpha=alpha))
+    zero = decide(pairs, DecisionRule(alpha=alpha))
+    if {"helps", "helps_too_little"} & set(codes(verdict.reasons)):
+        assert zero.p_value_gain <= alpha
+        assert verdict.success_gain.low > 0
+    if verdict.recommendation is INTERVENE:
+        assert "loss_within_margin" not in codes(verdict.reasons) or zero.p_value_harm <= 0.05
+
+
 # --- What a verdict promises --------------------------------------------------------------------------------
 
 
@@ -91,6 +174,9 @@ def test_verdict_and_interval_agree(pairs, rule):
     if verdict.recommendation is INTERVENE:
         assert gain.low > rule.margin
         assert verdict.p_value_gain <= rule.alpha
+    if verdict.recommendation is UNDECIDED:
+        assert gain.low <= rule.margin
+        assert rule.harm_alpha != rule.alpha or gain.high >= rule.worthwhile
     if verdict.recommendation is FORBEAR:
         assert verdict.p_value_worthwhile <= rule.harm_alpha
         assert rule.harm_alpha != rule.alpha or gain.high < rule.worthwhile
@@ -206,6 +292,54 @@ def test_several_arms_share_one_error_rate():
     assert together["c"].recommendation is FORBEAR
     assert all("several_arms" in codes(verdict.cautions) for verdict in together.values())
     assert together["a"].method.endswith("Holm over 3 arms")
+
+
+def test_harm_is_holms_too_and_forbear_is_not():
+    # Six useless arms: one called harmful by chance is Holm's business, left off it is by itself.
+    harmed, others = table(3, 12, 60), {f"useless{i}": table(5, 5, 60) for i in range(5)}
+    alone = decide(harmed)
+    assert alone.harmful
+    together = decide_arms({"harmed": harmed, **others})["harmed"]
+    assert (together.recommendation, together.harmful) == (FORBEAR, False)
+    assert together.p_value_harm == pytest.approx(6 * alone.p_value_harm)
+    assert together.p_value_worthwhile == alone.p_value_worthwhile
+    (said,) = [remark.text for remark in together.cautions if remark.code == "several_arms"]
+    assert "FORBEAR is judged arm by arm, at 5% each" in said
+    far = decide_arms({"harmed": table(1, 19, 60), **others})["harmed"]
+    assert far.harmful
+
+
+def test_tasks_needed_are_those_that_holm_leaves():
+    arms = {"a": table(9, 4, 100), **{f"b{i}": table(5, 5, 100) for i in range(5)}}
+    needed = decide_arms(arms)["a"].tasks_needed
+    sixth = decide(table(9, 4, 100), DecisionRule(alpha=0.05 / 6)).tasks_needed
+    assert needed == sixth > decide(table(9, 4, 100)).tasks_needed
+    # An arm that is switched on leaves its share to the others.
+    with_a_go = decide_arms({**arms, "b4": table(30, 2, 100)})["a"].tasks_needed
+    assert with_a_go == decide(table(9, 4, 100), DecisionRule(alpha=0.05 / 5)).tasks_needed
+
+
+@given(paired_outcomes(), decision_rules())
+def test_tasks_needed_are_more_than_were_run(pairs, rule):
+    needed = decide(pairs, rule).tasks_needed
+    assert needed is None or needed > pairs.pairs
+
+
+@pytest.mark.parametrize(("worthwhile", "least"), [(0.02, 149), (0.05, 59), (0.1, 29)])
+def test_tasks_needed_can_decide_at_all(worthwhile, least):
+    # Where nothing ever changes, FORBEAR needs (1 - worthwhile)^n <= .05.
+    assert 0.05 >= (1 - worthwhile) ** least > 0.05 * (1 - worthwhile)
+    verdict = decide(table(0, 0, 20), DecisionRule(worthwhile=worthwhile))
+    assert least <= verdict.tasks_needed <= least + 2
+    assert decide(table(0, 0, verdict.tasks_needed), DecisionRule(worthwhile=worthwhile)).recommendation is FORBEAR
+
+
+def test_the_family_of_an_arm_that_is_named_needs_as_many_tasks():
+    assert decide(table(5, 0, 5)).recommendation is INTERVENE
+    few = decide_arms({"a": table(4, 0, 4), "b": table(0, 0, 4)})["a"]
+    assert few.recommendation is UNDECIDED
+    # 2 arms: (1/2)^n <= .025 from 6 tasks on.
+    assert few.tasks_needed >= 6
 
 
 def test_one_arm_is_decided_as_if_alone():

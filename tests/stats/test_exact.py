@@ -138,6 +138,50 @@ def test_no_discordant_pair_is_no_evidence():
         assert exact_unconditional(table(0, 0, n)).pvalue == 1.0
 
 
+@pytest.mark.parametrize(("recovered", "disrupted"), [(2000, 0), (0, 2000), (1999, 1), (1100, 0)])
+def test_a_pvalue_below_double_precision_is_still_a_probability(recovered, disrupted):
+    greater, less = (
+        exact_unconditional(table(recovered, disrupted, 2000), alternative=way).pvalue for way in ("greater", "less")
+    )
+    assert (0 < greater < 1e-290 and less == 1.0) or (0 < less < 1e-290 and greater == 1.0)
+
+
+@pytest.mark.parametrize("counts", [(60, 0, 200), (120, 30, 400), (300, 60, 586)])
+def test_far_beyond_the_margin_the_pvalue_is_a_bound_that_any_rule_can_use(counts):
+    # Estimates below 1e-13 share one region; the smallest alpha of a rule is 1e-12.
+    pvalue = exact_unconditional(table(*counts), margin=-0.05).pvalue
+    assert 0 < pvalue < 1e-12
+
+
+def pvalue_step_by_step(recovered, disrupted, n, margin):
+    """The region by asking every table of every row, for the maximum over a fine grid of discordances."""
+    from forbear.stats.regions import _estimated_pvalues, _score_lattice
+
+    lattice = _score_lattice(n, margin)
+    row = np.repeat(np.arange(n + 1), np.arange(1, n + 2))
+    count = np.arange(len(row)) - row * (row + 1) // 2
+    estimated = _estimated_pvalues(lattice, margin, count, row)
+    own = estimated[(row == recovered + disrupted) & (count == recovered)][0]
+    critical = np.array(
+        [np.min(count[(row == k) & (estimated <= own * (1 + 1e-9))], initial=k + 1) for k in range(n + 1)]
+    )
+    return max(
+        float(
+            stats.binom.pmf(np.arange(n + 1), n, psi)
+            @ stats.binom.sf(critical - 1, np.arange(n + 1), (1 + margin / psi) / 2)
+        )
+        for psi in abs(margin) + (1 - abs(margin)) * np.sin(np.linspace(0, np.pi / 2, 800)) ** 2
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("counts", [(12, 9, 260), (4, 30, 260), (150, 100, 260), (3, 0, 260), (40, 1, 260)])
+@pytest.mark.parametrize("margin", [-0.05, 0.02])
+def test_the_search_that_leaps_finds_what_one_that_asks_every_table_finds(counts, margin):
+    found = exact_unconditional(table(*counts), margin=margin).pvalue
+    assert found == pytest.approx(pvalue_step_by_step(*counts, margin), rel=1e-4, abs=1e-12)
+
+
 @pytest.mark.slow
 def test_exact_and_score_agree_for_large_pilots():
     for recovered, disrupted in ((130, 100), (90, 100), (400, 340)):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import reference
 from forbear import DecisionRule, InvalidInput, PairedOutcomes, Recommendation, decide
+from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.stats.exact import exact_unconditional, score_test
 from forbear.stats.intervals import tango_statistic
 from forbear.stats.planning import (
@@ -12,9 +13,11 @@ from forbear.stats.planning import (
     AssumedEffect,
     approximate_tasks_needed,
     effective_pairs,
+    least_tasks,
     minimum_detectable_gain,
     power,
     tasks_needed,
+    variance_ratio,
 )
 from forbear.stats.regions import rejection_region
 
@@ -208,3 +211,98 @@ def test_rates_give_the_effect():
 def test_impossible_plans(ask):
     with pytest.raises(InvalidInput):
         ask()
+
+
+# --- The least that can decide ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("margin", "alpha"), [(0.0, 0.05), (0.0, 0.05 / 6), (-0.1, 0.05)])
+def test_below_the_least_number_no_table_says_intervene(margin, alpha):
+    n = least_tasks(margin=margin, alpha=alpha)
+    rule = DecisionRule(margin=margin, alpha=alpha, worthwhile=max(margin, 0.02), harm_alpha=1e-6)
+
+    def verdicts(n):
+        tables = [(c, b) for c in range(n + 1) for b in range(n + 1 - c)]
+        return {
+            decide(PairedOutcomes(both_fail=n - c - b, recovered=c, disrupted=b, both_succeed=0), rule).recommendation
+            for c, b in tables
+        }
+
+    assert Recommendation.INTERVENE not in verdicts(n - 1)
+    assert Recommendation.INTERVENE in verdicts(n)
+
+
+@pytest.mark.parametrize(("worthwhile", "alpha", "least"), [(0.02, 0.05, 149), (0.1, 0.05, 29), (0.02, 0.025, 189)])
+def test_without_differing_pairs_the_least_number_is_one_chance_of_losing_nothing(worthwhile, alpha, least):
+    # (1 - worthwhile)^n ≤ alpha
+    assert least_tasks(margin=-worthwhile, alpha=alpha, differing=False) == least
+    rule = DecisionRule(worthwhile=worthwhile, harm_alpha=alpha)
+    alike = [PairedOutcomes(both_fail=n, recovered=0, disrupted=0, both_succeed=0) for n in (least - 1, least)]
+    fewer, enough = (decide(pairs, rule) for pairs in alike)
+    assert fewer.recommendation is Recommendation.UNDECIDED
+    assert fewer.tasks_needed == least
+    assert enough.recommendation is Recommendation.FORBEAR
+
+
+def test_pairs_that_never_differ_show_no_gain():
+    assert least_tasks(margin=0.0, alpha=0.05, differing=False) is None
+    assert least_tasks(margin=0.02, alpha=0.05, differing=False) is None
+
+
+def test_above_the_exact_sizes_only_the_score_test_counts():
+    # z²(1 − w)/w = 2703 at w = .001; one chance of losing nothing would ask for 2995.
+    n = least_tasks(margin=-0.001, alpha=0.05, differing=False)
+    assert n == pytest.approx(1.6448536**2 * 0.999 / 0.001, abs=1)
+
+
+def test_a_size_that_is_named_can_decide():
+    assert decide(PairedOutcomes(both_fail=136, recovered=0, disrupted=0, both_succeed=0)).tasks_needed == 149
+    assert tasks_needed(AssumedEffect(gain=0.0, discordance=0.0)) == 149
+    assert tasks_needed(AssumedEffect(gain=0.9, discordance=0.9), power=0.01) == 5
+
+
+# --- Many logged baseline runs to one treated ---------------------------------------------------------------
+
+
+def test_five_baseline_runs_to_one_cut_the_variance_by_what_is_said():
+    assert [1 - variance_ratio(seeds=1, baseline_seeds=5, agreement=a) for a in (0.0, 0.125, 0.275, 1.0)] == [
+        pytest.approx(0.4),
+        pytest.approx(0.35),
+        pytest.approx(0.29),
+        pytest.approx(0.0),
+    ]
+    assert effective_pairs(tasks=100, seeds=1, agreement=0.2, baseline_seeds=5) == 147
+    assert effective_pairs(tasks=100, seeds=3, agreement=0.5, baseline_seeds=3) == effective_pairs(
+        tasks=100, seeds=3, agreement=0.5
+    )
+    effect = AssumedEffect(gain=0.1, discordance=0.3)
+    assert tasks_needed(effect, agreement=0.2, baseline_seeds=5) == pytest.approx(0.68 * tasks_needed(effect), abs=1)
+
+
+@pytest.mark.parametrize(("runs", "before"), [(1, 5), (1, 2), (2, 6)])
+def test_the_variance_of_unequal_runs_is_that_of_simulated_pilots(runs, before):
+    # A task has other success rates in either arm: that is what its seeds agree on.
+    rng, tasks = np.random.default_rng(runs * 10 + before), 400_000
+    first, second = rng.beta(2, 2, size=tasks), rng.beta(2, 2, size=tasks)
+
+    def gains(before, runs):
+        return rng.binomial(runs, second) / runs - rng.binomial(before, first) / before
+
+    one, found = gains(1, 1), gains(before, runs)
+    agreement = np.mean(gains(1, 1) * (second - first)) / one.var()
+    expected = agreement + (1 - agreement) * (1 / runs + 1 / before) / 2
+    # The variance of a sample variance of bounded numbers: at most (kurtosis − 1)/n, here below 2/n.
+    assert found.var() / one.var() == pytest.approx(expected, rel=4 * 2 / np.sqrt(tasks))
+
+
+def test_logged_baseline_runs_make_the_interval_of_a_verdict_narrower():
+    rng = np.random.default_rng(3)
+    chance = rng.uniform(0.1, 0.9, size=(150, 1))
+    logged, treated = rng.random((150, 5)) < chance, rng.random((150, 1)) < np.minimum(chance + 0.15, 1)
+    widths = []
+    for runs in (1, 5):
+        outcomes = ClusteredOutcomes.from_outcomes(baseline=logged[:, :runs].tolist(), treated=treated.tolist())
+        gain = decide(outcomes).success_gain
+        assert gain.value == pytest.approx(treated.mean() - logged[:, :runs].mean())
+        widths.append(gain.high - gain.low)
+    assert widths[1] < 0.9 * widths[0]

@@ -51,7 +51,7 @@ def test_simulated_and_exact_power_agree():
 @pytest.mark.statistical
 def test_a_useless_intervention_is_rarely_deployed_with_several_seeds():
     truth = PilotTruth(tasks=40, seeds=3, success_rate=0.5, recovery_rate=0.2, disruption_rate=0.2, agreement=0.8)
-    for guarantee in ("approximate", "finite-sample"):
+    for guarantee in ("calibrated", "finite-sample"):
         found = simulate(
             truth, rng=np.random.default_rng(3), rule=DecisionRule(guarantee=guarantee, worthwhile=0.0), pilots=600
         )

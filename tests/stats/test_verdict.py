@@ -116,6 +116,7 @@ def test_verdicts_of_the_first_format_are_read():
     assert verdict.unpaired == data["excluded"] == {"baseline": 1, "treated": 3}
     assert [remark.code for remark in verdict.cautions] == [remark["code"] for remark in data["cautions"]]
     assert isinstance(verdict.look, AtLook)
+    assert verdict.rule.missing == "exclude"
     assert again(verdict) == verdict
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from forbear.adapters.toml_section import Part, nearest
+from forbear.contracts.border import config_of
 from forbear.contracts.intervention import is_control, undoes_steps
-from forbear.errors import ForbearError, InvalidInput
+from forbear.errors import ForbearError, InvalidInput, brief_error
 from forbear.wording import described, shown
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
@@ -56,7 +57,7 @@ class Factory:
                 file. Other errors of forbear's own (an agent's, a provider's) come as they are.
         """
         made = guarded(lambda: self.target(**self.options), part=self.part)
-        missing = [name for name in _NEEDED[self.part.kind] if not hasattr(made, name)]
+        missing = guarded(lambda: [name for name in _NEEDED[self.part.kind] if not hasattr(made, name)], part=self.part)
         if missing:
             kind, needed = self.part.kind, ", ".join(_NEEDED[self.part.kind])
             raise InvalidInput(
@@ -69,16 +70,14 @@ class Factory:
         """Makes one that is used as it is from now on: what it says of itself is checked as well.
 
         Raises:
-            InvalidInput: As calling does, or its config is no mapping.
+            InvalidInput: As calling does, or its config raises or is no JSON.
         """
         made = self()
-        config = guarded(made.config, part=self.part)
-        if not isinstance(config, Mapping):
-            raise InvalidInput(f"{self.part.place}: config() must return a mapping, got {described(config)}.")
+        guarded(lambda: config_of(made, what=self.part.kind), part=self.part)
         if self.part.kind == "intervention":
-            guarded(lambda: (undoes_steps(made), is_control(made)), part=self.part)
-            if not isinstance(made.name, str):
-                raise InvalidInput(f"{self.part.place}: its name must be a text, got {described(made.name)}.")
+            name, *_ = guarded(lambda: (made.name, undoes_steps(made), is_control(made)), part=self.part)
+            if not isinstance(name, str):
+                raise InvalidInput(f"{self.part.place}: its name must be a text, got {described(name)}.")
         return made
 
 
@@ -116,11 +115,11 @@ def imported(part: Part, folder: Path) -> Callable[..., Any]:
         target = getattr(importlib.import_module(module_name), attribute)
     except ForbearError:
         raise
-    except (Exception, SystemExit) as error:  # whatever the user's module raises while it is imported
-        reason = f"{type(error).__name__}: {error}"
-        raise InvalidInput(
-            f"{part.place}: '{shown(part.use)}' cannot be imported ({shown(reason, limit=150)})."
-        ) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's module raises while it is imported
+        reason = shown(brief_error(error), limit=150)
+        raise InvalidInput(f"{part.place}: '{shown(part.use)}' cannot be imported ({reason}).") from error
     if not callable(target):
         raise InvalidInput(f"{part.place}: '{shown(part.use)}' is a {type(target).__name__}, not something to call.")
     return target  # type: ignore[no-any-return]
@@ -134,8 +133,10 @@ def guarded(make: Callable[[], Any], *, part: Part) -> Any:
         raise InvalidInput(f"{part.place}: {shown(str(error).rstrip('.'), limit=600)}.") from error
     except ForbearError:
         raise  # an outage or a failure of the agent: the runner knows what to do
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        reason = shown(f"{type(error).__name__}: {error}".rstrip(": "), limit=200)
+        reason = shown(brief_error(error), limit=200)
         where = f"{shown(Path(last.filename).name)}, line {last.lineno}"
         raise InvalidInput(f"{part.place}: '{shown(part.use)}' raised {reason} ({where}).") from error

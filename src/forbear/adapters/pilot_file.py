@@ -1,20 +1,27 @@
 """`pilot.toml`: a pilot described in a file. Inputs are relative to the file; every error names its key and line."""
 
+import codecs
 import dataclasses
 import functools
+import inspect
+import io
 import json
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from forbear.adapters.parts import RERUN, Factory, factory, guarded, imported
-from forbear.adapters.toml_section import Part, Section, option_kinds, read_bytes
+from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.contracts.critic import Critic
 from forbear.contracts.intervention import Intervention
 from forbear.errors import InvalidInput
+from forbear.files import limit_of, read_bounded, too_large
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
+from forbear.records.journal import Sync, require_sync
 from forbear.records.model import Task
 from forbear.runner.plan import PilotPlan
 from forbear.stats.looks.looks import Looks
@@ -23,6 +30,12 @@ from forbear.wording import listed, shown
 
 MAX_BYTES = 1 << 20
 _MAX_TASK_BYTES = 64 << 20
+_TEXT = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|$)', re.DOTALL)
+"""A text in JSON."""
+_MARKS = ",:[{"
+"""One of them stands beside each value in JSON, and outside texts nothing else does."""
+_VALUE_BYTES = 64
+"""What a value takes in memory beside what it says."""
 _ARM = ("name", "intervention", "critic", "options")
 """Keys of an arm that say what it is made of; what an intervention calls so is given in its table of options."""
 
@@ -39,6 +52,12 @@ class PilotFile:
     """How often an episode that the outside world broke is tried again."""
     workers: int
     """Processes that run episodes."""
+    max_memory_mb: int | None
+    """What each of them may take."""
+    max_agent_errors: float
+    """How many of an arm's runs may end with an exception of the agent: a share below 1, or a number."""
+    sync: Sync
+    """When episodes are forced to the disk."""
 
 
 def read_pilot_file(path: str | Path) -> PilotFile:
@@ -50,15 +69,15 @@ def read_pilot_file(path: str | Path) -> PilotFile:
     Raises:
         InvalidInput: The file, a key, or a part that it names cannot be used; the message names the key and the line.
     """
-    file = Path(path)
+    file = Path(path).absolute()  # parts may change the working directory
     try:
         top = Section.of_file(file, limit=MAX_BYTES)
     except OSError as error:
         raise InvalidInput(
-            f"{shown(str(file), limit=200)}: cannot be read ({error.strerror}). forbear pilot init writes an example."
+            f"{shown(str(path), limit=200)}: cannot be read ({error.strerror}). forbear pilot init writes an example."
         ) from None
     if "host" in top.table:
-        name = shown(str(file), limit=200)
+        name = shown(str(path), limit=200)
         raise top.error(
             "host",
             message="its host runs this pilot, forbear does not: ask what to run with forbear pilot ask "
@@ -72,10 +91,20 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         concurrency=run.count("concurrency", default=16, least=1),
         retries=run.count("retries", default=2, least=0),
         workers=run.count("workers", default=1, least=1),
+        max_memory_mb=run.count("max_memory_mb", default=0, least=0) or None,
+        max_agent_errors=_max_agent_errors(run),
+        sync=run.guard("sync", make=lambda: require_sync(run.take("sync", str, "group"))),
     )
     for section in (top, run, rule):
         section.close()
     return described
+
+
+def _max_agent_errors(run: Section) -> float:
+    value = run.take("max_agent_errors", float, 0.2)
+    if not 0 <= value < float("inf"):
+        raise run.error("max_agent_errors", message=f"expected a share below 1 or a number of runs, got {value}")
+    return value
 
 
 def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Path) -> PilotPlan:
@@ -198,23 +227,53 @@ def tasks_of(section: Section, folder: Path) -> Sequence[Task]:
         tasks = _read_tasks(section, folder / source, limit=section.count("n", default=0, least=0))
     else:
         part = Part(kind="tasks", use=source, options="{}", place=section.place("source"))
-        make, options = imported(part, folder), section.take_all({"n": int, "seed": int})
-        tasks = guarded(lambda: list(make(**options)), part=part)
+        tasks = _made_tasks(section, imported(part, folder), part)
     section.close()
     if not tasks or not all(isinstance(task, Task) for task in tasks):
         raise section.error("source", message=f"'{shown(source)}' gave no tasks")
     return tasks
 
 
+def _made_tasks(section: Section, make: Callable[..., Any], part: Part) -> list[Task]:
+    """Calls a factory of tasks with whatever else the table says."""
+    options = {key: value for key, value in section.table.items() if key != "source"}
+    try:
+        taken = inspect.signature(make).parameters
+    except (TypeError, ValueError):  # of some built-in functions nothing is known
+        taken = None
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    if taken is not None and not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values()):
+        section.known |= {name for name, one in taken.items() if one.kind in by_name}
+        section.close()
+    section.known |= options.keys()
+    return guarded(lambda: list(make(**options)), part=part)  # type: ignore[no-any-return]  # checked by the caller
+
+
 def _read_tasks(section: Section, path: Path, *, limit: int) -> list[Task]:
     try:
-        text = section.guard("source", make=lambda: read_bytes(path, limit=_MAX_TASK_BYTES)).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = shown(str(error))
-        raise section.error("source", message=f"{shown(str(path), limit=150)} cannot be read ({reason})") from None
-    lines = enumerate(text.split("\n"), start=1)
-    tasks = [_task(line, where=f"{shown(path.name)}, line {number}") for number, line in lines if line.strip()]
-    return tasks[:limit] if limit else tasks
+        raw = section.guard("source", make=lambda: read_bounded(path, limit=_MAX_TASK_BYTES))
+    except OSError as error:
+        raise section.error(
+            "source", message=f"{shown(str(path), limit=150)} cannot be read ({error.strerror})"
+        ) from None
+    name, tasks, taken = shown(path.name), list[Task](), 0
+    most = limit_of(_MAX_TASK_BYTES)
+    for number, line in enumerate(io.BytesIO(raw.removeprefix(codecs.BOM_UTF8)), start=1):
+        if not line.strip():
+            continue
+        where = f"{name}, line {number}"
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{where}: not UTF-8; save it as UTF-8.") from None
+        values = _TEXT.sub("", text)
+        taken += sys.getsizeof(text) + _VALUE_BYTES * sum(map(values.count, _MARKS))
+        if taken > 2 * most:
+            raise section.error("source", message=str(too_large(name, most, in_memory=True)).rstrip("."))
+        tasks.append(_task(text, where=where))
+        if len(tasks) == limit:
+            break
+    return tasks
 
 
 def _task(line: str, *, where: str) -> Task:

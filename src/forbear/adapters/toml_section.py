@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from forbear.errors import InvalidInput
+from forbear.files import read_bounded
 from forbear.wording import described, shown
 
 T = TypeVar("T")
 Key = tuple[str | int, ...]
+
+_MOST_PARTS = 100
+"""Of a dotted key."""
+_LINE = 300
+"""Characters of a line in which its key is looked for."""
 
 _KINDS: Mapping[Any, str] = {
     str: "a text",
@@ -28,20 +34,6 @@ _KINDS: Mapping[Any, str] = {
     dict: "a table",
     object: "a value",
 }
-
-
-def read_bytes(path: Path, *, limit: int) -> bytes:
-    """Reads a file that is not meant to be large; also one that never ends is given up after `limit` bytes.
-
-    Raises:
-        InvalidInput: It is larger.
-        OSError: It cannot be read.
-    """
-    with open(path, "rb") as file:
-        raw = file.read(limit + 1)
-    if len(raw) > limit:
-        raise InvalidInput(f"{shown(path.name)}: larger than {limit:,} bytes, which is the most that is read of it.")
-    return raw
 
 
 def option_kinds(made: type, *, skip: Collection[str] = ()) -> dict[str, Any]:
@@ -121,9 +113,10 @@ class Section:
         """
         name = shown(path.name)
         try:
-            text = read_bytes(path, limit=limit).decode("utf-8-sig")
+            text = read_bounded(path, limit=limit).decode("utf-8-sig")
+            _require_shallow(text)
             content = tomllib.loads(text)
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of thousands of digits
             raise InvalidInput(f"{name}: not TOML: {shown(str(error), limit=150)}.") from None
         return cls(content, name=name, lines=_line_numbers(text))
 
@@ -213,12 +206,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
+def _require_shallow(text: str) -> None:
+    """Refuses keys of very many parts: what `tomllib` takes for them grows with their square."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.partition("=")[0].count(".") > _MOST_PARTS and (line.lstrip()[:1] == "[" or "=" in line):
+            raise ValueError(f"a key of more than {_MOST_PARTS} parts (at line {number})")
+
+
 def _line_numbers(text: str) -> dict[Key, int]:
     """Where tables and keys begin; good for messages, no parser."""
     lines: dict[Key, int] = {}
     at: Key = ()
     count: dict[Key, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
+        line = line[:_LINE]  # patterns that try every length of a run of blanks
         if header := re.match(r"\s*(\[\[?)\s*([\w.\"' -]+?)\s*\]", line):
             at = tuple(part.strip(" \"'") for part in header[2].split("."))
             if header[1] == "[[":

@@ -52,7 +52,7 @@ def _placebo_gain(control: str, pairing: Pairing) -> Remark:
 
 
 def _net_of(churn: Churn | None, pairing: Pairing) -> tuple[Remark, ...]:
-    pairs = pairing.pairs
+    pairs = pairing.binary
     if churn is None or (isinstance(pairs, ClusteredOutcomes) and pairs.table is None):
         return ()
     net = net_of_churn(pairs, churn)

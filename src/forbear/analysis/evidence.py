@@ -58,9 +58,9 @@ def evidence_of(result: PilotResult) -> Evidence:
         verdicts=judged.verdicts,
         controls=frozenset(plan.controls),
         ceilings={
-            name: ceilings(pairing.pairs, churn=churn)
+            name: ceilings(pairing.binary, churn=churn)
             for name, pairing in judged.pairings.items()
-            if isinstance(pairing.pairs, PairedOutcomes) or pairing.pairs.paired_seeds
+            if isinstance(pairing.binary, PairedOutcomes) or pairing.binary.paired_seeds
         },
         paths={
             name: path

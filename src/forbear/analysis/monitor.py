@@ -187,13 +187,13 @@ class Monitor:
 
     def _verdicts(self) -> dict[str, Verdict]:
         """Of the candidates that have a pair, as things stand; an arm that is over stays in the family."""
-        known = {}
+        known, missing = {}, {}
         for arm in self._candidates:
-            outcomes, _ = self.outcomes(arm, tasks=self.ends[arm].tasks if arm in self.ends else self.tasks)
+            outcomes, holes = self.outcomes(arm, tasks=self.ends[arm].tasks if arm in self.ends else self.tasks)
             if outcomes is not None:
-                known[arm] = outcomes
+                known[arm], missing[arm] = outcomes, holes
         try:
-            return decide_arms(known, self.plan.rule) if known else {}
+            return decide_arms(known, self.plan.rule, missing=missing) if known else {}
         except InvalidInput:  # too little to say anything, such as a single task with several seeds
             return {}
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
-from forbear.outcomes.missing import MissingOutcomes, Outcomes, planned_outcomes
+from forbear.outcomes.graded import GradedOutcomes
+from forbear.outcomes.missing import MissingOutcomes, Outcomes, graded_outcomes, planned_outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.outcomes.table import IntArray, Labels, OutcomeTable
 from forbear.records.codec import EpisodeKey
@@ -32,13 +33,27 @@ class Pairing:
 
     baseline: str
     treated: str
-    pairs: PairedOutcomes | ClusteredOutcomes
-    """A plain table where every task has one pair, else the runs of each task."""
+    pairs: PairedOutcomes | ClusteredOutcomes | GradedOutcomes
+    """A plain table where every task has one pair, else the runs of each task, or their scores."""
     unpaired: Mapping[str, int]
     """By arm: its tasks that were left out because one of the arms has no outcome for them. Both arms are named."""
     cautions: tuple[Remark, ...] = ()
-    missing: MissingOutcomes[Outcomes] | None = None
+    missing: MissingOutcomes[Outcomes | GradedOutcomes] | None = None
     """Runs that are there without an outcome, and how far they could move the gain; None where there is none."""
+
+    @property
+    def binary(self) -> Outcomes:
+        """The pairs, where they are successes and failures.
+
+        Raises:
+            InvalidInput: They are graded scores, which neither recover nor are disrupted.
+        """
+        if isinstance(self.pairs, GradedOutcomes):
+            raise InvalidInput(
+                "graded scores are decided on once, as mean scores: looks, --anytime, --mix, --at and churn need "
+                "successes and failures. Make them so: --threshold T."
+            )
+        return self.pairs
 
     @property
     def tasks(self) -> int:
@@ -50,43 +65,50 @@ class Pairing:
         return replace(self, cautions=(*self.cautions, *remarks))
 
 
-def compare(table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None) -> tuple[Pairing, ...]:
-    """Pairs the baseline with every treated arm, or with the one that is named.
+def compare(
+    table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None, only_arm_tested: bool = False
+) -> tuple[Pairing, ...]:
+    """Pairs the baseline with every treated arm: all of them share one error rate, whichever is asked about.
 
     Args:
         table: At least one row.
         baseline: Its name; omitted: the arm called `baseline`.
-        treated: The one treated arm; omitted: every other arm, in order of appearance.
+        treated: The arm that is asked about, to stand first; omitted: in order of appearance.
+        only_arm_tested: Whether the other treated arms were never candidates for `treated`'s place: they are left out,
+            and a caution says that this was stated.
 
     Returns:
         One pairing per treated arm, at least one.
 
     Raises:
-        InvalidInput: As `choose_arms` and `pair_arms`.
+        InvalidInput: As `choose_arms` and `pair_arms`, or an only arm that is not named.
     """
-    baseline, chosen = choose_arms(table, baseline=baseline, treated=treated)
+    if only_arm_tested and treated is None:
+        raise InvalidInput("the only arm tested must be named: --treated NAME with --only-arm-tested.")
+    baseline, chosen = choose_arms(table, baseline=baseline, treated=treated, only_arm_tested=only_arm_tested)
     passed_over = len(np.unique(table.arms.codes)) - 1 - len(chosen)
     pairings = (pair_arms(table, baseline=baseline, treated=name) for name in chosen)
     if not passed_over:
         return tuple(pairings)
     picked = Remark(
-        code="arm_picked",
-        text=f"'{shown(chosen[0])}' was picked among {passed_over + 1} treated arms: the verdict holds if it was "
-        "picked before any outcome was seen. Otherwise decide on all of them together.",
+        code="only_arm_tested",
+        text=f"Stated: of {passed_over + 1} treated arms only '{shown(chosen[0])}' was a candidate. If others were, or "
+        "it was picked after an outcome was seen, false verdicts are more frequent than said.",
         values={"arm": chosen[0], "of": passed_over + 1},
     )
     return tuple(replace(one, cautions=(picked, *one.cautions)) for one in pairings)
 
 
 def choose_arms(
-    table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None
+    table: OutcomeTable, *, baseline: str | None = None, treated: str | None = None, only_arm_tested: bool = False
 ) -> tuple[str, tuple[str, ...]]:
     """Says which arm is the baseline and which are treated.
 
     Args:
         table: At least one row.
         baseline: Its name; omitted: the arm called `baseline`.
-        treated: The one treated arm; omitted: every other arm, in order of appearance.
+        treated: The treated arm that comes first; omitted: in order of appearance.
+        only_arm_tested: Whether it is the only one.
 
     Returns:
         The baseline and at least one treated arm.
@@ -106,7 +128,9 @@ def choose_arms(
         baseline = "baseline"
     if treated == baseline:
         raise InvalidInput(f"baseline and treated are both '{shown(baseline)}'. Name two different arms.")
-    others = tuple(name for name in arms if name != baseline) if treated is None else (treated,)
+    others = tuple(sorted((name for name in arms if name != baseline), key=lambda name: name != treated))
+    if only_arm_tested:
+        others = others[:1]
     if not others:
         raise InvalidInput(
             f"'{shown(baseline)}' is the only arm; a comparison needs a second one. "
@@ -115,7 +139,8 @@ def choose_arms(
     if len(others) > _MOST_ARMS:
         raise InvalidInput(
             f"there are {len(others):,} treated arms ({listed(others)}); at most {_MOST_ARMS} are compared at once. "
-            "Is this the arm column? Name it: --arm-col NAME; or name one arm: --treated NAME."
+            "Is this the arm column? Name it: --arm-col NAME; or, if one alone was a candidate: --treated NAME "
+            "--only-arm-tested."
         )
     return baseline, others
 
@@ -133,7 +158,7 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
     """
     before, after = (_arm(table, name) for name in (baseline, treated))
     holes = table.missing is not None and bool(table.missing.any())
-    if before.repeated or after.repeated or holes or table.clusters is not None:
+    if before.repeated or after.repeated or holes or table.clusters is not None or table.graded:
         return _pair_runs(table, baseline=baseline, treated=treated)
     common = (before.row >= 0) & (after.row >= 0)
     pairs = int(np.count_nonzero(common))
@@ -166,6 +191,8 @@ def stratify(table: OutcomeTable, *, baseline: str, treated: str) -> dict[str, P
     Raises:
         InvalidInput: There is no column of strata, or as `pair_arms`.
     """
+    if table.graded:
+        _ = pair_arms(table, baseline=baseline, treated=treated).binary  # says why not
     if table.strata is None:
         raise InvalidInput("a mix needs the stratum of each task: a column 'stratum', or --stratum-col NAME.")
     pairs = {}
@@ -185,7 +212,7 @@ def stratify(table: OutcomeTable, *, baseline: str, treated: str) -> dict[str, P
         present = {table.arms.names[arm] for arm in np.unique(part.arms.codes).tolist()}
         if {baseline, treated} <= present:
             with contextlib.suppress(InvalidInput):  # no task in common, or none with both outcomes: no pair here
-                pairs[table.strata.names[code]] = pair_arms(part, baseline=baseline, treated=treated).pairs
+                pairs[table.strata.names[code]] = pair_arms(part, baseline=baseline, treated=treated).binary
     return pairs
 
 
@@ -328,27 +355,34 @@ def planned_runs(table: OutcomeTable, *, baseline: str, treated: str) -> Planned
 def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
     """Pairs run by run: by seed where the arms ran the same seeds, else task by task."""
     runs = planned_runs(table, baseline=baseline, treated=treated)
-    split = planned_outcomes(
-        baseline=runs.baseline, treated=runs.treated, clusters=runs.clusters, arms=(baseline, treated)
-    )
-    if split.observed is None:
+    observed, missing = _read(runs, arms=(baseline, treated), graded=table.graded)
+    if observed is None:
         raise InvalidInput(
             f"no task has an outcome under both '{shown(baseline)}' and '{shown(treated)}': nothing to compare."
         )
-    used = _tasks_of(split.observed)
-    unequal = isinstance(split.observed, ClusteredOutcomes) and not split.observed.paired_seeds
+    used = _tasks_of(observed)
+    unequal = isinstance(observed, ClusteredOutcomes) and not observed.paired_seeds
     return Pairing(
         baseline=baseline,
         treated=treated,
-        pairs=split.observed,
+        pairs=observed,
         unpaired={name: tasks - used for name, tasks in runs.found.items()},
         cautions=(
             *_unpaired_cautions({name: tasks - runs.common for name, tasks in runs.found.items()}),
             *_run_cautions(runs.dropped, unequal=unequal),
             *(() if unequal else _seed_cautions(np.arange(sum(map(len, runs.baseline))) < runs.differing)),
         ),
-        missing=split.missing,
+        missing=missing,
     )
+
+
+def _read(
+    runs: PlannedRuns, *, arms: tuple[str, str], graded: bool
+) -> tuple[Outcomes | GradedOutcomes | None, MissingOutcomes[Outcomes | GradedOutcomes] | None]:
+    if graded:
+        return graded_outcomes(baseline=runs.baseline, treated=runs.treated, clusters=runs.clusters, arms=arms)
+    split = planned_outcomes(baseline=runs.baseline, treated=runs.treated, clusters=runs.clusters, arms=arms)
+    return split.observed, split.missing
 
 
 def _runs(table: OutcomeTable, arm: str, rows: IntArray) -> Runs:
@@ -365,10 +399,11 @@ def _seeds(runs: Runs) -> set[int]:
 
 
 def _outcome(table: OutcomeTable, row: int) -> bool | None:
-    return None if table.missing is not None and table.missing[row] else bool(table.success[row])
+    """Of a table of scores the score: a float where the type says bool."""
+    return None if table.missing is not None and table.missing[row] else table.success[row].item()
 
 
-def _tasks_of(outcomes: PairedOutcomes | ClusteredOutcomes) -> int:
+def _tasks_of(outcomes: Outcomes | GradedOutcomes) -> int:
     return outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
 
 

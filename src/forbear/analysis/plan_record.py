@@ -11,13 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from forbear.errors import InvalidInput, PlanChanged
-from forbear.records.codec import config_digest, unknown_format
+from forbear.records.codec import config_digest
 from forbear.records.model import JSON
+from forbear.records.planned import PLAN_FORMAT, plan_digest, require_whole
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
 from forbear.wording import shown
-
-PLAN_FORMAT = "forbear-plan-2"
 
 Design: TypeAlias = Literal["coupled", "independent"]
 """`coupled`: arms share the baseline's episode up to where they first act, and its draws after that. `independent`:
@@ -121,7 +120,7 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
             },
             cls,
         )
-        return msgspec.structs.replace(record, digest=_digest(record.to_dict()))
+        return msgspec.structs.replace(record, digest=plan_digest(record.to_dict()))
 
     @classmethod
     def of(cls, plan: Mapping[str, JSON], *, where: str) -> Self:
@@ -130,18 +129,10 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
         Raises:
             InvalidInput: Another version's plan, one that was changed since, or one that does not say what is needed.
         """
-        if plan.get("format") == "forbear-plan-1":
-            raise InvalidInput(
-                f"{where}: the pilot was started with an earlier version of forbear (forbear-plan-1), which this one "
-                "cannot go on with. Decide with the version that started it, or start it afresh in another directory."
-            )
-        if plan.get("format") != PLAN_FORMAT:
-            raise unknown_format(plan.get("format"), where=where)
-        if plan.get("digest") != _digest(plan):
-            raise InvalidInput(
-                f"{where}: plan.json is not what the pilot was started with (its digest differs). Restore the file "
-                "from a copy."
-            )
+        require_whole(plan, where=where)
+        rule = plan.get("rule")
+        if isinstance(rule, Mapping):  # before `missing`, missing runs were left out
+            plan = {**plan, "rule": {"missing": "exclude", **rule}}
         try:
             return msgspec.convert(plan, cls)
         except (msgspec.ValidationError, ValueError, TypeError) as error:
@@ -208,7 +199,8 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
         Raises:
             PlanChanged: With what differs, or why a pilot may not grow.
         """
-        if started.digest == self.digest:
+        # The second: of before there was `missing`.
+        if self.digest in (started.digest, plan_digest(started.to_dict())):
             return
         before, now = ({task.id for task in one.tasks} for one in (started, self))
         if before < now:
@@ -224,10 +216,6 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
             f"{where} was started under another plan: {'; '.join(found[:4])}{more}. "
             "Go back to that plan, or name another journal."
         )
-
-
-def _digest(plan: Mapping[str, JSON]) -> str:
-    return config_digest({key: value for key, value in plan.items() if key != "digest"})
 
 
 def _differences(before: Any, now: Any, *, path: str) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """From pairings to verdicts: looked at once, at a look that was declared, or as a stream."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from forbear.analysis.pairing import Pairing, planned_runs
 from forbear.errors import InvalidInput
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes
 from forbear.outcomes.table import OutcomeTable
 from forbear.stats.decision import AnyOutcomes, decide_arms
@@ -11,7 +13,7 @@ from forbear.stats.looks.anytime import AnytimeOutcomes, anytime_outcomes
 from forbear.stats.looks.looks import Looks
 from forbear.stats.looks.sequential import SequentialOutcomes
 from forbear.stats.rule import DecisionRule
-from forbear.stats.verdict import Verdict
+from forbear.stats.verdict import AtAnyTime, Verdict
 
 _Missing = MissingOutcomes[AnyOutcomes] | None
 _Brought = tuple[AnyOutcomes, _Missing]
@@ -25,6 +27,7 @@ def decide_pairings(
     looks: Looks | None = None,
     look: int | None = None,
     anytime: bool = False,
+    in_order: bool = False,
     table: OutcomeTable | None = None,
 ) -> dict[str, Verdict]:
     """Decides on what `compare` paired: what `forbear decide` does with a file.
@@ -35,15 +38,17 @@ def decide_pairings(
         looks: The looks that were declared before the first outcome was seen; None for a single look.
         look: Which of them this is, from 1 on: the arms need exactly its tasks, those without an outcome included.
         anytime: Whether this is a stream without a planned size, which may be decided on after every task.
-        table: What the pairings came from. It gives a stream its order, that in which tasks first appear, which must
-            be the planned one; without it the order is not known.
+        in_order: Whether the tasks of a stream first appear in `table` in the order in which they were planned: then
+            evidence that was once reached counts. Otherwise only what all pairs are worth together does, which no order
+            of the rows changes, and which holds at any time too.
+        table: What the pairings came from; `in_order` needs it.
 
     Returns:
         By treated arm, with the tasks that were left out and the pairing's cautions.
 
     Raises:
-        InvalidInput: No pairing, other tasks than the look has, a cluster of a stream whose tasks do not stand
-            together, looks without a look or with `anytime`.
+        InvalidInput: No pairing, other tasks than the look has, a cluster of a stream in order whose tasks do
+            not stand together, looks without a look or with `anytime`, an order without a stream or a table.
     """
     if (looks is None) != (look is None) or (anytime and looks is not None):
         raise InvalidInput(
@@ -51,39 +56,60 @@ def decide_pairings(
             f"looks = {looks!r}, look = {look!r}, anytime = {anytime!r}."
         )
 
+    if in_order and (not anytime or table is None):
+        raise InvalidInput("in_order=True says how the rows of a stream stand: it needs anytime=True and the table.")
+
     def brought(pairing: Pairing) -> _Brought:
+        if anytime or looks is not None:
+            _ = pairing.binary  # refuses graded scores
         if anytime:
-            return _stream(pairing, table)
+            return _stream(pairing, table if in_order else None)
         if looks is not None and look is not None:
             return _at_look(pairing, looks, look=look, arms=len(pairings))
         return pairing.pairs, pairing.missing
 
     found = {pairing.treated: brought(pairing) for pairing in pairings}
     missing: Mapping[str, _Missing] = {arm: holes for arm, (_, holes) in found.items()}
-    return decide_arms(
+    verdicts = decide_arms(
         {arm: outcomes for arm, (outcomes, _) in found.items()},
         rule,
         missing=missing,
         unpaired={pairing.treated: pairing.unpaired for pairing in pairings},
         cautions={pairing.treated: pairing.cautions for pairing in pairings},
     )
+    for pairing in pairings:
+        verdict = verdicts[pairing.treated]
+        if isinstance(verdict.look, AtAnyTime):  # which counts tasks without an outcome too
+            verdicts[pairing.treated] = replace(verdict, look=replace(verdict.look, tasks=pairing.tasks))
+    return verdicts
 
 
 def _at_look(pairing: Pairing, looks: Looks, *, look: int, arms: int) -> _Brought:
-    def taken(outcomes: Outcomes) -> SequentialOutcomes:
-        # A task that an outage took holds its place in the order: the looks count it.
-        return SequentialOutcomes.at_look(outcomes, looks, look=look, tasks=pairing.tasks, arms=arms)
+    # A task that an outage took holds its place in the order: the looks count it.
+    return _each(
+        pairing,
+        lambda known: SequentialOutcomes.at_look(known, looks, look=look, tasks=pairing.tasks, arms=arms),
+    )
 
+
+def _each(pairing: Pairing, read: Callable[[Outcomes], AnyOutcomes]) -> _Brought:
+    """The pairs and their bounds, each read in the same way."""
     holes = pairing.missing
     if holes is None:
-        return taken(pairing.pairs), None
-    bounds = MissingOutcomes(worst=taken(holes.worst), best=taken(holes.best), by_arm=holes.by_arm)
-    return taken(pairing.pairs), bounds
+        return read(pairing.binary), None
+
+    def bound(known: Outcomes | GradedOutcomes) -> AnyOutcomes:
+        assert not isinstance(known, GradedOutcomes), "refused before"
+        return read(known)
+
+    held = None if holes.charged is None else bound(holes.charged)
+    bounds = MissingOutcomes(worst=bound(holes.worst), best=bound(holes.best), charged=held, lost=holes.lost)
+    return read(pairing.binary), bounds
 
 
 def _stream(pairing: Pairing, table: OutcomeTable | None) -> _Brought:
     if table is None:
-        return AnytimeOutcomes(now=pairing.pairs), None
+        return _each(pairing, lambda known: AnytimeOutcomes(now=known))
     runs = planned_runs(table, baseline=pairing.baseline, treated=pairing.treated)
     observed, missing = anytime_outcomes(
         baseline=runs.baseline,

@@ -47,7 +47,7 @@ def churn(file: str, arm: str | None, confidence: float, as_json: bool) -> None:
         raise InvalidInput(f"there is no arm '{shown(arm)}'; the arms are {listed(arms)}. Name it: --arm NAME.")
     found = churn_of(repeats_of(table, arm=arm), confidence=confidence)
     pairings = compare(table, baseline=arm) if len(arms) > 1 else ()
-    nets = {one.treated: net_of_churn(one.pairs, found) for one in pairings}
+    nets = {one.treated: net_of_churn(one.binary, found) for one in pairings}
     if as_json:
         payload = found.to_dict() | {
             "arm": arm,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from forbear.analysis.pairing import Pairing
     from forbear.outcomes.table import OutcomeTable
     from forbear.report.view import DecisionView
+    from forbear.stats.context.prior import Prior
+    from forbear.stats.context.value import Costs
     from forbear.stats.rule import DecisionRule
-    from forbear.stats.verdict import Remark
+    from forbear.stats.verdict import Remark, Verdict
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
 
-_WITH_JOURNAL = {"files", "treated", "as_json", "gate"}
+_WITH_JOURNAL = {"files", "treated", "as_json", "gate", "prior", "cost_of_intervening", "cost_of_harm"}
 
 _HELP = """Decide from paired outcomes whether an intervention helps.
 
@@ -32,7 +35,8 @@ FILE is a table with one row per task and arm: CSV, TSV or JSONL, with a header.
     t1,baseline,0,1
     t1,rollback,0,0
 success is 0/1, true/false, yes/no or pass/fail; empty or error where the run
-has no outcome: left out, counted, bounded. `seed` tells several runs of a task
+has no outcome: left out, counted, bounded, and what one arm lost more than the
+other stands against INTERVENE (--missing). `seed` tells several runs of a task
 apart; `cluster` says what tasks belong to, where that is the unit. Two
 files are two arms, baseline first, and need no `arm` column. `-` is standard
 input. Tasks that only one arm has are left out and counted.
@@ -48,16 +52,22 @@ FORBEAR     gains of --worthwhile or more are rejected: leave it off
 UNDECIDED   the pilot cannot tell: leave it off
 
 Several runs per task: tasks are the unit, runs are paired by seed. Several
-treated arms share one error rate (Holm).
+treated arms share one error rate (Holm), also when --treated names one of them.
+Scores from 0 to 1 instead of success and failure: --graded decides on the mean
+score, --threshold T makes them binary.
 
 Deciding again after tasks were added raises the error rate, unless that was
 declared before the first outcome was seen: --looks 50,100,200 --look 2 decides
 at the second of these numbers of tasks, and needs exactly so many (a task
 without an outcome counts if it has its rows). --anytime needs no plan and may
-be asked after every task, for somewhat less power. Then order matters: tasks
-stand in the order in which they were planned, not in which their runs ended,
-which gives false verdicts; --counts, where the order is not known, uses what the
-evidence is worth now instead of what it once was.
+be asked after every task, for somewhat less power: what all tasks so far are
+worth, whatever the order of the rows; act on an INTERVENE when it comes. With
+--in-order the rows stand as the tasks were planned, not as their runs ended
+(which gives false verdicts), and evidence that was once reached counts for good.
+
+Beside the verdict, which does not use it, stands what switching on is worth on
+average and what a new pilot would add, in successes a task: under --prior and
+after --cost-of-intervening and, for each disrupted task, --cost-of-harm.
 
 \b
 Examples:
@@ -71,7 +81,8 @@ Examples:
     forbear decide runs/pilot
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
-20 FORBEAR, 21 UNDECIDED.
+20 FORBEAR, 21 UNDECIDED; of several arms 0 if one is INTERVENE (standard error
+names it), 20 if all are FORBEAR, else 21.
 """
 
 
@@ -83,14 +94,12 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
     type=float,
     default=0.0,
     show_default=True,
-    help="INTERVENE only if gains up to this are rejected; a fraction.",
+    help="INTERVENE only if gains up to this are rejected; a fraction. Negative: is it worse by no more than that?",
 )
 @click.option(
     "--worthwhile",
     type=float,
-    default=0.02,
-    show_default=True,
-    help="Smallest gain that pays; a fraction (0.02 is 2 points).",
+    help="Smallest gain that pays; a fraction. [default: 0.02; the margin where that is negative]",
 )
 @click.option(
     "--alpha",
@@ -100,51 +109,87 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C. With --gate: 0 INTERVENE,
     help="Largest probability of a false INTERVENE.",
 )
 @click.option("--baseline", metavar="NAME", help="The arm without intervention. [default: the arm 'baseline']")
-@click.option("--treated", metavar="NAME", help="The arm with it. [default: every other arm]")
+@click.option(
+    "--treated", metavar="NAME", help="The arm to report on; others still share the error rate. [default: all]"
+)
+@click.option(
+    "--only-arm-tested", is_flag=True, help="State that no arm but --treated was a candidate: nothing is shared."
+)
 @click.option("--task-col", metavar="NAME", help="Column of the task ids. [default: task_id]")
 @click.option("--arm-col", metavar="NAME", help="Column of the arms. [default: arm]")
 @click.option("--seed-col", metavar="NAME", help="Column of the seeds. [default: seed, if there is one]")
 @click.option("--success-col", metavar="NAME", help="Column of the outcomes. [default: success]")
 @click.option("--cluster-col", metavar="NAME", help="Column of what tasks belong to. [default: cluster, if there]")
 @click.option("--stratum-col", metavar="NAME", help="Column of the kinds of task. [default: stratum, if there]")
+@click.option(
+    "--failure", "failures", metavar="R,R,...", help="Reasons for which a run without outcome failed, in any arm."
+)
+@click.option("--reason-col", metavar="NAME", help="Column of those reasons. [default: reason]")
 @click.option("--mix", metavar="FILE", help="CSV stratum,weight: also say the gain on that mix of tasks.")
 @click.option(
     "--at", type=float, metavar="P", help="Also say the gain where the baseline's failure rate is P; a fraction."
 )
 @click.option(
     "--guarantee",
-    type=click.Choice(["approximate", "finite-sample"]),
-    default="approximate",
+    type=click.Choice(["calibrated", "finite-sample"]),
+    default="calibrated",
     show_default=True,
-    help="For several seeds per task: nominal error rates, or never exceeded.",
+    help="For several seeds per task: error rates kept in simulations, or by a proof.",
+)
+@click.option("--graded", is_flag=True, help="success is a score from 0 to 1: a verdict about the mean score.")
+@click.option("--threshold", type=float, metavar="T", help="success is a score; from T on it is a success.")
+@click.option(
+    "--missing",
+    type=click.Choice(["excess", "exclude", "worst"]),
+    default="excess",
+    show_default=True,
+    help="What INTERVENE also has to hold for: the excess of one arm's lost runs against it; nothing; all at worst.",
 )
 @click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which it is decided, declared beforehand.")
 @click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
 @shape_option
 @click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")
+@click.option(
+    "--in-order", is_flag=True, help="With --anytime: rows stand in the planned order, so past evidence counts."
+)
+@click.option("--prior", metavar="UP,DOWN,SAME", help="For the worth, as tasks. [default: published pilots]")
+@click.option(
+    "--cost-of-intervening", type=float, metavar="X", help="For the worth, in successes a task. [default: --worthwhile]"
+)
+@click.option("--cost-of-harm", type=float, metavar="X", help="For the worth, of a disrupted task. [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--gate", is_flag=True, help="Exit 0 INTERVENE, 20 FORBEAR, 21 UNDECIDED.")
+@click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
     files: tuple[str, ...],
     counts: str | None,
     margin: float,
-    worthwhile: float,
+    worthwhile: float | None,
     alpha: float,
     baseline: str | None,
     treated: str | None,
+    only_arm_tested: bool,
     task_col: str | None,
     arm_col: str | None,
     seed_col: str | None,
     success_col: str | None,
     cluster_col: str | None,
     stratum_col: str | None,
+    failures: str | None,
+    reason_col: str | None,
     mix: str | None,
     at: float | None,
-    guarantee: Literal["approximate", "finite-sample"],
+    guarantee: Literal["calibrated", "finite-sample"],
+    graded: bool,
+    threshold: float | None,
+    missing: Literal["excess", "exclude", "worst"],
     looks: str | None,
     look: int | None,
     shape: ShapeName | None,
     anytime: bool,
+    in_order: bool,
+    prior: str | None,
+    cost_of_intervening: float | None,
+    cost_of_harm: float | None,
     as_json: bool,
     gate: bool,
 ) -> int:
@@ -153,37 +198,73 @@ def decide(
     from forbear.report.view import decision_view
     from forbear.stats.rule import DecisionRule
 
+    believed = _prior(prior)
     if len(files) == 1 and os.path.isdir(files[0]):
-        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate)
-    rule = DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha, guarantee=guarantee)
+        stated = (cost_of_intervening, cost_of_harm)
+        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
+    paying = {} if worthwhile is None else {"worthwhile": worthwhile}
+    rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
     names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
     names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
-    names |= {"--stratum-col": stratum_col, "--mix": mix}
+    names |= {"--stratum-col": stratum_col, "--mix": mix, "--failure": failures, "--reason-col": reason_col}
+    if reason_col is not None and failures is None:
+        raise click.UsageError("--reason-col belongs to --failure, the reasons that count, e.g. --failure timeout.")
     declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
+    if in_order and (not anytime or counts is not None):
+        raise click.UsageError("--in-order says how the rows of a stream stand: it needs a FILE and --anytime.")
+    scored = {"--graded": graded or None, "--threshold": threshold}
     table = None
     ignored: tuple[str, ...] = ()
     if counts is not None:
-        clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
+        clash = ["the file"] if files else [option for option, value in (names | scored).items() if value is not None]
+        clash += ["--only-arm-tested"] if only_arm_tested else []
         if clash:
             raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
         pairings = _from_counts(counts)
     else:
-        pairings, table, ignored = _from_files(files, names, rule)
+        pairings, table, ignored = _from_files(
+            files, names, rule, only_arm_tested=only_arm_tested, graded=graded, threshold=threshold
+        )
     if at is not None:
-        pairings = tuple(one.cautioned(_elsewhere(one, at, rule)) for one in pairings)
-    if gate and len(pairings) > 1:
-        raise click.UsageError(f"--gate needs one treated arm, the file has {len(pairings)}. Name it: --treated NAME.")
-    verdicts = decide_pairings(pairings, rule, looks=declared, look=look, anytime=anytime, table=table)
-    _print(decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored), as_json=as_json)
+        pairings = tuple(
+            one.cautioned(_elsewhere(one, at, rule)) if treated in (None, one.treated) else one for one in pairings
+        )
+    verdicts = decide_pairings(
+        pairings, rule, looks=declared, look=look, anytime=anytime, in_order=in_order, table=table
+    )
+    if treated is not None:
+        verdicts = {treated: verdicts[treated]}
+    costs = _costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile)
+    view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored, prior=believed, costs=costs)
+    _print(view, as_json=as_json)
     if as_json and ignored:
         click.echo(f"note: columns not used: {listed(ignored)}", err=True)
-    return GATE[verdicts[pairings[0].treated].recommendation.value] if gate else 0
+    return _through_the_gate(verdicts) if gate else 0
 
 
-def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: bool) -> int:
+def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
+    """The exit code: 0 where at least one arm is to be switched on, and of several which; 20 where all are FORBEAR."""
+    said = {name: verdict.recommendation.value for name, verdict in verdicts.items()}
+    go = [name for name, one in said.items() if one == "INTERVENE"]
+    if go and len(said) > 1:
+        click.echo(f"gate: INTERVENE on {listed(go)}", err=True)
+    if go:
+        return GATE["INTERVENE"]
+    return GATE["FORBEAR"] if set(said.values()) == {"FORBEAR"} else GATE["UNDECIDED"]
+
+
+def _from_journal(
+    directory: str,
+    *,
+    treated: str | None,
+    as_json: bool,
+    gate: bool,
+    believed: Prior,
+    stated: tuple[float | None, float | None],
+) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
     from click.core import ParameterSource
 
@@ -213,14 +294,19 @@ def _from_journal(directory: str, *, treated: str | None, as_json: bool, gate: b
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
-    if gate and len(verdicts) > 1:
-        raise click.UsageError(f"--gate needs one treated arm, the pilot has {len(verdicts)}. Name it: --treated NAME.")
-    _print(decision_view(verdicts, baseline=baseline), as_json=as_json)
-    return GATE[next(iter(verdicts.values())).recommendation.value] if gate else 0
+    costs = _costs(stated, worthwhile=plan.rule.worthwhile)
+    _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), as_json=as_json)
+    return _through_the_gate(verdicts) if gate else 0
 
 
 def _from_files(
-    files: tuple[str, ...], names: dict[str, str | None], rule: DecisionRule
+    files: tuple[str, ...],
+    names: dict[str, str | None],
+    rule: DecisionRule,
+    *,
+    graded: bool,
+    threshold: float | None,
+    only_arm_tested: bool,
 ) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
     """The pairings, what they were made from, and the columns that were not used."""
     from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
@@ -228,7 +314,7 @@ def _from_files(
 
     if not files:
         raise click.UsageError("nothing to decide on: give a FILE, or --counts A,C,B,D. See forbear decide --help.")
-    if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None):
+    if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None or only_arm_tested):
         raise click.UsageError("two files are the two arms, baseline first; drop --baseline and --treated.")
     columns = Columns(
         task="task_id" if names["--task-col"] is None else names["--task-col"],
@@ -237,14 +323,36 @@ def _from_files(
         success="success" if names["--success-col"] is None else names["--success-col"],
         cluster=names["--cluster-col"],
         stratum=names["--stratum-col"],
+        reason=None if names["--failure"] is None else names["--reason-col"] or "reason",
     )
-    read = read_outcomes(files, columns=columns)
+    read = read_outcomes(files, columns=columns, graded=graded, threshold=threshold)
     baseline = names["--baseline"] if read.baseline is None else read.baseline
-    pairings = compare(read.table, baseline=baseline, treated=names["--treated"])
+    failed: tuple[Remark, ...] = ()
+    table = read.table
+    if names["--failure"] is not None:
+        table, failed = _failing(table, names["--failure"])
+    pairings = compare(table, baseline=baseline, treated=names["--treated"], only_arm_tested=only_arm_tested)
+    pairings = tuple(one.cautioned(*failed) for one in pairings)
     if names["--mix"] is not None:
         mix = read_mix(names["--mix"])
-        pairings = tuple(one.cautioned(*_on_mix(read.table, one, mix, rule)) for one in pairings)
-    return pairings, read.table, read.ignored
+        pairings = tuple(
+            one.cautioned(*_on_mix(table, one, mix, rule)) if names["--treated"] in (None, one.treated) else one
+            for one in pairings
+        )
+    return pairings, table, read.ignored
+
+
+def _failing(table: OutcomeTable, reasons: str) -> tuple[OutcomeTable, tuple[Remark, ...]]:
+    """Runs without an outcome for one of the reasons as failures, and how many they are."""
+    from forbear.stats.verdict import Remark
+
+    named = [reason.strip() for reason in reasons.split(",") if reason.strip()]
+    if not named:
+        raise InvalidInput("--failure needs reasons, e.g. --failure timeout,crash.")
+    table, by_arm = table.failing(named)
+    counts = ", ".join(f"{count:,} of '{shown(arm)}'" for arm, count in by_arm.items())
+    text = f"Runs without an outcome count as failures where the reason is {listed(named)}: {counts}."
+    return table, (Remark(code="counted_as_failures", text=text, values={"reasons": named, "by_arm": by_arm}),)
 
 
 def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: DecisionRule) -> tuple[Remark, ...]:
@@ -260,8 +368,34 @@ def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Rem
     """The gain at another failure rate, as a remark."""
     from forbear.stats.context.transport import gain_at
 
-    return gain_at(pairing.pairs, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
+    return gain_at(pairing.binary, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
         baseline=pairing.baseline
+    )
+
+
+def _prior(text: str | None) -> Prior:
+    """What is believed before the pilot."""
+    from forbear.stats.context.prior import PUBLISHED, Prior
+
+    if text is None:
+        return PUBLISHED
+    try:
+        recovered, disrupted, alike = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(
+            f"--prior needs three numbers of tasks UP,DOWN,SAME (recovered, disrupted, alike), got '{shown(text)}'. "
+            "Example: --prior 3,2,20."
+        ) from None
+    return Prior(recovered=recovered, disrupted=disrupted, alike=alike, source="as stated by --prior")
+
+
+def _costs(stated: tuple[float | None, float | None], *, worthwhile: float) -> Costs:
+    """The costs as stated; intervening costs by default the gain that is worthwhile."""
+    from forbear.stats.context.value import Costs
+
+    intervening, harm = stated
+    return Costs(
+        intervening=max(worthwhile, 0.0) if intervening is None else intervening, harm=0.0 if harm is None else harm
     )
 
 
@@ -294,4 +428,5 @@ def _print(view: DecisionView, *, as_json: bool) -> None:
 
 def color() -> bool:
     """Whether standard output is a terminal that wants colours."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,8 +1,10 @@
 """The command `forbear`: its groups, and the one place where errors become exit codes."""
 
+import contextlib
 import errno
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +19,7 @@ from forbear.cli.journal import journal
 from forbear.cli.pilot import pilot
 from forbear.cli.pilot_ask import ask, tell
 from forbear.cli.power import power
+from forbear.cli.stopping import Stopped
 from forbear.errors import ForbearError
 from forbear.wording import shown
 
@@ -40,22 +43,26 @@ for command in (ask, tell):
 
 
 def main() -> None:
-    """Runs the command line; exits 0 done, 1 a bug, 2 bad input, 3 could not complete, 130 Ctrl-C."""
+    """Runs the command line; exits 0 done, 1 a bug, 2 bad input, 3 could not complete, 130 Ctrl-C, as in the README."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character shows "?" for it; that is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:], process_ends=True)
+    if sys.stdout is not None:
+        _drop_output()  # what somebody's code prints at exit is no part of what was asked for
+    sys.exit(code)
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], *, process_ends: bool = False) -> int:
     """Runs one command and returns its exit code.
 
-    Whatever went wrong is one line on standard error; a bug is a traceback.
+    Whatever went wrong is one line on standard error; a bug is a traceback. Where the process ends with it, standard
+    output is not given back to code of others.
     """
     # make_context and invoke instead of cli.main: click would turn a closed pipe into exit code 1, "a bug".
     try:
-        with cli.make_context("forbear", list(arguments)) as context:
+        with cli.make_context("forbear", list(arguments), obj=process_ends) as context:
             code = cli.invoke(context)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -63,8 +70,8 @@ def run(arguments: Sequence[str]) -> int:
         return stop.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:
         # What can be gone on with says so itself.
-        click.echo(shown(str(stop) or "stopped", limit=1000), err=True)
-        return 130
+        _tell(str(stop) or "stopped")
+        return 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
@@ -73,21 +80,35 @@ def run(arguments: Sequence[str]) -> int:
     except ForbearError as error:
         return _complain(str(error), code=error.exit_code)
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
+        if not _is_of_our_output(error):
             return _confess(error)
         _drop_output()
         return _PIPE_CLOSED if error.errno == errno.EPIPE else _complain(f"cannot write: {error.strerror}.", code=3)
-    except Exception as error:
+    except BaseException as error:  # also a SystemExit of somebody else's code: it has no say in our exit code
         return _confess(error)
     return code if isinstance(code, int) else 0
 
 
+def _is_of_our_output(error: OSError) -> bool:
+    """Whether standard output took no more. An agent's own broken pipe or full disk is something else."""
+    raised_in = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)][-1:]
+    return error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT) and raised_in in (
+        [__file__],
+        [click.utils.__file__],
+    )
+
+
 def _complain(message: str, *, code: int) -> int:
-    click.echo(f"error: {shown(message, limit=1000)}", err=True)
+    _tell(f"error: {message}")
     return code
 
 
-def _confess(error: Exception) -> int:
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone; the exit code is not
+        click.echo(shown(text, limit=1000), err=True)
+
+
+def _confess(error: BaseException) -> int:
     """Prints the traceback of a bug; its texts may be those of an agent, so nothing in it reaches the terminal raw."""
     lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
     for line in lines[-_MOST_LINES:]:

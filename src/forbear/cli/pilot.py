@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forbear.errors import InvalidInput
+from forbear.cli.stopping import Stopper, stoppable
+from forbear.errors import InvalidInput, OutputUnwritable
 from forbear.wording import shown
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from forbear.adapters.pilot_file import PilotFile
     from forbear.records.journal import JournalContent
     from forbear.records.model import Episode
+    from forbear.report.pilot_view import PilotView
     from forbear.runner.plan import FrozenPlan
 
 FILE = click.argument("file", metavar="PILOT.toml", type=click.Path(path_type=Path))
@@ -50,8 +53,11 @@ Examples:
     forbear pilot run mine.toml --journal runs/second --json
     forbear pilot run mine.toml --look 1 && forbear pilot extend mine.toml
 
+What agents, worlds and critics print comes out on standard error, behind "| ".
+
 Exit codes: 0 done, 1 a bug, 2 bad input, changed plan or locked journal,
-3 could not complete (an outage, a full disk), 130 Ctrl-C.
+3 could not complete (an outage, a full disk, a report that cannot be written),
+130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
 """
 
 
@@ -66,13 +72,15 @@ def init(file: Path) -> None:
     """Write a commented example to start from."""
     from importlib.resources import files
 
+    from forbear.files import write_whole
+
     if file.exists():
         raise InvalidInput(f"{shown(str(file), limit=200)} is there already. Name another file.")
-    text = files("forbear.adapters").joinpath("pilot.toml").read_text(encoding="utf-8")
+    example = files("forbear.adapters").joinpath("pilot.toml").read_bytes()
     try:
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, example)
     except OSError as error:
-        raise InvalidInput(f"{shown(str(file), limit=200)}: cannot be written ({error.strerror}).") from None
+        raise OutputUnwritable(f"{shown(str(file), limit=200)}: cannot be written ({error.strerror}).") from None
     click.echo(f"wrote {file}\nnext: forbear pilot check {file}")
 
 
@@ -83,12 +91,13 @@ def check(file: Path) -> None:
     import asyncio
 
     from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.cli.foreign import foreign_output
     from forbear.runner.rehearsal import rehearse
 
-    described = read_pilot_file(file)
-    for line in asyncio.run(rehearse(described.plan)):
-        click.echo(line)
-    click.echo(f"next: forbear pilot plan {file}")
+    with foreign_output() as ours:
+        for line in asyncio.run(rehearse(read_pilot_file(file).plan)):
+            click.echo(line, file=ours.out)
+        click.echo(f"next: forbear pilot plan {file}", file=ours.out)
 
 
 @pilot.command()
@@ -96,11 +105,13 @@ def check(file: Path) -> None:
 def plan(file: Path) -> None:
     """Say what the pilot will do and what it will cost at most."""
     from forbear.adapters.pilot_file import read_pilot_file
+    from forbear.cli.foreign import foreign_output
     from forbear.report.pilot_text import plan_text
     from forbear.runner.plan import freeze
 
-    click.echo(plan_text(freeze(read_pilot_file(file).plan)), nl=False)
-    click.echo(f"next: forbear pilot run {file}")
+    with foreign_output() as ours:
+        click.echo(plan_text(freeze(read_pilot_file(file).plan)), nl=False, file=ours.out)
+        click.echo(f"next: forbear pilot run {file}", file=ours.out)
 
 
 @pilot.command()
@@ -114,15 +125,17 @@ def run(
     file: Path, journal: Path | None, concurrency: int | None, workers: int | None, look: int | None, as_json: bool
 ) -> None:
     """Run the pilot, or go on where it was stopped, until it is decided; then say so."""
-    with _goes_on(directory_of(file, journal)):
-        opened = _opened(file, journal)
+
+    def last_look(opened: _Opened) -> int | None:
         declared = opened.frozen.looks.tasks
         if look is not None and look > len(declared):
             raise InvalidInput(
                 f"--look {look}: {shown(file.name)} declares {len(declared)} looks, at "
                 f"{', '.join(map(str, declared))} tasks. Name one of them by its number."
             )
-        _run(opened, concurrency=concurrency, workers=workers, until_look=look, as_json=as_json)
+        return look
+
+    _run(file, journal, concurrency=concurrency, workers=workers, until_look=last_look, as_json=as_json)
 
 
 @pilot.command()
@@ -135,21 +148,22 @@ def extend(file: Path, journal: Path | None, concurrency: int | None, workers: i
     """Run as far as the next declared look, which is the only honest way to add tasks."""
     from forbear.analysis.monitor import monitor_of
 
+    def next_look(opened: _Opened) -> int:
+        plan = opened.frozen.record
+        monitor = monitor_of(plan, opened.content())
+        if monitor.over:
+            ends = sorted({end.reason for end in monitor.ends.values() if end.arm in plan.candidates})
+            why = f"after {monitor.tasks} tasks ({', '.join(ends) or 'run to the end'})"
+            raise InvalidInput(
+                f"{opened.journal_name}: the pilot is over {why}, and no declared look is left to take. More "
+                "tasks would be another chance to be fooled: each further test at .05 adds false verdicts. Start a "
+                "fresh pilot (another journal, new tasks), or plan one for `forbear decide --anytime`, which may be "
+                "asked after every task."
+            )
+        return monitor.looks_taken + 1
+
     _require_started(file, journal)
-    opened = _opened(file, journal)
-    where, plan = shown(str(opened.directory), limit=200), opened.frozen.record
-    monitor = monitor_of(plan, opened.content(where=where))
-    if monitor.over:
-        ends = sorted({end.reason for end in monitor.ends.values() if end.arm in plan.candidates})
-        why = f"after {monitor.tasks} tasks ({', '.join(ends) or 'run to the end'})"
-        raise InvalidInput(
-            f"{where}: the pilot is over {why}, and no declared look is left to take. More "
-            "tasks would be another chance to be fooled: each further test at .05 adds false verdicts. Start a fresh "
-            "pilot (another journal, new tasks), or plan one for `forbear decide --anytime`, which may be asked after "
-            "every task."
-        )
-    with _goes_on(opened.directory):
-        _run(opened, concurrency=concurrency, workers=workers, until_look=monitor.looks_taken + 1, as_json=as_json)
+    _run(file, journal, concurrency=concurrency, workers=workers, until_look=next_look, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +173,16 @@ class _Opened:
     described: PilotFile
     frozen: FrozenPlan
     directory: Path
-    again: str
-    """The arguments that name the same pilot."""
+    """Absolute: parts may change the working directory."""
+    journal_name: str
+    """The directory for messages, as it was given."""
 
-    def content(self, *, where: str) -> JournalContent:
+    def content(self) -> JournalContent:
         """What its journal holds, if it is this plan's."""
         from forbear.analysis.plan_record import PlanRecord
         from forbear.records.journal import Journal
 
-        content = Journal(self.directory).read()
+        content, where = Journal(self.directory).read(), self.journal_name
         self.frozen.record.require(PlanRecord.of(content.plan, where=where), where=where)
         return content
 
@@ -176,51 +191,113 @@ def _opened(file: Path, journal: Path | None) -> _Opened:
     from forbear.adapters.pilot_file import read_pilot_file
     from forbear.runner.plan import freeze
 
+    directory = directory_of(file, journal)
+    absolute = directory.absolute()  # before anything of somebody else's is imported
     described = read_pilot_file(file)
-    return _Opened(described, freeze(described.plan), directory_of(file, journal), again(file, journal))
+    return _Opened(described, freeze(described.plan), absolute, shown(str(directory), limit=200))
 
 
 def _run(
-    opened: _Opened, *, concurrency: int | None, workers: int | None, until_look: int | None, as_json: bool
+    file: Path,
+    journal: Path | None,
+    *,
+    concurrency: int | None,
+    workers: int | None,
+    until_look: Callable[[_Opened], int | None],
+    as_json: bool,
 ) -> None:
-    import asyncio
-
-    from forbear.analysis.evidence import evidence_of
+    """Runs, prints the verdict, writes the report: in this order, so that nothing that fails costs what came before."""
     from forbear.cli.decide import color
-    from forbear.records.journal import Journal
-    from forbear.report.html import pilot_html
+    from forbear.cli.foreign import foreign_output
     from forbear.report.pilot_text import pilot_text
-    from forbear.report.pilot_view import pilot_json, pilot_view
+    from forbear.report.pilot_view import pilot_json
+
+    directory, colored = directory_of(file, journal), color()
+    kept = f"stopped; every finished episode is kept in {directory}. The same command goes on."
+    # To the end, since a thread or process that an agent has left behind may still print.
+    with foreign_output() as ours:
+        with stoppable(kept) as stopper:
+            opened = _opened(file, journal)
+            view = _found(
+                opened,
+                stopper,
+                ours.console,
+                concurrency=concurrency or opened.described.concurrency,
+                workers=workers or opened.described.workers,
+                until_look=until_look(opened),
+                report=directory / "report.html",
+            )
+        path = opened.directory / "report.html"
+        if as_json:
+            problem = _write_report(view, path)
+            if problem is not None:
+                view["report"] = None
+            click.echo(pilot_json(view), file=ours.out)
+        else:
+            text = [pilot_text(view, color=colored)]
+            if not view["over"]:
+                text.append(f"\nNext:    forbear pilot extend {again(file, journal)}\n")
+            text.append(f"\nJournal: {directory}\n")
+            try:
+                click.echo("".join(text), nl=False, color=True, file=ours.out)
+            finally:
+                problem = _write_report(view, path)
+            if problem is None:
+                click.echo(f"Report:  {view['report']}  (open it in a browser)", file=ours.out)
+        if problem is not None:
+            raise problem
+
+
+def _found(
+    opened: _Opened,
+    stopper: Stopper,
+    console: Console,
+    *,
+    concurrency: int,
+    workers: int,
+    until_look: int | None,
+    report: Path,
+) -> PilotView:
+    """Runs what is left, and arranges what was found."""
+    from forbear.analysis.evidence import evidence_of
+    from forbear.records.journal import Journal
+    from forbear.report.pilot_view import pilot_view
     from forbear.runner.pilot import run_pilot
 
-    described, directory = opened.described, opened.directory
-    with _progress(opened.frozen, directory, until_look=until_look) as on_episode:
-        result = asyncio.run(
+    with _progress(opened, console, until_look=until_look) as on_episode:
+        result = stopper.run(
             run_pilot(
                 opened.frozen,
-                Journal(directory),
-                concurrency=concurrency or described.concurrency,
-                workers=workers or described.workers,
-                retries=described.retries,
+                Journal(opened.directory),
+                concurrency=concurrency,
+                workers=workers,
+                retries=opened.described.retries,
+                max_memory_mb=opened.described.max_memory_mb,
+                sync=opened.described.sync,
+                max_agent_errors=opened.described.max_agent_errors,
                 until_look=until_look,
                 on_episode=on_episode,
             )
         )
-    evidence = evidence_of(result)
-    report = directory / "report.html"
-    title = f"Pilot {described.path.stem}"
-    view = pilot_view(result, evidence, title=title, journal=str(directory), report=str(report))
+    title = f"Pilot {opened.described.path.stem}"
+    return pilot_view(result, evidence_of(result), title=title, journal=str(report.parent), report=str(report))
+
+
+def _write_report(view: PilotView, path: Path) -> Exception | None:
+    """Writes the page, or says why there is none: that must not cost the verdict."""
+    from forbear.files import write_whole
+    from forbear.report.html import pilot_html
+
     try:
-        report.write_text(pilot_html(view), encoding="utf-8")
+        write_whole(path, pilot_html(view).encode("utf-8", "replace"))
     except OSError as error:
-        raise InvalidInput(f"{shown(str(report), limit=200)}: cannot be written ({error.strerror}).") from None
-    if as_json:
-        click.echo(pilot_json(view))
-        return
-    click.echo(pilot_text(view, color=color()), nl=False, color=True)
-    if not view["over"]:
-        click.echo(f"\nNext:    forbear pilot extend {opened.again}")
-    click.echo(f"\nJournal: {directory}\nReport:  {report}  (open it in a browser)")
+        return OutputUnwritable(
+            f"{shown(view['report'] or path.name, limit=200)}: the report cannot be written ({error.strerror}). The "
+            "verdict stands and its episodes are kept; the same command, once it can be written, writes it."
+        )
+    except Exception as error:  # a page that cannot be made is a bug, which is told after the verdict
+        return error
+    return None
 
 
 @pilot.command()
@@ -229,6 +306,7 @@ def _run(
 def status(file: Path, journal: Path | None) -> None:
     """Say how far the pilot is."""
     from forbear.adapters.host_file import is_host_file
+    from forbear.cli.foreign import foreign_output
     from forbear.report.pilot_text import status_text
 
     if is_host_file(file):
@@ -237,10 +315,10 @@ def status(file: Path, journal: Path | None) -> None:
         host_status(file, journal)
         return
     _require_started(file, journal)
-    opened = _opened(file, journal)
-    where = shown(str(opened.directory), limit=200)
-    text = status_text(opened.frozen.record, opened.content(where=where), journal=str(opened.directory))
-    click.echo(text, nl=False)
+    with foreign_output() as ours:
+        opened = _opened(file, journal)
+        text = status_text(opened.frozen.record, opened.content(), journal=opened.journal_name)
+        click.echo(text, nl=False, file=ours.out)
 
 
 def _require_started(file: Path, journal: Path | None) -> None:
@@ -262,29 +340,26 @@ def directory_of(file: Path, journal: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def _progress(frozen: FrozenPlan, directory: Path, *, until_look: int | None) -> Iterator[Callable[[Episode], None]]:
+def _progress(opened: _Opened, console: Console, *, until_look: int | None) -> Iterator[Callable[[Episode], None]]:
     """A bar on standard error while episodes come in."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     # To the last look that may be taken: a stop ends it earlier.
+    frozen, lines = opened.frozen, opened.directory / "episodes.jsonl"
     total = frozen.looks.tasks[:until_look][-1] * len(frozen.plan.seeds) * len(frozen.arms)
     done = 0
-    if (directory / "episodes.jsonl").exists():
-        # Lines, not episodes: near enough for a bar, and the run itself reads the journal.
-        done = (directory / "episodes.jsonl").read_bytes().count(b"\n")
-    console = Console(stderr=True)
+    if lines.exists():
+        with lines.open("rb") as file:
+            # Lines, not episodes: near enough for a bar, and the run itself reads the journal.
+            done = sum(1 for _ in file)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,  # `foreign_output` has done that
+        redirect_stderr=False,
+    ) as bar:
         episodes = bar.add_task("episodes", total=total, completed=min(done, total))
         yield lambda episode: bar.advance(episodes, 0 if episode.success is None else 1)
-
-
-@contextlib.contextmanager
-def _goes_on(directory: Path) -> Iterator[None]:
-    """Gives Ctrl-C the words that the command line prints for it."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        kept = f"stopped; every finished episode is kept in {directory}. The same command goes on."
-        raise KeyboardInterrupt(kept) from None

@@ -60,17 +60,20 @@ Exit codes: 0 done, 1 a bug, 2 bad input, changed plan or locked journal,
 @JSON
 def ask(file: Path, journal: Path | None, as_json: bool) -> None:
     """Prints an assignment, or what to do where there is none."""
-    with _opened(file, journal) as pilot:
-        assignment = pilot.ask()
-        state = {"format": "forbear-ask-1", **_state(pilot, file, journal)}
-        waits = pilot.outstanding
-    if as_json:
-        click.echo(json.dumps({**state, **_fields(assignment)}))
-    elif assignment is None:
-        said = "over" if pilot.over else f"nothing to run now: {len(waits)} given out and not told"
-        click.echo(f"{said}\nnext: {state['next']}")
-    else:
-        click.echo(_text(assignment, file, journal), nl=False)
+    from forbear.cli.foreign import foreign_output
+
+    with foreign_output() as ours:
+        with _opened(file, journal) as pilot:
+            assignment = pilot.ask()
+            state = {"format": "forbear-ask-1", **_state(pilot, file, journal)}
+            waits = pilot.outstanding
+        if as_json:
+            click.echo(json.dumps({**state, **_fields(assignment)}), file=ours.out)
+        elif assignment is None:
+            said = "over" if pilot.over else f"nothing to run now: {len(waits)} given out and not told"
+            click.echo(f"{said}\nnext: {state['next']}", file=ours.out)
+        else:
+            click.echo(_text(assignment, file, journal), nl=False, file=ours.out)
 
 
 def _text(assignment: Assignment, file: Path, journal: Path | None) -> str:
@@ -125,6 +128,8 @@ def tell(
     as_json: bool,
 ) -> None:
     """Writes an outcome down and says what became of it."""
+    from forbear.cli.foreign import foreign_output
+
     if success + failure + (no_outcome is not None) + (episode is not None) != 1:
         raise click.UsageError("say one of --success, --failure, --no-outcome REASON and --episode FILE.json.")
     if final and no_outcome is None:
@@ -140,15 +145,17 @@ def tell(
     outcome: bool | Episode | None = None if no_outcome is not None else success
     if episode is not None:
         outcome = _episode_of(episode)
-    with _opened(file, journal) as pilot:
-        told = pilot.tell(key, outcome, reason=no_outcome or "", final=final)
-        state = _state(pilot, file, journal)
-    if as_json:
-        names = {"task": key[0], "seed": key[1], "arm": key[2], "told": told}
-        click.echo(json.dumps({"format": "forbear-tell-1", **state, **names}))
-    else:
-        done = f"{state['tasks']} of {state['planned_tasks']} tasks are complete"
-        click.echo(f"{told}; {done}{'; over' if pilot.over else ''}\nnext: {state['next']}")
+    with foreign_output() as ours:
+        with _opened(file, journal) as pilot:
+            told = pilot.tell(key, outcome, reason=no_outcome or "", final=final)
+            state = _state(pilot, file, journal)
+        if as_json:
+            names = {"task": key[0], "seed": key[1], "arm": key[2], "told": told}
+            click.echo(json.dumps({"format": "forbear-tell-1", **state, **names}), file=ours.out)
+        else:
+            done = f"{state['tasks']} of {state['planned_tasks']} tasks are complete"
+            over = "; over" if pilot.over else ""
+            click.echo(f"{told}; {done}{over}\nnext: {state['next']}", file=ours.out)
 
 
 def host_status(file: Path, journal: Path | None) -> None:
@@ -156,20 +163,23 @@ def host_status(file: Path, journal: Path | None) -> None:
     from forbear.adapters.host_file import read_host_file
     from forbear.analysis.monitor import monitor_of
     from forbear.analysis.plan_record import PlanRecord
+    from forbear.cli.foreign import foreign_output
     from forbear.records.journal import Journal
     from forbear.report.pilot_text import status_text
 
-    record, directory = read_host_file(file).plan.record(), directory_of(file, journal)
-    where = shown(str(directory), limit=200)
-    if not Journal(directory).started:
-        raise InvalidInput(
-            f"not started: there is no journal in {where}. forbear pilot ask {again(file, journal)} starts it."
-        )
-    content = Journal(directory).read()
-    record.require(PlanRecord.of(content.plan, where=where), where=where)
-    click.echo(status_text(record, content, journal=str(directory)), nl=False)
-    if content.handed_out and not monitor_of(record, content).over:
-        click.echo(f"given out and not told: {len(content.handed_out)}")
+    directory, absolute = directory_of(file, journal), directory_of(file, journal).absolute()
+    with foreign_output() as ours:  # tasks may come from somebody's module
+        record = read_host_file(file).plan.record()
+        where = shown(str(directory), limit=200)
+        if not Journal(absolute).started:
+            raise InvalidInput(
+                f"not started: there is no journal in {where}. forbear pilot ask {again(file, journal)} starts it."
+            )
+        content = Journal(absolute).read()
+        record.require(PlanRecord.of(content.plan, where=where), where=where)
+        click.echo(status_text(record, content, journal=str(directory)), nl=False, file=ours.out)
+        if content.handed_out and not monitor_of(record, content).over:
+            click.echo(f"given out and not told: {len(content.handed_out)}", file=ours.out)
 
 
 def _opened(file: Path, journal: Path | None) -> HostPilot:
@@ -177,10 +187,11 @@ def _opened(file: Path, journal: Path | None) -> HostPilot:
     from forbear.records.journal import Journal
     from forbear.runner.ask_tell import HostPilot
 
+    directory = directory_of(file, journal).absolute()  # before anything of somebody else's is imported
     described = read_host_file(file)
     return HostPilot(
         described.plan,
-        Journal(directory_of(file, journal)),
+        Journal(directory),
         retries=described.retries,
         outage_after=described.outage_after,
         lease_s=described.lease_s,
@@ -240,9 +251,9 @@ def _episode_of(path: Path) -> Episode:
 
 
 def _bytes_of(path: Path) -> bytes:
-    from forbear.adapters.toml_section import read_bytes
+    from forbear.files import read_bounded
 
     try:
-        return read_bytes(path, limit=_MAX_EPISODE_BYTES)
+        return bytes(read_bounded(path, limit=_MAX_EPISODE_BYTES))
     except OSError as error:
         raise InvalidInput(f"{shown(str(path), limit=200)}: cannot be read ({error.strerror}).") from None

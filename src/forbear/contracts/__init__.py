@@ -2,7 +2,13 @@
 
 `forbear.testing.contracts` holds tests that an implementation can inherit.
 
-Faults are told from failures by the exception: `AgentError` from an agent is a failed episode, `ProviderError` from an
-agent or an environment is an episode without outcome, and anything else is taken for a bug and stops the run. A critic
-may raise whatever it likes: the agent goes on without it, as it would in production.
+Who breaks decides what it means, whatever is raised, answered or not answered in time:
+
+- an agent: its run is a failure, and says why (an exception of any kind, `AgentError` or `SystemExit`, a wrong answer:
+  `agent_error`; no answer in time: `agent_timeout`);
+- a world: its run has no outcome (`environment_error`); it is tried again, and at last missing;
+- what either relies on (`ProviderError`): no outcome as well (`provider_error` where the agent raised it);
+- a critic or an intervention: the agent goes on without it, as it would in production; the journal says what it did.
+
+`policy.foreign` is the one place that calls foreign code, and `contracts.border` the one that checks what it answers.
 """

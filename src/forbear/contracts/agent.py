@@ -22,7 +22,7 @@ class Agent(Protocol):
             excluded: Actions that were dropped here; an agent that can choose should not propose them again.
 
         Raises:
-            AgentError: The agent cannot go on; the episode is a failure.
+            AgentError: The agent cannot go on; the episode is a failure, as after any exception that is not the next.
             ProviderError: What it relies on is down; the episode has no outcome.
         """
         ...

@@ -43,7 +43,7 @@ class Environment(Protocol):
         """Sets up the task and returns what is seen first.
 
         Raises:
-            ProviderError: The world is broken; the episode has no outcome.
+            ProviderError: The world is broken; the episode has no outcome, as after any other exception.
         """
         ...
 
@@ -51,7 +51,7 @@ class Environment(Protocol):
         """Executes an action: the same actions under the same draws give the same observations.
 
         Raises:
-            ProviderError: The world is broken; the episode has no outcome.
+            ProviderError: The world is broken; the episode has no outcome, as after any other exception.
         """
         ...
 

@@ -4,9 +4,6 @@ Which features, a `TranscriptFeatures` says; the weights lie in an `.npz` of pla
 """
 
 import hashlib
-import io
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +16,13 @@ from scipy.special import expit
 
 from forbear.contracts.draw import Draw
 from forbear.errors import InvalidInput
+from forbear.learned.hashing import bucket
+from forbear.learned.npz import npz_bytes, read_npz
 from forbear.learned.optimiser import minimise
 from forbear.records.model import JSON, Action, Trajectory
+from forbear.wording import shown
 
 _MAX_BUCKETS = 1 << 20
-_MAX_FILE_BYTES = 64 << 20
 _LIMIT = 1e4
 """No weight of a sane model is larger; a file with larger ones is damaged."""
 
@@ -110,19 +109,20 @@ class LogisticWeights:
         """
         arrays = read_npz(path, kind="forbear-logistic-1")
         try:
-            buckets = int(arrays["buckets"][0])
-            index, value = arrays["index"].astype(np.int64), arrays["value"].astype(np.float64)
-            bias, temperature = arrays["scalars"].astype(np.float64)
-            dense = arrays["dense"].astype(np.float64)
-        except (KeyError, ValueError, IndexError) as error:
-            raise InvalidInput(f"{path.name} lacks an array of a logistic critic; train it again.") from error
-        if not 1 <= buckets <= _MAX_BUCKETS or index.shape != value.shape or index.ndim != 1:
-            raise InvalidInput(f"{path.name} has arrays that do not fit together; train it again.")
+            index, value, dense = arrays["index"], arrays["value"], arrays["dense"]
+            buckets = int(arrays["buckets"].reshape(1)[0])
+            bias, temperature = map(float, arrays["scalars"].reshape(2))
+        except (KeyError, ValueError, OverflowError) as error:
+            raise InvalidInput(f"{shown(path.name)} lacks an array of a logistic critic; train it again.") from error
+        fits = 1 <= buckets <= _MAX_BUCKETS and index.ndim == 1 and index.shape == value.shape
+        # Before anything is copied as eight bytes a number: what is stored as one byte would take eight times the file.
+        if not fits or index.dtype.kind not in "iu" or max(index.size, dense.size) > _MAX_BUCKETS:
+            raise InvalidInput(f"{shown(path.name)} has arrays that do not fit together; train it again.")
         if len(index) and not (index.min() >= 0 and index.max() < buckets):
-            raise InvalidInput(f"{path.name} has weights outside its {buckets} buckets; train it again.")
+            raise InvalidInput(f"{shown(path.name)} has weights outside its {buckets} buckets; train it again.")
         hashed = np.zeros(buckets)
         hashed[index] = value
-        return cls(bias=float(bias), dense=dense, hashed=hashed, temperature=float(temperature))
+        return cls(bias=bias, dense=dense.astype(np.float64), hashed=hashed, temperature=temperature)
 
 
 class LogisticCritic:
@@ -159,11 +159,6 @@ class LogisticCritic:
     def config(self) -> Mapping[str, JSON]:
         """Returns its name, the features' name and the hash of its weights."""
         return {"name": self._name, "features": self._features.name, "sha256": self._sha256}
-
-
-def bucket(name: str) -> int:
-    """Returns the 32-bit hash of a feature's name (CRC-32 of its UTF-8), the same on every platform."""
-    return zlib.crc32(name.encode("utf-8", "surrogatepass"))
 
 
 def train_logistic(
@@ -229,40 +224,3 @@ def _matrix(rows: Sequence[Features], *, buckets: int) -> csr_array:
     matrix = csr_array((values, columns, starts), shape=(len(rows), 1 + size + buckets), dtype=np.float64)
     matrix.sum_duplicates()
     return matrix
-
-
-def npz_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
-    """Returns an `.npz` with fixed dates and compression, so that equal arrays give equal bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            one = io.BytesIO()
-            np.lib.format.write_array(one, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0)), one.getvalue(), 8, 9)
-    return buffer.getvalue()
-
-
-def read_npz(path: Path, *, kind: str) -> dict[str, NDArray[np.generic]]:
-    """Reads an `.npz` of plain numeric arrays whose array "format" spells `kind`; nothing is ever unpickled.
-
-    Raises:
-        InvalidInput: Missing, above 64 MiB packed or unpacked, damaged, with objects in it, or of another kind.
-    """
-    try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise InvalidInput(f"{path.name} is larger than 64 MiB: not the weights of a small model.")
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MAX_FILE_BYTES:
-                raise InvalidInput(f"{path.name} unpacks to more than 64 MiB: not the weights of a small model.")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except InvalidInput:
-        raise
-    except OSError as error:
-        raise InvalidInput(f"cannot read the weights {path.name}: {error.strerror or 'damaged'}.") from error
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-        raise InvalidInput(f"{path.name} is not an .npz of plain arrays; train it again.") from error
-    found = arrays.pop("format", np.zeros(0, dtype=np.uint8))
-    if found.dtype != np.uint8 or found.tobytes() != kind.encode():
-        raise InvalidInput(f"{path.name} does not hold {kind!r}; it is the file of another model or version.")
-    return arrays

@@ -54,7 +54,7 @@ class ClusteredOutcomes:
                 "position. Give the same tasks in the same order in both."
             )
         if self.clusters is not None:
-            object.__setattr__(self, "clusters", _labels(self.clusters, tasks=len(self.baseline)))
+            object.__setattr__(self, "clusters", cluster_labels(self.clusters, tasks=len(self.baseline)))
 
     @classmethod
     def from_outcomes(
@@ -183,7 +183,12 @@ def _tasks(values: Sequence[Sequence[bool]], *, name: str) -> ArmOutcomes:
     return tuple(tasks)
 
 
-def _labels(clusters: Sequence[str], *, tasks: int) -> tuple[str, ...]:
+def cluster_labels(clusters: Sequence[str], *, tasks: int) -> tuple[str, ...]:
+    """One label per task as text.
+
+    Raises:
+        InvalidInput: Another number of labels than tasks, or fewer than 10 different ones.
+    """
     if isinstance(clusters, str | bytes) or not isinstance(clusters, Sequence | np.ndarray):
         raise InvalidInput(f"clusters must be a sequence with one label per task, got {described(clusters)}.")
     labels = tuple(str(label) for label in clusters)

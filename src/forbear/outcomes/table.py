@@ -1,7 +1,7 @@
 """Outcomes as they were brought: one row per episode, in columns of equal length."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -45,7 +45,8 @@ class OutcomeTable:
     arms: Labels
     seeds: Labels
     """The name "" stands for an unknown seed."""
-    success: NDArray[np.bool_]
+    success: NDArray[np.bool_] | NDArray[np.float64]
+    """Whether each run succeeded; floats are graded scores in [0, 1]."""
     places: Sequence[str]
     """Where each row came from ("outcomes.csv, line 7"), for messages."""
     missing: NDArray[np.bool_] | None = None
@@ -54,17 +55,46 @@ class OutcomeTable:
     """What the task of each row belongs to; None where tasks are the unit."""
     strata: Labels | None = None
     """The kind of task of each row; None where unknown."""
+    reasons: Labels | None = None
+    """Why a run has no outcome, as text; None where that was not read."""
+
+    @property
+    def graded(self) -> bool:
+        """Whether outcomes are scores rather than successes and failures."""
+        return self.success.dtype.kind == "f"
 
     def __post_init__(self) -> None:
         columns = [self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places]
         columns += [] if self.missing is None else [self.missing]
-        columns += [labels.codes for labels in (self.clusters, self.strata) if labels is not None]
+        columns += [labels.codes for labels in (self.clusters, self.strata, self.reasons) if labels is not None]
         lengths = [len(x) for x in columns]
         if len(set(lengths)) > 1:
             raise InvalidInput(
                 "the columns task, arm, seed, success and place must have one entry per row, "
                 f"got lengths {', '.join(map(str, lengths))}."
             )
+
+    def failing(self, reasons: Collection[str]) -> tuple[Self, dict[str, int]]:
+        """Runs without an outcome for one of these reasons as failures, in every arm alike.
+
+        Args:
+            reasons: As the rows say them, in any case.
+
+        Returns:
+            The table with them, and by arm how many they are.
+
+        Raises:
+            InvalidInput: The reasons were not read.
+        """
+        if self.reasons is None:
+            raise InvalidInput("which runs failed for a reason needs the column of reasons: --reason-col NAME.")
+        wanted = {reason.lower() for reason in reasons}
+        named = np.array([name.lower() in wanted for name in self.reasons.names], dtype=np.bool_)
+        missing = np.zeros(len(self.success), dtype=np.bool_) if self.missing is None else self.missing
+        failed = missing & named[self.reasons.codes]
+        counts = np.bincount(self.arms.codes[failed], minlength=len(self.arms.names))
+        by_arm = {name: int(count) for name, count in zip(self.arms.names, counts, strict=True)}
+        return replace(self, success=np.where(failed, False, self.success), missing=missing & ~failed), by_arm
 
     @classmethod
     def from_columns(
@@ -75,6 +105,7 @@ class OutcomeTable:
         success: Sequence[bool | None],
         seeds: Sequence[str] | None = None,
         clusters: Sequence[str] | None = None,
+        reasons: Sequence[str] | None = None,
         places: Sequence[str] | None = None,
     ) -> Self:
         """Builds a table from plain lists, one entry per episode.
@@ -85,6 +116,7 @@ class OutcomeTable:
             success: True where the episode succeeded, None where it has no outcome.
             seeds: Seed names; omitted where there is one run per task and arm.
             clusters: What each task belongs to, where tasks come in groups that are the unit.
+            reasons: Why each run has no outcome, "" where it has one.
             places: Where each row came from, for messages; omitted: its position.
         """
         return cls(
@@ -95,4 +127,5 @@ class OutcomeTable:
             places=[f"row {i}" for i in range(1, len(tasks) + 1)] if places is None else places,
             missing=np.array([x is None for x in success], dtype=np.bool_) if None in success else None,
             clusters=None if clusters is None else Labels.of(clusters),
+            reasons=None if reasons is None else Labels.of(reasons),
         )

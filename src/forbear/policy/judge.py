@@ -1,20 +1,20 @@
 """What makes a policy safe, for one episode: the runner and the guard both run this, free of memo and journal.
 
 The critic is asked within its deadline; one that breaks, is late, talks nonsense or abstains lets the agent go on
-(`fail_open`); the pure policy decides; the intervention says what happens, and is refused where it would undo what the
-world calls irreversible.
+(`fail_open`); the pure policy decides; the intervention says what happens, and is refused where it breaks, is late,
+answers with something else or would undo what the world calls irreversible.
 """
 
 import inspect
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from forbear.contracts.border import checked_effect, checked_score
 from forbear.contracts.critic import Critic, Score
 from forbear.contracts.draw import Draw
 from forbear.contracts.intervention import Continue, Effect, Retry
-from forbear.errors import InvalidInput, brief_error
-from forbear.policy.deadline import within
+from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is
 from forbear.policy.policy import Decision, InterventionPolicy, PolicyState
 from forbear.records.model import PROCEED, REFUSED, Action, Trajectory
 
@@ -39,21 +39,19 @@ class Ruling:
     effect: Effect
     decision: str
     """As records call it: `PROCEED`, `REFUSED`, or the name of the intervention."""
+    refusal: str | None = None
+    """What the intervention did instead of answering, where it broke."""
 
 
 async def ask(critic: Critic, trajectory: Trajectory, proposed: Action, *, draw: Draw, deadline_s: float) -> Review:
     """Asks a critic; whatever it does, there is an answer."""
     try:
-        answer = await within(deadline_s, critic.score(trajectory, proposed, draw=draw))
-    except TimeoutError:
-        return Review(Score(None, f"no answer within {deadline_s:g} s"), "timeout")
-    except Exception as error:  # a critic that breaks must not take the agent down with it
-        logger.info("a critic broke, the agent goes on: %s", brief_error(error))
-        return Review(Score(None, brief_error(error)), "error")
-    try:
-        return Review(checked_score(answer))
-    except InvalidInput as error:
-        return Review(Score(None, brief_error(error)), "invalid")
+        return Review(
+            await answer(lambda: critic.score(trajectory, proposed, draw=draw), seconds=deadline_s, check=checked_score)
+        )
+    except ForeignFault as fault:  # a critic that breaks must not take the agent down with it
+        logger.info("a critic broke, the agent goes on: %s", fault.text)
+        return Review(Score(None, fault.text), "error" if fault.kind == "provider" else fault.kind)
 
 
 class Judge:
@@ -77,25 +75,25 @@ class Judge:
         return decision is Decision.ACT
 
     async def intervene(self, trajectory: Trajectory, proposed: Action, review: Review, *, draw: Draw) -> Ruling:
-        """Asks the intervention what happens, once it is due.
-
-        Raises:
-            InvalidInput: It answered with something that is no effect.
-        """
+        """Asks the intervention what happens, once it is due; one that breaks is refused, and the agent goes on."""
         score, intervention = review.score, self.policy.intervention
         if score.p_fail is None:
             score = Score(1.0, score.why, score.usage)
-        answer = intervention.apply(trajectory, proposed, score=score, draw=draw)
-        if inspect.iscoroutine(answer):
-            try:
-                answer = await within(self.policy.critic_deadline_s, answer)
-            except TimeoutError:
-                logger.info("intervention %r was late, the agent goes on", intervention.name)
-                return Ruling(CONTINUE, REFUSED)
-        effect = checked_effect(answer)
+        try:
+            effect = await self._effect(lambda: intervention.apply(trajectory, proposed, score=score, draw=draw))
+        except ForeignFault as fault:
+            logger.info("intervention %r broke, the agent goes on: %s", intervention.name, fault.text)
+            return Ruling(CONTINUE, REFUSED, refusal=f"{fault.kind}: {fault.text}")
         if isinstance(effect, Retry) and effect.undo and undoes_for_good(trajectory, effect.undo):
             return Ruling(CONTINUE, REFUSED)
         return Ruling(effect, intervention.name)
+
+    async def _effect(self, apply: Callable[[], Effect | Awaitable[Effect]]) -> Effect:
+        """What the intervention answers, at once or after a while."""
+        given = answer_at_once(apply, check=as_it_is)
+        if not inspect.iscoroutine(given):
+            return answer_at_once(lambda: given, check=checked_effect)
+        return await answer(lambda: given, seconds=self.policy.critic_deadline_s, check=checked_effect)
 
     async def check(self, trajectory: Trajectory, proposed: Action, *, review_draw: Draw, draw: Draw) -> Ruling:
         """The whole way for one proposal: ask, decide, intervene.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from forbear.contracts.border import config_of
 from forbear.contracts.critic import Critic
 from forbear.contracts.intervention import Intervention
 from forbear.errors import InvalidInput
@@ -114,8 +115,8 @@ class InterventionPolicy:
     def config(self) -> Mapping[str, JSON]:
         """Returns what decides its behaviour, parts included."""
         return {
-            "critic": self.critic.config(),
-            "intervention": self.intervention.config(),
+            "critic": config_of(self.critic, what="critic"),
+            "intervention": config_of(self.intervention, what="intervention"),
             "threshold": float(self.threshold),
             "min_step": self.min_step,
             "budget": self.budget,
@@ -131,6 +132,6 @@ class InterventionPolicy:
 
 def critic_name(critic: Critic) -> str:
     """Returns the name of a critic in records: its config's "name" (else its class's) and 8 digits of its digest."""
-    config = critic.config()
+    config = config_of(critic, what="critic")
     name = config.get("name")
     return f"{name if isinstance(name, str) else type(critic).__name__}:{config_digest(config)[:8]}"

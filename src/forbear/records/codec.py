@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
@@ -172,26 +173,35 @@ def encode_record(record: Record) -> bytes:
 
     Args:
         record: Where an episode has an origin, the shared steps are left out and its task is named by id alone.
+
+    Raises:
+        InvalidInput: It holds what JSON cannot: an object that is none, a lone surrogate, or too many levels.
     """
-    if not isinstance(record, Episode):
-        return _ENCODER.encode(record)
+    line = _line_of(record) if isinstance(record, Episode) else record
+    try:
+        return _ENCODER.encode(line)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"a record cannot be written as JSON: {shown(str(error), limit=150)}.") from None
+
+
+def _line_of(record: Episode) -> _EpisodeLine:
     origin, shared = record.origin, 0
     if origin is not None:
         shared = len(record.steps) if origin.step is None else origin.step
-    return _ENCODER.encode(
-        _EpisodeLine(
-            task=record.task if origin is None else record.task.id,
-            arm=record.arm,
-            seed=record.seed,
-            origin=origin,
-            steps=record.steps[shared:],
-            termination=record.termination,
-            success=record.success,
-            final_observation=record.final_observation,
-            final_payload=record.final_payload,
-            usage=_compact(record.usage),
-            cause=record.cause,
-        )
+        if shared > len(record.steps):
+            raise InvalidInput(f"an episode of {len(record.steps)} steps cannot share {shared} with another.")
+    return _EpisodeLine(
+        task=record.task if origin is None else record.task.id,
+        arm=record.arm,
+        seed=record.seed,
+        origin=origin,
+        steps=record.steps[shared:],
+        termination=record.termination,
+        success=record.success,
+        final_observation=record.final_observation,
+        final_payload=record.final_payload,
+        usage=_compact(record.usage),
+        cause=record.cause,
     )
 
 
@@ -220,11 +230,43 @@ def decode_record(line: bytes | str, *, where: str, parents: Mapping[EpisodeKey,
     Raises:
         InvalidInput: Not JSON, another format, a value that does not fit (its path is named), or an unknown parent.
     """
+    return parse_line(line, where=where).record(parents or {}, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedLine:
+    """What a line says, before it is put together with the episode that it continues."""
+
+    _read: _EpisodeLine | Missing | ArmEnd | HandedOut
+
+    @property
+    def parent(self) -> EpisodeKey | None:
+        """The episode that it continues."""
+        line = self._read
+        if not isinstance(line, _EpisodeLine) or line.origin is None:
+            return None
+        return (line.task if isinstance(line.task, str) else line.task.id, line.seed, line.origin.arm)
+
+    def record(self, parents: Mapping[EpisodeKey, Episode], *, where: str) -> Record:
+        """The record.
+
+        Raises:
+            InvalidInput: The parent is unknown or too short, or outcome and termination contradict each other.
+        """
+        line = self._read
+        return _episode(line, where=where, parents=parents) if isinstance(line, _EpisodeLine) else line
+
+
+def parse_line(line: bytes | str, *, where: str) -> ParsedLine:
+    """Reads a line without the episode that it continues.
+
+    Raises:
+        InvalidInput: Not JSON, another format, or a value that does not fit (its path is named).
+    """
     try:
-        read = _DECODER.decode(line)
+        return ParsedLine(_DECODER.decode(line))
     except (ValueError, RecursionError) as error:  # all errors of msgspec are ValueErrors
         raise _unreadable(line, error, where=where) from None
-    return _episode(read, where=where, parents=parents or {}) if isinstance(read, _EpisodeLine) else read
 
 
 def _unreadable(line: bytes | str, error: Exception, *, where: str) -> InvalidInput:
@@ -262,7 +304,7 @@ def _episode(line: _EpisodeLine, *, where: str, parents: Mapping[EpisodeKey, Epi
         if parent is None or (origin.step or 0) > len(parent.steps):
             raise InvalidInput(
                 f"{where}: it continues step {origin.step} of arm {shown(repr(origin.arm))}, task {shown(repr(name))}, "
-                f"seed {line.seed}, which no earlier line holds. The file is incomplete."
+                f"seed {line.seed}, which no earlier line holds."
             )
         task, steps = parent.task, parent.steps[: origin.step] + steps
     elif isinstance(task, str):

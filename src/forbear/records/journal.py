@@ -1,92 +1,53 @@
 """The append-only journal of a pilot: a directory with `plan.json` and `episodes.jsonl`.
 
 A line is written and handed to the operating system before it is announced, so a killed process loses nothing that it
-announced; it is forced to the disk within 100 ms, many lines at once. Every line ends with a checksum of itself. Of a
-line that was being written when the power went, the torn rest is dropped.
+announced; it is forced to the disk within 100 ms, many lines at once, or with `sync="always"` before it is announced.
+Every line is sealed and linked to the one before it (`records.chain`). Of a line that was being written when the power
+went, the torn rest is dropped.
 
 One process writes (`flock` on `episodes.jsonl`); any number may read.
 """
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import threading
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Literal, TypeAlias
 
 from forbear.errors import InvalidInput, JournalLocked, JournalUnwritable, PlanChanged
-from forbear.records.codec import (
-    ArmEnd,
-    EpisodeKey,
-    HandedOut,
-    Missing,
-    Record,
-    decode_record,
-    encode_record,
-    episode_key,
-)
-from forbear.records.model import JSON, Episode
+from forbear.files import limit_of, read_bounded, too_large, write_whole
+from forbear.records.chain import REMEDY, Chain
+from forbear.records.codec import Record
+from forbear.records.content import JournalContent as JournalContent
+from forbear.records.model import JSON
+from forbear.records.planned import changed_plan, require_whole
+from forbear.wording import described, shown
 
 SYNC_INTERVAL_S = 0.1
 
-_CHECK = b',"check":"'
-_CHECK_LENGTH = len(_CHECK) + 8 + len(b'"}')
+MAX_BYTES = 64 << 20
+"""Of `plan.json`, and of one line: the most that is read, and written, where the environment does not say otherwise."""
+
+Sync: TypeAlias = Literal["group", "always"]
+"""When lines are forced to the disk. `group`: within 100 ms, many at once; `always`: each append before it returns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalContent:
-    """What a journal says; grows as its writer appends."""
+def require_sync(value: object) -> Sync:
+    """Returns a way to force lines to the disk.
 
-    plan: Mapping[str, JSON]
-    """What is being run; of its content, the journal knows nothing (`analysis.plan_record` does)."""
-    episodes: dict[EpisodeKey, Episode] = field(default_factory=dict)
-    """Those with an outcome, in the order in which they were written."""
-    broken: dict[EpisodeKey, int] = field(default_factory=dict)
-    """How often the outside world broke an episode; it was or will be tried again, or is missing."""
-    rows: dict[tuple[str, int], list[Episode]] = field(default_factory=dict)
-    """By task id and seed: all that was written, broken ones included, in order."""
-    missing: dict[EpisodeKey, Missing] = field(default_factory=dict)
-    ends: dict[str, ArmEnd] = field(default_factory=dict)
-    """By arm that is over before its last task."""
-    handed_out: dict[EpisodeKey, HandedOut] = field(default_factory=dict)
-    """What a host was given to run and has not told of since."""
-    broken_in_a_row: list[EpisodeKey] = field(default_factory=list)
-    """What broke since the last episode with an outcome, in order."""
-
-    def add(self, record: Record, *, where: str) -> None:
-        """Takes in one record.
-
-        Raises:
-            InvalidInput: It says that an arm ended, which had ended elsewhere before.
-        """
-        self.require_possible(record, where=where)
-        if isinstance(record, Missing):
-            self.missing[record.key] = record
-            self.handed_out.pop(record.key, None)
-        elif isinstance(record, ArmEnd):
-            self.ends[record.arm] = record
-        elif isinstance(record, HandedOut):
-            self.handed_out[record.key] = record
-        else:
-            key = episode_key(record)
-            self.rows.setdefault(key[:2], []).append(record)
-            self.handed_out.pop(key, None)
-            if record.success is None:
-                self.broken[key] = self.broken.get(key, 0) + 1
-                self.broken_in_a_row.append(key)
-            else:
-                self.episodes[key] = record
-                self.broken_in_a_row.clear()
-
-    def require_possible(self, record: Record, *, where: str) -> None:
-        """Refuses what `add` would refuse."""
-        before = self.ends.get(record.arm) if isinstance(record, ArmEnd) else None
-        if before not in (None, record):
-            raise InvalidInput(f"{where}: arm {record.arm!r:.60} ended before, after {before.tasks} tasks.")
+    Raises:
+        InvalidInput: There is no such way.
+    """
+    if value == "group":
+        return "group"
+    if value == "always":
+        return "always"
+    raise InvalidInput(f"sync must be 'group' or 'always', got {described(value, limit=60)}.")
 
 
 class Journal:
@@ -94,68 +55,120 @@ class Journal:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
-        self._plan_path = self.directory / "plan.json"
-        self._lines_path = self.directory / "episodes.jsonl"
+        self.plan_path = self.directory / "plan.json"
+        self.lines_path = self.directory / "episodes.jsonl"
 
     @property
     def started(self) -> bool:
         """Whether there is a journal."""
-        return self._plan_path.exists()
+        return self.plan_path.exists()
 
     def plan(self) -> dict[str, JSON]:
         """What it was started with.
 
         Raises:
-            InvalidInput: No journal there, or its plan.json is no JSON object.
+            InvalidInput: No journal there, or its plan.json was changed, or is of another version.
         """
+        where = shown(str(self.directory), limit=200)
         try:
-            text = self._plan_path.read_text(encoding="utf-8")
-            plan = json.loads(text, parse_constant=_no_constant)
-        except (OSError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"{self.directory}: no readable journal there ({error!s:.120}).") from None
+            raw = read_bounded(self.plan_path, limit=MAX_BYTES, name=f"{where}: plan.json")
+        except OSError as error:
+            raise InvalidInput(f"{where}: no readable journal there ({shown(str(error), limit=120)}).") from None
+        try:
+            plan = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise changed_plan(f"not JSON: {shown(str(error), limit=80)}", where=where) from None
         if not isinstance(plan, dict):
-            raise InvalidInput(f"{self._plan_path}: expected a JSON object, got {type(plan).__name__}.")
+            raise changed_plan(f"expected a JSON object, got {type(plan).__name__}", where=where)
+        require_whole(plan, where=where)
         return plan
 
     def read(self) -> JournalContent:
         """Reads everything that was written.
 
         Raises:
-            InvalidInput: No journal there, a line that was changed after it was written, or a newer format.
+            InvalidInput: No journal there, one that was changed after it was written, or a newer format.
         """
-        content, _ = self._read(self.plan())
+        content, _, _ = self._read(self.plan())
         return content
 
-    def _read(self, plan: Mapping[str, JSON]) -> tuple[JournalContent, int]:
-        """What it holds, and how many bytes of whole lines that is."""
-        content, whole = JournalContent(plan=plan), 0
+    def _read(self, plan: Mapping[str, JSON]) -> tuple[JournalContent, Chain, int]:
+        """What it holds, what its next line is linked to, and how many bytes of whole lines that is."""
+        content, chain, whole = JournalContent(plan=plan), Chain(str(plan["digest"])), 0
+        for number, line in self.lines():
+            if not line.endswith(b"\n"):
+                break  # torn: it was being written when the power went
+            where = f"{self.lines_path}, line {number}"
+            sealed = chain.split(line[:-1], where=where)
+            chain.require_whole(sealed, where=where)
+            if not chain.follows(sealed):
+                raise InvalidInput(
+                    f"{where}: it was not written after the line before it (its check differs): a line was removed, "
+                    f"doubled, moved or put in.{REMEDY}"
+                )
+            record = sealed.parsed.record(content.episodes, where=where)
+            content.add(record, where=where)
+            chain.take(record, sealed)
+            whole += len(line)
+        return content, chain, whole
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """The lines with their numbers and ends, unchecked; the last one may be torn. None where nothing was written.
+
+        Raises:
+            InvalidInput: The file cannot be read, or a line is too long.
+        """
         try:
-            with self._lines_path.open("rb") as lines:
-                for number, line in enumerate(lines, start=1):
-                    if not line.endswith(b"\n"):
-                        break  # torn: it was being written when the power went
-                    _take(line[:-1], content, where=f"{self._lines_path}, line {number}")
-                    whole += len(line)
+            most = limit_of(MAX_BYTES)
+            # A pipe without a writer is empty instead of a wait for ever.
+            descriptor = os.open(self.lines_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                number = 1
+                while line := file.readline(most + 1):
+                    if len(line) > most:
+                        raise too_large(f"{self.lines_path}, line {number}", most)
+                    yield number, line
+                    number += 1
         except FileNotFoundError:
-            return content, 0
+            return
         except OSError as error:
             raise InvalidInput(f"{self.directory}: no readable journal there ({error.strerror}).") from None
-        return content, whole
 
-    def writing(self, plan: Mapping[str, JSON]) -> "JournalWriter":
+    def writing(self, plan: Mapping[str, JSON], *, sync: Sync = "group") -> "JournalWriter":
         """Opens the journal for one writer, and creates it if there is none.
 
         Args:
             plan: What is being run; has to be what the journal was started with.
+            sync: When lines are forced to the disk.
 
         Raises:
             JournalLocked: Another process writes it.
             PlanChanged: It was started under another plan.
-            InvalidInput: The directory cannot be written, or `read` would fail.
+            InvalidInput: The directory cannot be written, the plan is not whole, or `read` would fail.
+        """
+        sync = require_sync(sync)
+        require_whole(plan, where="the plan")
+        descriptor = self.locked()
+        try:
+            self._agree_on_plan(plan, empty=os.fstat(descriptor).st_size == 0)
+            content, chain, whole = self._read(plan)
+            if whole < os.fstat(descriptor).st_size:
+                os.ftruncate(descriptor, whole)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return JournalWriter(descriptor, content=content, chain=chain, path=self.lines_path, sync=sync)
+
+    def locked(self) -> int:
+        """Opens `episodes.jsonl` for its only writer, and creates it if there is none; closing it lets go.
+
+        Raises:
+            JournalLocked: Another process writes it.
+            InvalidInput: The directory cannot be written, or has no locks.
         """
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._lines_path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            self._make_directory()
+            descriptor = os.open(self.lines_path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise InvalidInput(
                 f"{self.directory}: a journal cannot be written there ({error.strerror}). Name a directory that you "
@@ -163,35 +176,30 @@ class Journal:
             ) from None
         try:
             _lock(descriptor, self.directory)
-            self._agree_on_plan(plan)
-            content, whole = self._read(plan)
-            if whole < os.fstat(descriptor).st_size:
-                os.ftruncate(descriptor, whole)
         except BaseException:
             os.close(descriptor)
             raise
-        return JournalWriter(descriptor, content=content, name=str(self.directory))
+        return descriptor
 
-    def _agree_on_plan(self, plan: Mapping[str, JSON]) -> None:
-        if not self._plan_path.exists():
-            if self._lines_path.stat().st_size:
+    def _make_directory(self) -> None:
+        """Makes it, with its name on the disk: a power cut must not take the whole folder."""
+        made = [folder for folder in (self.directory, *self.directory.parents) if not folder.exists()]
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for folder in made:
+            sync_folder(folder.parent)
+
+    def _agree_on_plan(self, plan: Mapping[str, JSON], *, empty: bool) -> None:
+        if not self.plan_path.exists():
+            if not empty:
                 raise InvalidInput(
                     f"{self.directory}: it has episodes but no plan.json that says what was run. Restore "
                     "plan.json, or name another directory."
                 )
-            beside = self._plan_path.with_suffix(".json.new")
             try:
-                with beside.open("w", encoding="ascii") as file:
-                    json.dump(plan, file, indent=1, allow_nan=False)
-                    file.write("\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                beside.replace(self._plan_path)
-                folder = os.open(self.directory, os.O_RDONLY)
-                os.fsync(folder)
-                os.close(folder)
+                write_whole(self.plan_path, json.dumps(plan, indent=1, allow_nan=False).encode("ascii") + b"\n")
+                sync_folder(self.directory)
             except OSError as error:
-                raise JournalUnwritable(f"{self._plan_path}: cannot be written ({error.strerror}).") from None
+                raise JournalUnwritable(f"{self.plan_path}: cannot be written ({error.strerror}).") from None
             return
         if self.plan() != json.loads(json.dumps(plan)):
             raise PlanChanged(
@@ -200,20 +208,32 @@ class Journal:
 
 
 class JournalWriter:
-    """The writing end of a journal; a context manager that closes it."""
+    """The writing end of a journal; a context manager that closes it. Of use to the process that opened it only."""
 
-    def __init__(self, descriptor: int, *, content: JournalContent, name: str) -> None:
+    def __init__(self, descriptor: int, *, content: JournalContent, chain: Chain, path: Path, sync: Sync) -> None:
         self.content = content
         """What it holds: what was there when it was opened, and what was appended since."""
+        self._chain = chain
         self._descriptor = descriptor
-        self._name = name
-        self._size = os.fstat(descriptor).st_size
-        self._fault: OSError | None = None
+        self._path = path.absolute()  # an agent may change the working directory
+        self._name = shown(str(path.parent), limit=200)
+        self._sync = sync
+        self._process = os.getpid()
+        opened = os.fstat(descriptor)
+        self._file = (opened.st_dev, opened.st_ino)
+        self._size = opened.st_size
+        self._most = limit_of(MAX_BYTES)
+        """Bytes of a line: no longer than what is read of one."""
+        self._fault: str | None = None
+        """Why nothing more can be written."""
+        self._told = False
+        """Whether `append` has raised it."""
         self._unsynced = threading.Event()
         self._closing = threading.Event()
         # Waiting for the disk takes milliseconds; in a thread of its own it holds up neither episodes nor the loop.
         self._syncer = threading.Thread(target=self._sync_forever, name="forbear-journal", daemon=True)
-        self._syncer.start()
+        if sync == "group":
+            self._syncer.start()
 
     def __enter__(self) -> "JournalWriter":
         return self
@@ -224,47 +244,94 @@ class JournalWriter:
         self.close()
 
     def append(self, *records: Record) -> None:
-        """Writes the records, all or none, and hands them to the operating system.
+        """Writes the records, all or none, and hands them to the operating system; with `always` to the disk.
 
         Raises:
-            JournalUnwritable: The disk is full or fails; what was written before is whole and kept.
-            InvalidInput: One says that an arm ended, which had ended elsewhere before.
+            JournalUnwritable: The disk is full or fails, the file was moved, replaced or written by others, or this
+                process is a fork of the one that opened it. What was written before is whole and kept; nothing more
+                can be written by this writer.
+            InvalidInput: The plan has no such cell, its cell or arm is over, it continues what is not there, or it
+                cannot be written as JSON or is too long.
         """
-        for record in records:
-            self.content.require_possible(record, where=self._name)
-        lines = b"".join([_checked(encode_record(record)) for record in records])
+        if os.getpid() != self._process:
+            raise JournalUnwritable(
+                f"{self._name}: this process was forked from the one that writes the journal, and only that one may "
+                "write. An agent or world that needs a process starts one with subprocess or multiprocessing's spawn."
+            )
+        for number, record in enumerate(records):
+            self.content.require_possible(record, where=self._name, earlier=records[:number])
         if self._fault is not None:
-            raise self._unwritable(self._fault)
+            raise self._fail(self._fault)
+        lines = self._chain.seal(records)
+        for line in lines:
+            if len(line) > self._most:
+                raise too_large(f"{self._name}: a record of {len(line):,} bytes", self._most)
+        self._require_same_file()
+        self._write(b"".join(lines))
+        self._chain.go_on(records, lines)
+        for record in records:
+            self.content.add(record, where=self._name)
+
+    def _write(self, lines: bytes) -> None:
         try:
             written = os.write(self._descriptor, lines)
             while written < len(lines):  # a disk that fills up takes a part first, and says why with the next write
                 written += os.write(self._descriptor, lines[written:])
         except OSError as error:
-            os.ftruncate(self._descriptor, self._size)
-            raise self._unwritable(error) from None
+            # What stays of a line is a torn tail, which readers drop: then nothing may come behind it.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._size)
+            raise self._fail(_unwritable(error)) from None
         self._size += len(lines)
-        self._unsynced.set()
-        for record in records:
-            self.content.add(record, where=self._name)
+        if self._sync == "group":
+            self._unsynced.set()
+            return
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise self._fail(_unsynced(error)) from None
+
+    def _require_same_file(self) -> None:
+        """Refuses to write what nobody would find, or beside another writer."""
+        try:
+            there = os.stat(self._path)
+        except OSError as error:
+            raise self._fail(
+                f"its episodes.jsonl is gone ({error.strerror}): the folder was removed or moved while it was written. "
+                "Bring it back, if it was moved, then run the same again to go on."
+            ) from None
+        if (there.st_dev, there.st_ino) != self._file:
+            raise self._fail(
+                "its episodes.jsonl is another file than the one that this process opened: folder or file was replaced "
+                "while it was written. What was found until then is in the one that was moved away."
+            )
+        if there.st_size != self._size:
+            raise self._fail(
+                "its episodes.jsonl was written or cut by somebody else while this process wrote it. Look at it with "
+                "`forbear journal check`."
+            )
 
     def close(self) -> None:
         """Forces everything to the disk and lets go of the lock.
 
         Raises:
-            JournalUnwritable: The disk failed.
+            JournalUnwritable: The disk failed, and no `append` has said so.
         """
+        if os.getpid() != self._process:  # a fork: the lock and the thread are the other's, who may hold its locks
+            return
         if self._closing.is_set():
             return
         self._closing.set()
         self._unsynced.set()
-        self._syncer.join()
+        if self._sync == "group":
+            self._syncer.join()
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            self._fault = error
+            self._fault = self._fault or _unsynced(error)
         os.close(self._descriptor)
-        if self._fault is not None:
-            raise self._unwritable(self._fault)
+        if self._fault is not None and not self._told:
+            raise self._fail(self._fault)
 
     def _sync_forever(self) -> None:
         while not self._closing.is_set():
@@ -274,14 +341,40 @@ class JournalWriter:
             try:
                 os.fsync(self._descriptor)
             except OSError as error:
-                self._fault = error
+                self._fault = self._fault or _unsynced(error)
                 return
 
-    def _unwritable(self, error: OSError) -> JournalUnwritable:
-        return JournalUnwritable(
-            f"{self._name}: the journal cannot be written ({error.strerror}). Nothing that was written is lost; make "
-            "room, then run the same again to go on."
-        )
+    def _fail(self, how: str) -> JournalUnwritable:
+        """Ends the writing, for the first reason that there was."""
+        self._fault, self._told = self._fault or how, True
+        return JournalUnwritable(f"{self._name}: {self._fault}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Forces the names of a folder's files to the disk.
+
+    Raises:
+        OSError: It cannot be.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(error: OSError) -> str:
+    return (
+        f"the journal cannot be written ({error.strerror}). Nothing that was written is lost; make room, then run the "
+        "same again to go on."
+    )
+
+
+def _unsynced(error: OSError) -> str:
+    return (
+        f"the journal cannot be written ({error.strerror}): the disk does not confirm what was handed to it last. "
+        "Look at the disk, make room, then run the same again: what it lost is run again."
+    )
 
 
 def _lock(descriptor: int, directory: Path) -> None:
@@ -289,7 +382,10 @@ def _lock(descriptor: int, directory: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise InvalidInput(f"{directory}: a journal needs a file system with locks ({error.strerror}).") from None
+            raise InvalidInput(
+                f"{directory}: a journal needs a file system with locks ({error.strerror}). Name a directory on a "
+                "local disk."
+            ) from None
         raise JournalLocked(
             f"{directory}: another process writes this journal. Wait for it to end, or name another directory."
         ) from None
@@ -297,18 +393,3 @@ def _lock(descriptor: int, directory: Path) -> None:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
-
-
-def _checked(line: bytes) -> bytes:
-    body = line[:-1]
-    return b'%b%b%08x"}\n' % (body, _CHECK, zlib.crc32(body))
-
-
-def _take(line: bytes, content: JournalContent, *, where: str) -> None:
-    body, check = line[:-_CHECK_LENGTH], line[-_CHECK_LENGTH:]
-    if check != b'%b%08x"}' % (_CHECK, zlib.crc32(body)):
-        raise InvalidInput(
-            f"{where}: it is not what was written (its checksum differs). Restore the file from a copy, or delete "
-            "this line and those after it, which will be run again."
-        )
-    content.add(decode_record(line, where=where, parents=content.episodes), where=where)

@@ -242,6 +242,8 @@ class Proposal(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the intervention took to write its message, where it knows."""
     decision: str = PROCEED
     """`PROCEED`, `REFUSED`, `FAILED` or the name of the intervention that was applied."""
+    refusal: str | None = None
+    """What an intervention did instead of answering, where it was due and broke: `error: RuntimeError: ...`."""
 
     @property
     def intervened(self) -> bool:
@@ -293,11 +295,18 @@ class Termination(StrEnum):
     STOPPED = "stopped"
     """An intervention ended it: a failure."""
     AGENT_ERROR = "agent_error"
-    """The agent itself broke: a failure."""
+    """The agent itself broke (any exception, a wrong answer, an attempt to end the process): a failure."""
+    AGENT_TIMEOUT = "agent_timeout"
+    """The agent did not answer in time: a failure."""
     PROVIDER_ERROR = "provider_error"
     """What the agent relies on broke (a provider, a network): no outcome."""
     ENVIRONMENT_ERROR = "environment_error"
-    """The environment broke: no outcome."""
+    """The environment broke, hung or answered wrongly: no outcome."""
+
+    @property
+    def is_agent_fault(self) -> bool:
+        """Whether it ended because the agent broke or hung, rather than by what it did in the world."""
+        return self in (Termination.AGENT_ERROR, Termination.AGENT_TIMEOUT)
 
     @property
     def has_outcome(self) -> bool:

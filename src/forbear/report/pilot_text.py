@@ -26,18 +26,15 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
         width: Columns of the terminal; more than 80 are not used.
         color: Whether terminal codes may be used.
     """
-    decision = DecisionView(
-        format=FORMAT,
-        baseline=view["baseline"]["arm"],
-        verdicts={name: arm["verdict"] for name, arm in view["arms"].items()},
-        ignored_columns=[],
-    )
+    baseline, verdicts = view["baseline"]["arm"], {name: arm["verdict"] for name, arm in view["arms"].items()}
+    decision = DecisionView(format=FORMAT, baseline=baseline, verdicts=verdicts, ignored_columns=[])
     terminal = Terminal(width=width, color=color)
     terminal.line()
     for arm in view["arms"].values():
-        path.text(terminal, arm)
-    critics.text(terminal, view)
-    costs.text(terminal, view)
+        path.text(terminal, arm["path"], arm["verdict"])
+    critics.text(terminal, view["critics"], verdicts)
+    arms = {baseline: view["baseline"], **view["arms"]}
+    costs.text(terminal, arms, calls=view["calls"], unused=view["unused"])
     return decision_text(decision, width=width, color=color) + terminal.text
 
 

@@ -129,6 +129,7 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
         text = "CONTROL: what changes without help or harm from anybody; never deployed."
         verdict["headline"] = {"code": "control", "text": text, "values": {}}
         verdict["next"] = []
+        verdict["value"] = None
     shown, left_out = forks.view(arm, result)
     return TreatedView(
         **costs.view(result.arms[arm]),

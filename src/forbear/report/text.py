@@ -1,6 +1,6 @@
 """A decision's view as text for a terminal, at most 80 columns wide: its sections one after the other."""
 
-from forbear.report.sections import cautions, counts, headline, how, next_steps, overview, rates, reasons
+from forbear.report.sections import cautions, counts, headline, how, next_steps, overview, rates, reasons, value
 from forbear.report.terminal import Terminal
 from forbear.report.view import DecisionView
 from forbear.wording import listed, shown
@@ -29,6 +29,7 @@ def decision_text(view: DecisionView, *, width: int = 80, color: bool = False) -
         rates.text(terminal, arm)
         reasons.text(terminal, arm)
         cautions.text(terminal, arm)
+        value.text(terminal, arm)
         next_steps.text(terminal, arm)
         how.text(terminal, arm)
         if several:

@@ -9,7 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from forbear.report.sections import headline, how, next_steps, rates
+from forbear.report.sections import headline, how, next_steps, rates, value
+from forbear.stats.context.prior import PUBLISHED, Prior
+from forbear.stats.context.value import Costs
 from forbear.stats.verdict import RemarkJson, Verdict, VerdictJson
 
 FORMAT = "forbear-verdicts-2"
@@ -22,6 +24,7 @@ class ArmView(VerdictJson):
     arm: str
     headline: RemarkJson
     rates: list[rates.RateView]
+    value: value.ValueView | None
     next: list[RemarkJson]
     how: list[RemarkJson]
 
@@ -37,7 +40,12 @@ class DecisionView(TypedDict):
 
 
 def decision_view(
-    verdicts: Mapping[str, Verdict], *, baseline: str = "baseline", ignored: Sequence[str] = ()
+    verdicts: Mapping[str, Verdict],
+    *,
+    baseline: str = "baseline",
+    ignored: Sequence[str] = (),
+    prior: Prior = PUBLISHED,
+    costs: Costs | None = None,
 ) -> DecisionView:
     """Arranges verdicts for a report.
 
@@ -45,16 +53,23 @@ def decision_view(
         verdicts: By treated arm, at least one.
         baseline: The baseline's name.
         ignored: Columns of the input that were not used.
+        prior: What is believed before, for the worth of switching on.
+        costs: For the same; by default intervening costs the gain that is worthwhile.
     """
     return DecisionView(
         format=FORMAT,
         baseline=baseline,
-        verdicts={name: arm_view(name, verdict, baseline=baseline) for name, verdict in verdicts.items()},
+        verdicts={
+            name: arm_view(name, verdict, baseline=baseline, prior=prior, costs=costs)
+            for name, verdict in verdicts.items()
+        },
         ignored_columns=list(ignored),
     )
 
 
-def arm_view(name: str, verdict: Verdict, *, baseline: str = "baseline") -> ArmView:
+def arm_view(
+    name: str, verdict: Verdict, *, baseline: str = "baseline", prior: Prior = PUBLISHED, costs: Costs | None = None
+) -> ArmView:
     """One treated arm's verdict, arranged for a report."""
     return ArmView(
         **verdict.to_dict(),
@@ -62,6 +77,7 @@ def arm_view(name: str, verdict: Verdict, *, baseline: str = "baseline") -> ArmV
         arm=name,
         headline=headline.view(verdict),
         rates=rates.view(verdict),
+        value=value.view(verdict, prior=prior, costs=costs),
         next=next_steps.view(verdict),
         how=how.view(verdict),
     )

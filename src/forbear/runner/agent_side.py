@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from forbear.contracts.agent import Agent
-from forbear.contracts.border import checked_action
+from forbear.contracts.border import checked_action, checked_agent
 from forbear.contracts.environment import Restorable, Snapshot
-from forbear.errors import AgentError, InvalidInput, ProviderError, brief_error
-from forbear.policy.deadline import within
+from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is
 from forbear.records.model import Action, Termination, Trajectory
 from forbear.runner.cell import Cell, Fault
 from forbear.runner.memo import Recorded
@@ -26,29 +25,27 @@ class AgentSide:
         """State before the standing proposal at each index."""
 
     async def propose(self, trajectory: Trajectory, *, attempt: int, excluded: Sequence[Action]) -> Recorded:
-        """Asks for a proposal and pays for it.
+        """Asks for a proposal and pays for it; whatever the agent does instead is its failure, and recorded as such.
 
         Raises:
-            Fault: What the agent relies on is down, or it did not answer in time.
-            InvalidInput: It returned something else than an action.
+            Fault: What the agent relies on is down.
         """
-        agent = self._awaken()
         draw = self._cell.draw("agent", step_index=len(trajectory.steps) - 1, attempt=attempt)
-        deadline_s = self._cell.conditions.call_deadline_s
+        limit_s = self._cell.conditions.call_deadline_s
         try:
-            action = await within(deadline_s, agent.act(trajectory, draw=draw, excluded=excluded))
-        except TimeoutError:
-            raise Fault(Termination.PROVIDER_ERROR, f"the agent did not answer within {deadline_s:g} s") from None
-        except ProviderError as error:
-            raise Fault(Termination.PROVIDER_ERROR, brief_error(error)) from error
-        except AgentError as error:
-            return Recorded(Action(""), payer=self._cell.arm, error=brief_error(error))
-        try:
-            action = checked_action(action)
-        except InvalidInput as error:
-            raise InvalidInput(f"{self._cell.name}: {error}") from None
-        if self._cell.conditions.agent_remembers and isinstance(agent, Restorable):
-            self._held = agent.snapshot()
+            with self._cell.calling("agent", limit_s=limit_s):
+                agent = self._awaken()
+                action = await answer(
+                    lambda: agent.act(trajectory, draw=draw, excluded=excluded), seconds=limit_s, check=checked_action
+                )
+                if self._cell.conditions.agent_remembers and isinstance(agent, Restorable):
+                    self._held = answer_at_once(agent.snapshot, check=as_it_is)
+        except ForeignFault as fault:
+            if fault.kind == "provider":
+                raise Fault(Termination.PROVIDER_ERROR, fault.text) from fault
+            self._agent = None  # nobody knows what state it is in
+            text = f"the agent gave {fault.text}" if fault.kind in ("timeout", "invalid") else fault.text
+            return Recorded(Action(""), payer=self._cell.arm, error=text, is_late=fault.kind == "timeout")
         return Recorded(action, payer=self._cell.arm, after=self._held)
 
     def live_through(self, recorded: Recorded, *, index: int) -> None:
@@ -61,8 +58,12 @@ class AgentSide:
         self._present = self._before[index]
 
     def _awaken(self) -> Agent:
-        if self._agent is None or (self._present is None and self._held is not None):
-            self._agent, self._held = self._cell.conditions.agent(), None
-        if self._present is not self._held and isinstance(self._agent, Restorable):
-            self._agent.restore(self._present)
-        return self._agent
+        agent, present = self._agent, self._present
+        if agent is None or (present is None and self._held is not None):
+            agent, self._held = answer_at_once(self._cell.conditions.agent, check=checked_agent), None
+        if present is not self._held and isinstance(agent, Restorable):
+            restore = agent.restore
+            answer_at_once(lambda: restore(present), check=as_it_is)
+            self._held = present
+        self._agent = agent
+        return agent

@@ -257,7 +257,8 @@ class HostPilot:
         monitor = self._monitor
         monitor.advance()
         for end in monitor.ends.values():
-            if end.arm not in self._content.ends:
+            # At the last task there is nothing left that it would end.
+            if end.tasks < len(self.record.tasks) and end.arm not in self._content.ends:
                 logger.info("arm %r is over after %d tasks: %s", end.arm, end.tasks, end.reason)
                 self._writer.append(end)
         look = next((n for n in self.record.looks.tasks if n > monitor.tasks), 0)

@@ -1,5 +1,6 @@
 """What one episode needs to run."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ from forbear.contracts.critic import Critic
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Environment
 from forbear.records.model import Task, Termination
+from forbear.runner.watch import Part, Watch
+
+_UNWATCHED = contextlib.nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,12 @@ class Cell:
     deadlines: Mapping[str, float]
     """By critic, seconds after which it is not waited for any longer."""
     conditions: Conditions
+    watch: Watch | None = None
+    """Where calls are announced, for a process that is watched from outside."""
+
+    def calling(self, part: Part, *, limit_s: float) -> contextlib.AbstractContextManager[None]:
+        """Around every call of foreign code."""
+        return _UNWATCHED if self.watch is None else self.watch.calling(part, arm=self.arm, limit_s=limit_s)
 
     @property
     def name(self) -> str:

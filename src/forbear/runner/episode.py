@@ -7,7 +7,7 @@ from forbear.contracts.critic import Critic
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Observation
 from forbear.contracts.intervention import Halt, Replace, Retry
-from forbear.errors import InvalidInput, NotReproducible
+from forbear.errors import NotReproducible
 from forbear.policy.judge import CONTINUE, Judge, Ruling, ask
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import (
@@ -55,11 +55,10 @@ async def run_episode(
             that proposal.
 
     Returns:
-        The episode, without origin; without outcome if the outside world broke it.
+        The episode, without origin; a failure if the agent broke it, without outcome if the outside world did.
 
     Raises:
         NotReproducible: The agent or the world did not repeat what it did under the same draws.
-        InvalidInput: The environment broke its contract.
     """
     started = time.monotonic()
     run = _Run(cell, policy, memo, check)
@@ -113,12 +112,14 @@ class _Run:
             if recorded.error is not None:
                 self.note(recorded, FAILED)
                 self.close_step(None)
-                return Termination.AGENT_ERROR, False, recorded.error
+                kind = Termination.AGENT_TIMEOUT if recorded.is_late else Termination.AGENT_ERROR
+                return kind, False, recorded.error
             for name, critic in self.cell.critics.items():
                 await self.review(recorded, name, critic)
             ruling = await self.rule(recorded)
             effect = ruling.effect
-            self.note(recorded, ruling.decision, feedback=None if isinstance(effect, Halt) else effect.usage)
+            feedback = None if isinstance(effect, Halt) else effect.usage
+            self.note(recorded, ruling.decision, feedback=feedback, refusal=ruling.refusal)
             if isinstance(effect, Halt):
                 self.close_step(None)
                 return Termination.STOPPED, False, None
@@ -163,7 +164,8 @@ class _Run:
             draw = self.draw(f"critic:{name}")
             deadline_s = self.cell.deadlines[name]
             started = time.perf_counter()
-            review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
+            with self.cell.calling("critic", limit_s=deadline_s):
+                review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
             seconds = time.perf_counter() - started
             paid = recorded.reviews[name] = Paid(review, payer=self.cell.arm)
         self.critic_usage.add(paid.review.score.usage, paid=paid.payer == self.cell.arm, seconds=seconds)
@@ -180,10 +182,8 @@ class _Run:
         await self.verify(recorded)
         started = time.perf_counter()
         draw = self.draw(f"intervention:{self.policy.intervention.name}")
-        try:
+        with self.cell.calling("intervention", limit_s=self.policy.critic_deadline_s):
             ruling = await self.judge.intervene(self.visible(), recorded.action, review, draw=draw)
-        except InvalidInput as error:
-            raise InvalidInput(f"{self.cell.name}: {error}") from None
         if not isinstance(ruling.effect, Halt) and ruling.effect.usage is not None:
             self.feedback.add(ruling.effect.usage, paid=True, seconds=time.perf_counter() - started)
         return ruling
@@ -203,7 +203,9 @@ class _Run:
         again = await AgentSide(self.cell).propose(
             self.visible(), attempt=self.attempts[index] - 1, excluded=self.excluded.get(index, ())
         )
-        if again.action != recorded.action:
+        if again.error is not None:  # which belongs to no episode and says nothing of what it would have proposed
+            check.left += 1
+        elif again.action != recorded.action:
             raise NotReproducible(
                 f"{self.cell.name}, step {index}: a fresh agent given the same trajectory and draw proposed "
                 f"{again.action.text!r:.80}, where {recorded.action.text!r:.80} had been proposed. Make the agent a "
@@ -211,7 +213,9 @@ class _Run:
                 "design='independent'."
             )
 
-    def note(self, recorded: Recorded, decision: str, *, feedback: Usage | None = None) -> None:
+    def note(
+        self, recorded: Recorded, decision: str, *, feedback: Usage | None = None, refusal: str | None = None
+    ) -> None:
         """Writes a proposal into the open step."""
         index = len(self.closed)
         p_fail, faults, why, usage = dict[str, float | None](), NOTHING, NOTHING, NOTHING
@@ -236,6 +240,7 @@ class _Run:
                 critic_usage=usage,
                 feedback=feedback,
                 decision=decision,
+                refusal=refusal,
             )
         )
 

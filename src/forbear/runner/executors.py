@@ -8,9 +8,10 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, MutableSequence, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -18,14 +19,20 @@ import msgspec
 
 from forbear import errors
 from forbear.errors import ForbearError, InvalidInput
+from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
-from forbear.records.model import Episode
+from forbear.records.model import Episode, Termination
 from forbear.runner.episode import ForkCheck
 from forbear.runner.plan import FrozenPlan
 from forbear.runner.row import Found, RowJob, run_row
+from forbear.runner.watch import SLOTS, Watch
 
 _READY, _FOUND, _DONE, _ERROR = b"R", b"F", b"D", b"E"
 _PATIENCE_S = 2.0
+_GLANCE_S = 0.1
+"""How often a worker that says nothing is looked at."""
+_STOP_S = 2.0
+"""What a call gets beyond its time limit and its grace before its process is killed."""
 
 
 class Executor(Protocol):
@@ -59,6 +66,14 @@ class WorkerLost(Exception):
     """A worker died in the middle of a row; caught by the pilot, never seen outside the runner."""
 
 
+class _Killed(Exception):
+    """A worker was killed here, and why."""
+
+    def __init__(self, how: str, *, is_late: bool) -> None:
+        super().__init__(how)
+        self.is_late = is_late
+
+
 class InLoop:
     """Runs rows in the loop of its caller, as many at a time as there are callers."""
 
@@ -84,6 +99,9 @@ class InLoop:
 class Workers:
     """Runs rows in processes of their own, one at a time in each: for agents and worlds that compute.
 
+    What an agent does to its process (ends it, blocks it beyond its time limit, fills the memory) is its failure; what
+    another part does, or somebody outside, costs a retry of the row.
+
     Processes are started afresh (`spawn`) and get the plan pickled, so its parts have to be importable: factories are
     classes, functions or `functools.partial`s of modules.
 
@@ -91,7 +109,11 @@ class Workers:
         InvalidInput: The plan cannot be sent to another process.
     """
 
-    def __init__(self, plan: FrozenPlan, *, count: int) -> None:
+    def __init__(self, plan: FrozenPlan, *, count: int, max_memory_mb: int | None = None) -> None:
+        if max_memory_mb is not None and memory_mb(os.getpid()) is None:
+            raise InvalidInput("max_memory_mb needs a system that says in /proc what a process takes; leave it out.")
+        self._max_memory_mb = max_memory_mb
+        self._arms = [arm.name for arm in plan.arms]
         try:
             self._plan = pickle.dumps(plan)
         except Exception as error:
@@ -128,7 +150,7 @@ class Workers:
     async def _started(self) -> None:
         try:
             # A new process takes its plan only once it has imported what is in it: nobody else has to wait for that.
-            worker = await asyncio.to_thread(_Worker, self._plan)
+            worker = await asyncio.to_thread(_Worker, self._plan, arms=self._arms, max_memory_mb=self._max_memory_mb)
         except Exception as error:
             self._idle.put_nowait(error)
         else:
@@ -150,16 +172,17 @@ class Workers:
             while (found := await worker.next(known)) is not None:
                 yield found
             whole = True
-        except (EOFError, OSError):
+        except (EOFError, OSError, _Killed) as error:
             lost = True
-            worker.process.join(_PATIENCE_S)
-            how = f"its worker process ended with exit code {worker.process.exitcode}"
+            failed = worker.ended(job, error)
             if not worker.ready:
                 raise InvalidInput(
                     f"a worker process could not start (exit code {worker.process.exitcode}); what it said stands "
                     'above. A script that runs a pilot with workers needs `if __name__ == "__main__":` around the call.'
                 ) from None
-            raise WorkerLost(how) from None
+            if isinstance(failed, str):
+                raise WorkerLost(failed) from None
+            yield (failed,)
         finally:
             if whole:
                 self._idle.put_nowait(worker)
@@ -174,10 +197,13 @@ class Workers:
 class _Worker:
     """One process and the line to it."""
 
-    def __init__(self, plan: bytes) -> None:
+    def __init__(self, plan: bytes, *, arms: Sequence[str], max_memory_mb: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_work, args=(theirs, plan), daemon=True)
+        slots = context.RawArray("d", SLOTS)
+        self._watch = Watch(slots, arms=arms)
+        self._max_memory_mb = max_memory_mb
+        self.process: BaseProcess = context.Process(target=_work, args=(theirs, plan, slots), daemon=True)
         # Born deaf to Ctrl-C, which is the parent's to answer: it would otherwise die of it while it imports, loudly.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -217,10 +243,59 @@ class _Worker:
         descriptor = self.connection.fileno()
         loop.add_reader(descriptor, arrived.set)
         try:
-            await arrived.wait()
+            while not arrived.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_GLANCE_S):
+                        await arrived.wait()
+                if not arrived.is_set():
+                    self._glance()
         finally:
             loop.remove_reader(descriptor)
         return self.connection.recv_bytes()
+
+    def _glance(self) -> None:
+        """Ends a process that will not say anything any more, or takes too much."""
+        if not self.process.is_alive() and not self.connection.poll():
+            raise EOFError  # what it forked may keep the line open
+        doing, process = self._watch.doing(), self.process.pid
+        if doing is not None and doing.overdue_s > min(GRACE_S, doing.limit_s) + _STOP_S:
+            raise _Killed(f"gave no answer within {doing.limit_s:g} s and could not be stopped", is_late=True)
+        taken = memory_mb(process) if self._max_memory_mb is not None and process is not None else None
+        if taken is not None and self._max_memory_mb is not None and taken > self._max_memory_mb:
+            raise _Killed(f"took more than {self._max_memory_mb} MB of memory (max_memory_mb)", is_late=False)
+
+    def ended(self, job: RowJob, error: Exception) -> Episode | str:
+        """What became of a row whose process ended: a failure of the agent that ended it, or how it was lost."""
+        doing = self._watch.doing()
+        if isinstance(error, _Killed):
+            self.process.kill()
+        self.process.join(_PATIENCE_S)
+        code = self.process.exitcode
+        how = str(error) if isinstance(error, _Killed) else f"ended its worker process with exit code {code}"
+        is_from_outside = code in (-signal.SIGKILL, -signal.SIGTERM) and not isinstance(error, _Killed)
+        if doing is None or is_from_outside:
+            return f"its worker process ended with exit code {code}"
+        if doing.part != "agent":
+            return f"the {doing.part} {how}"
+        is_late = isinstance(error, _Killed) and error.is_late
+        return Episode(
+            task=job.task,
+            arm=doing.arm,
+            seed=job.seed,
+            steps=(),
+            termination=Termination.AGENT_TIMEOUT if is_late else Termination.AGENT_ERROR,
+            success=False,
+            cause=f"the agent {how}",
+        )
+
+
+def memory_mb(process: int) -> float | None:
+    """Resident memory of a process; None where the system does not say."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _decoded(lines: bytes, known: dict[EpisodeKey, Episode]) -> Found:
@@ -248,23 +323,24 @@ def _error(said: list[str]) -> Exception:
     return error
 
 
-def _work(connection: Connection, plan: bytes) -> None:
+def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) -> None:
     """The life of a worker: rows come in, what they find goes out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    frozen: FrozenPlan = pickle.loads(plan)
+    # Nothing that is unpickled comes from elsewhere: the parent alone has the other end.
+    frozen: FrozenPlan = pickle.loads(plan)  # nosec B301
     connection.send_bytes(_READY)
     with contextlib.suppress(EOFError):
-        asyncio.run(_serve(connection, frozen))
+        asyncio.run(_serve(connection, frozen, Watch(slots, arms=[arm.name for arm in frozen.arms])))
 
 
-async def _serve(connection: Connection, plan: FrozenPlan) -> None:
+async def _serve(connection: Connection, plan: FrozenPlan, watch: Watch) -> None:
     check = ForkCheck()
     while True:
-        job: RowJob = pickle.loads(connection.recv_bytes())
+        job: RowJob = pickle.loads(connection.recv_bytes())  # nosec B301
         try:
-            async for found in run_row(plan, job, check=check):
+            async for found in run_row(plan, job, check=check, watch=watch):
                 connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))
         except Exception as error:
             said = [type(error).__name__, str(error), traceback.format_exc(), *getattr(error, "__notes__", [])]

@@ -33,6 +33,8 @@ class Recorded:
     payer: str
     error: str | None = None
     """What broke the agent, where it broke instead of proposing."""
+    is_late: bool = False
+    """It did not answer in time."""
     after: Snapshot | None = None
     """State of an agent with memory after it proposed this."""
     reviews: dict[str, Paid] = field(default_factory=dict)
@@ -103,7 +105,13 @@ class Memo:
 def _fill_proposal(node: Node, proposal: Proposal, episode: Episode) -> None:
     error = episode.cause or "" if proposal.decision == FAILED else None
     recorded = node.proposals.setdefault(
-        (proposal.attempt, proposal.excluded), Recorded(proposal.action, payer=episode.arm, error=error)
+        (proposal.attempt, proposal.excluded),
+        Recorded(
+            proposal.action,
+            payer=episode.arm,
+            error=error,
+            is_late=error is not None and episode.termination is Termination.AGENT_TIMEOUT,
+        ),
     )
     for critic, p_fail in proposal.p_fail.items():
         score = Score(p_fail, proposal.why.get(critic), proposal.critic_usage.get(critic, Usage()))

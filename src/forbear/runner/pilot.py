@@ -13,11 +13,13 @@ from forbear.analysis.result import PilotResult, analyse
 from forbear.errors import InvalidInput, ProviderError
 from forbear.policy.arm import Arm
 from forbear.records.codec import EpisodeKey, Missing, episode_key
-from forbear.records.journal import Journal, JournalWriter
+from forbear.records.journal import Journal, JournalWriter, Sync
 from forbear.records.model import Episode, Task
+from forbear.runner.agent_faults import AgentFaults
 from forbear.runner.executors import Executor, InLoop, WorkerLost, Workers
 from forbear.runner.plan import FrozenPlan, PilotPlan, freeze
 from forbear.runner.row import Found, RowJob
+from forbear.wording import counted, shown
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,10 @@ async def run_pilot(
     workers: int = 1,
     retries: int = 2,
     outage_after: int = 20,
+    max_agent_errors: float | None = 0.2,
+    max_memory_mb: int | None = None,
     until_look: int | None = None,
+    sync: Sync = "group",
     on_episode: Callable[[Episode], None] | None = None,
 ) -> PilotResult:
     """Runs what the journal does not hold yet, look by look until every arm is over; then it only counts.
@@ -44,8 +49,15 @@ async def run_pilot(
             at a time, which pays for agents and worlds that compute. Changes nothing in what is found.
         retries: How often an episode that the outside world broke is tried again, after all others of its look. After
             that it has no outcome, unless nothing else has had one since: then the pilot stops.
-        outage_after: The pilot stops when so many episodes in a row break.
+        outage_after: The pilot stops when so many episodes in a row break, of three tasks at least: one task whose
+            world always breaks is no outage.
+        max_agent_errors: The pilot stops when more of an arm's runs end with an exception, a timeout or a wrong answer
+            of the agent: a share below 1 (once ten of its runs have ended), or a number of runs; None: never. Such runs
+            are failures and stay failures. Only runs of this call count, so that the next one goes on.
+        max_memory_mb: What a worker may take; one that takes more is ended, and the call that it was in is at fault.
         until_look: Go no further than this declared look, counted from 1; omitted: to the last, if need be.
+        sync: When episodes are forced to the disk: `group` within 100 ms, many at once, which is what a power cut can
+            lose; `always` each before it is announced. A kill of the process loses nothing either way.
         on_episode: Called with each episode that has just been written.
 
     Returns:
@@ -57,12 +69,17 @@ async def run_pilot(
         JournalUnwritable: The disk is full or failed.
         NotReproducible: The agent or the world did not repeat what it did under the same draws.
         ProviderError: An outage; the same call goes on where this one stopped.
-        InvalidInput: A part breaks its contract, or the plan asks for what cannot be done.
+        TooManyAgentErrors: More of an arm's runs than `max_agent_errors` ended with an exception of the agent.
+        InvalidInput: The plan asks for what cannot be done, or an argument is out of range.
     """
     least = {"concurrency": (concurrency, 1), "workers": (workers, 1), "outage_after": (outage_after, 1)}
     for name, (value, at_least) in (least | {"retries": (retries, 0)}).items():
         if value < at_least:
             raise InvalidInput(f"{name} must be at least {at_least}, got {value}.")
+    if max_agent_errors is not None and not max_agent_errors >= 0:
+        raise InvalidInput(f"max_agent_errors must be a share, a number of runs or None, got {max_agent_errors!r:.60}.")
+    if max_memory_mb is not None and (workers == 1 or max_memory_mb < 1):
+        raise InvalidInput(f"max_memory_mb is a number of MB that needs workers of at least 2, got {max_memory_mb}.")
     frozen = plan if isinstance(plan, FrozenPlan) else freeze(plan)
     looks = frozen.looks.tasks
     if until_look is not None and not 1 <= until_look <= len(looks):
@@ -70,15 +87,25 @@ async def run_pilot(
     if journal.started:
         where = str(journal.directory)
         frozen.record.require(PlanRecord.of(journal.plan(), where=where), where=where)
-    executor: Executor = InLoop(frozen) if workers == 1 else Workers(frozen, count=workers)
-    with journal.writing(frozen.record.to_dict()) as writer:
-        pilot = _Pilot(frozen, writer, executor, retries=retries, outage_after=outage_after, on_episode=on_episode)
+    executor: Executor = InLoop(frozen) if workers == 1 else Workers(frozen, count=workers, max_memory_mb=max_memory_mb)
+    with journal.writing(frozen.record.to_dict(), sync=sync) as writer:
+        limits = Limits(retries=retries, outage_after=outage_after, max_agent_errors=max_agent_errors)
+        pilot = _Pilot(frozen, writer, executor, limits, on_episode=on_episode)
         try:
             async with executor:
                 await pilot.run(executor.width or concurrency, looks=looks[:until_look])
         except BaseExceptionGroup as group:
             raise _first(group) from None
         return analyse(frozen.record, writer.content, monitor=pilot.monitor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a pilot stops for what breaks; see `run_pilot`."""
+
+    retries: int
+    outage_after: int
+    max_agent_errors: float | None
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -99,6 +126,9 @@ class _Row:
         return (self.task.id, self.seed, arm.name)
 
 
+_OUTAGE_TASKS = 3
+
+
 class _Pilot:
     """Order, retries, outages, ends and writing; what a row is, `row` knows."""
 
@@ -107,17 +137,15 @@ class _Pilot:
         frozen: FrozenPlan,
         writer: JournalWriter,
         executor: Executor,
+        limits: Limits,
         *,
-        retries: int,
-        outage_after: int,
         on_episode: Callable[[Episode], None] | None,
     ) -> None:
         self.frozen = frozen
         self.writer = writer
         self.content = writer.content
         self.executor = executor
-        self.retries = retries
-        self.outage_after = outage_after
+        self.limits = limits
         self.on_episode = on_episode
         self.broke_before = frozenset(writer.content.broken)
         """What an earlier process saw break."""
@@ -130,7 +158,8 @@ class _Pilot:
         """Episodes with an outcome, by this process."""
         self.at_first_break: dict[EpisodeKey, int] = {}
         """How many outcomes there were when an episode broke first."""
-        self.broken_in_a_row = 0
+        self.broken_in_a_row: list[EpisodeKey] = []
+        self.agent_faults = AgentFaults(limits.max_agent_errors)
         self.round = 0
         self.monitor = Monitor(frozen.record, self._success, ends=writer.content.ends)
         self._advance()
@@ -146,8 +175,12 @@ class _Pilot:
             while rows := [row for row in rows if self._left(row)]:
                 todo = iter(rows)
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(min(width, len(rows))):
-                        group.create_task(self._work(todo))
+                    working = [group.create_task(self._work(todo)) for _ in range(min(width, len(rows)))]
+                if any(task.cancelled() for task in working):  # which its group takes for an end like any other
+                    raise InvalidInput(
+                        "an agent, a world, a critic or an intervention cancelled the task that it was called in. "
+                        "Nothing that was written is lost; have it cancel only tasks that it made."
+                    )
                 self.round += 1
 
     async def _work(self, todo: Iterator[_Row]) -> None:
@@ -170,7 +203,7 @@ class _Pilot:
             arms=tuple(arm.name for arm in arms),
             written=tuple(self.content.rows.get((row.task.id, row.seed), ())),
             missing=frozenset(arm.name for arm in self.frozen.arms if row.key(arm) in self.content.missing),
-            tries=self.retries + 1,
+            tries=self.limits.retries + 1,
         )
         try:
             batches = self.executor.run(job, wanted=lambda arm: self.monitor.wants(arm, row.position))
@@ -213,18 +246,20 @@ class _Pilot:
             if record.success is None:
                 self._note_broken(row, record)
             else:
-                self.broken_in_a_row = 0
+                self.broken_in_a_row.clear()
                 self.outcomes += 1
+                self.agent_faults.add(record)
 
     def _note_broken(self, row: _Row, episode: Episode) -> None:
         key, cause = episode_key(episode), f"{episode.termination.value}: {episode.cause}"
         self.tries[key] += 1
         self._count_break(key, episode.cause)
-        if self.tries[key] > self.retries:
+        if self.tries[key] > self.limits.retries:
             # Where nothing has had an outcome since it broke first, the whole world may be down rather than this task.
             # A later process, begun by somebody who thinks that it is up again, takes the journal's word for it.
             begun_again = not self.outcomes and not self.began_empty
-            if self.retries and self.outcomes == self.at_first_break[key] and not begun_again:
+            nothing_since = self.outcomes == self.at_first_break[key] and self._is_everywhere()
+            if self.limits.retries and nothing_since and not begun_again:
                 self._stop_for_outage(episode.cause)
             self._give_up(Missing(task_id=key[0], seed=key[1], arm=key[2], reason=cause))
 
@@ -233,21 +268,27 @@ class _Pilot:
         self.losses[key] += 1
         logger.warning("task %r, seed %d is tried again: %s", row.task.id, row.seed, how)
         self._count_break((*key, ""), how)
-        if self.losses[key] > self.retries:
+        if self.losses[key] > self.limits.retries:
             for arm in self._left(row):
                 self._give_up(Missing(task_id=row.task.id, seed=row.seed, arm=arm.name, reason=how))
 
     def _count_break(self, key: EpisodeKey, cause: str | None) -> None:
         self.at_first_break.setdefault(key, self.outcomes)
-        self.broken_in_a_row += 1
-        if self.broken_in_a_row >= self.outage_after:
+        self.broken_in_a_row.append(key)
+        if len(self.broken_in_a_row) >= self.limits.outage_after and self._is_everywhere():
             self._stop_for_outage(cause)
 
+    def _is_everywhere(self) -> bool:
+        """Whether what breaks can be an outage: one or two tasks whose world always breaks are none."""
+        tasks = {key[0] for key in self.broken_in_a_row}
+        return not self.content.episodes or len(tasks) >= min(_OUTAGE_TASKS, len(self.frozen.plan.tasks))
+
     def _stop_for_outage(self, cause: str | None) -> None:
-        count = self.broken_in_a_row
+        task, seed, arm = self.broken_in_a_row[-1]
+        name = f"task {shown(repr(task), limit=80)}, seed {seed}" + (f", arm {shown(repr(arm))}" if arm else "")
         raise ProviderError(
-            f"{count} episode{'s' if count > 1 else ''} in a row had no outcome, the last one for {cause}. The "
-            "pilot stopped and lost nothing; run the same again when the outage is over."
+            f"{counted(len(self.broken_in_a_row), 'episode')} in a row had no outcome, the last one for {cause} "
+            f"({name}). The pilot stopped and lost nothing; run the same again when the outage is over."
         )
 
     def _give_up(self, missing: Missing) -> None:

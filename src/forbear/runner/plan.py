@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from forbear.analysis.plan_record import ArmRecord, Design, PlanRecord
 from forbear.contracts.agent import Agent
-from forbear.contracts.border import checked_config
+from forbear.contracts.border import checked_agent, checked_config, checked_environment
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import derived_seed
 from forbear.contracts.environment import Environment, Restorable
 from forbear.contracts.intervention import undoes_steps
-from forbear.errors import InvalidInput
+from forbear.errors import ForbearError, InvalidInput
 from forbear.policy.arm import Arm
+from forbear.policy.foreign import ForeignFault, answer_at_once
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Task
@@ -20,7 +21,9 @@ from forbear.runner.cell import Cell, Conditions
 from forbear.runner.order import planned_looks, planned_order, require_plan, require_unique, task_records
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
-from forbear.wording import described
+
+_T = TypeVar("_T")
+_Checked = TypeVar("_Checked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +139,11 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     """
     plan = replace(plan, tasks=planned_order(plan.tasks, order_seed=plan.order_seed))
     looks = planned_looks(plan.looks, ordered=plan.tasks)
-    agent, environment = plan.agent(), plan.environment()
-    _require_methods(agent, "agent", ("act", "config"))
-    _require_methods(environment, "environment", ("reset", "step", "config"))
+    agent = _said("the agent's factory", plan.agent, check=checked_agent)
+    environment = _said("the environment's factory", plan.environment, check=checked_environment)
     restorable = isinstance(environment, Restorable)
-    can_go_back = restorable or environment.replay_safe
+    is_replay_safe = _said("the environment's replay_safe", lambda: environment.replay_safe, check=bool)
+    can_go_back = restorable or is_replay_safe
     if plan.design == "coupled" and not can_go_back:
         raise InvalidInput(
             "the environment can neither be replayed (replay_safe is False) nor restored (no snapshot and restore), so "
@@ -175,7 +178,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
         deadlines=_deadlines(policies),
         conditions=conditions,
         can_go_back=can_go_back,
-        needs_snapshots=design == "coupled" and (conditions.agent_remembers or not environment.replay_safe),
+        needs_snapshots=design == "coupled" and (conditions.agent_remembers or not is_replay_safe),
         record=_record(plan, looks, design, arms, critics, agent, environment),
     )
 
@@ -207,17 +210,32 @@ def _record(
         "seeds": list(plan.seeds),
         "max_steps": plan.max_steps,
         "design": design,
-        "agent": checked_config(agent.config(), what="agent"),
-        "environment": checked_config(environment.config(), what="environment"),
+        "agent": _config(agent, "agent"),
+        "environment": _config(environment, "environment"),
         "call_deadline_s": float(plan.call_deadline_s),
     }
     return PlanRecord.make(
         baseline=baseline,
         arms={arm.name: _arm_record(arm) for arm in arms},
-        critics={name: critic.config() for name, critic in critics.items()},
+        critics={name: _config(critic, "critic") for name, critic in critics.items()},
         rule=plan.rule,
         looks=looks,
     )
+
+
+def _config(part: Agent | Environment | Critic, what: str) -> Mapping[str, JSON]:
+    return _said(f"the {what}'s config()", part.config, check=lambda config: checked_config(config, what=what))
+
+
+def _said(what: str, call: Callable[[], _T], *, check: Callable[[_T], _Checked]) -> _Checked:
+    """What foreign code says before anything runs; whatever else it does makes the plan unusable."""
+    try:
+        return answer_at_once(call, check=check)
+    except ForeignFault as fault:
+        if isinstance(fault.__cause__, ForbearError):
+            raise fault.__cause__ from None
+        text = fault.text.removeprefix("a wrong answer: ").rstrip(".")
+        raise InvalidInput(f"{what} raised {text}." if fault.kind == "error" else f"{text}.") from fault
 
 
 def _arm_record(arm: Arm) -> ArmRecord:
@@ -233,12 +251,3 @@ def _arm_record(arm: Arm) -> ArmRecord:
         intervention=policy.intervention.name,
         policy=dict(policy.config()),
     )
-
-
-def _require_methods(part: object, what: str, methods: Sequence[str]) -> None:
-    missing = [name for name in methods if not callable(getattr(part, name, None))]
-    if missing:
-        raise InvalidInput(
-            f"the {what}'s factory gave {described(part)}, which has no {' and no '.join(missing)}: it must return an "
-            f"object with {', '.join(methods)}."
-        )

@@ -10,6 +10,7 @@ from forbear.errors import InvalidInput
 from forbear.records.journal import Journal
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
+from forbear.wording import counted, shown
 
 MOST_TASKS = 5
 """Tasks tried at most, until an arm has intervened."""
@@ -33,6 +34,7 @@ async def rehearse(plan: PilotPlan) -> list[str]:
         if any(arm.interventions for arm in result.arms.values()):
             break
     _, again = await _run(small)
+    _require_agent(result)
     arms = result.arms.values()
     calls, paid = sum(arm.agent_calls for arm in arms), sum(arm.new_agent_calls for arm in arms)
     lines = [
@@ -42,6 +44,11 @@ async def rehearse(plan: PilotPlan) -> list[str]:
         if digest == again
         else "two runs differed: the agent or the world is not a function of its draws, so arms do not share draws",
     ]
+    broken = [episode for episode in result.episodes.values() if episode.termination.is_agent_fault]
+    if broken:
+        lines.append(
+            f"the agent broke in {counted(len(broken), 'run')}, e.g. {shown(broken[0].cause or '', limit=200)}"
+        )
     for arm in arms:
         if arm.interventions:
             noops = f", {arm.rollback_noops} of them in vain" if arm.rollback_noops else ""
@@ -58,6 +65,15 @@ async def rehearse(plan: PilotPlan) -> list[str]:
     if not any(arm.interventions for arm in arms):
         lines.append(f"no arm intervened in {count} tasks; if you expect more, look at threshold and min_step")
     return lines
+
+
+def _require_agent(result: PilotResult) -> None:
+    """Refuses an agent that only ever broke."""
+    causes = [episode.cause for episode in result.episodes.values() if episode.termination.is_agent_fault]
+    if causes and len(causes) == len(result.episodes):
+        raise InvalidInput(
+            f"the agent broke in each of its {counted(len(causes), 'run')}: {shown(causes[0] or '', limit=400)}."
+        )
 
 
 async def _run(plan: PilotPlan) -> tuple[PilotResult, str]:

@@ -4,7 +4,7 @@ A row knows neither journal nor other rows, so that it can be run anywhere (`exe
 """
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from forbear.policy.arm import Arm
@@ -14,6 +14,7 @@ from forbear.runner.cell import Cell
 from forbear.runner.episode import ForkCheck, run_episode
 from forbear.runner.memo import Memo, share
 from forbear.runner.plan import FrozenPlan
+from forbear.runner.watch import Watch
 
 Found: TypeAlias = tuple[Episode | Missing, ...]
 """Records that are to be written together."""
@@ -36,7 +37,12 @@ class RowJob:
 
 
 async def run_row(
-    plan: FrozenPlan, job: RowJob, *, check: ForkCheck, wanted: Callable[[str], bool] = lambda arm: True
+    plan: FrozenPlan,
+    job: RowJob,
+    *,
+    check: ForkCheck,
+    wanted: Callable[[str], bool] = lambda arm: True,
+    watch: Watch | None = None,
 ) -> AsyncGenerator[Found, None]:
     """Runs the arms of a row one after the other, each taking from the others what they have in common.
 
@@ -45,6 +51,7 @@ async def run_row(
         job: Which row, which arms.
         check: While some are left, an intervention on a proposal that another arm paid for has a fresh agent repeat it.
         wanted: Whether an arm is still wanted; asked before each.
+        watch: Where calls are announced, for a process that is watched from outside.
 
     Yields:
         What is to be written, as soon as it is known. Arms that can only be forked while the states of their baseline
@@ -52,9 +59,9 @@ async def run_row(
 
     Raises:
         NotReproducible: The agent or the world did not repeat what it did under the same draws.
-        InvalidInput: A part broke its contract.
+        InvalidInput: The design asks for more than the world can do.
     """
-    row = _Row(plan, job, check)
+    row = _Row(plan, job, check, watch)
     held: list[Episode | Missing] = []
     for arm in plan.arms:
         if arm.name in job.arms and wanted(arm.name):
@@ -67,8 +74,9 @@ async def run_row(
 
 
 class _Row:
-    def __init__(self, plan: FrozenPlan, job: RowJob, check: ForkCheck) -> None:
+    def __init__(self, plan: FrozenPlan, job: RowJob, check: ForkCheck, watch: Watch | None) -> None:
         self.plan = plan
+        self.watch = watch
         self.job = job
         self.check = check
         self.episodes = list(job.written)
@@ -78,7 +86,7 @@ class _Row:
 
     async def run(self, arm: Arm) -> list[Episode | Missing]:
         """Runs one arm; nothing where it has to wait for its baseline."""
-        cell = self.plan.cell(self.job.task, self.job.seed, arm)
+        cell = replace(self.plan.cell(self.job.task, self.job.seed, arm), watch=self.watch)
         if self.plan.design == "coupled" and not arm.is_baseline and not arm.is_rerun:
             baseline = self.plan.arms[0].name
             if baseline in self.missing:
@@ -100,10 +108,7 @@ class _Row:
         try:
             episode = await run_episode(cell, arm.policy, self._memo(cell), check=self.check)
         except Exception as error:
-            error.add_note(
-                f"in {cell.name}; what was found before is in the journal. If the agent itself fails so, have it raise "
-                "forbear.AgentError (a failure); if the world outside broke, forbear.ProviderError (no outcome)."
-            )
+            error.add_note(f"in {cell.name}; what was found before is in the journal.")
             raise
         if episode.success is None:
             return episode

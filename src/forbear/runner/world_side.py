@@ -1,15 +1,18 @@
 """The world's side of one episode: set up and stepped only where the memo does not know what it would answer."""
 
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, TypeVar
 
-from forbear.contracts.border import checked_observation
+from forbear.contracts.border import checked_environment, checked_observation
 from forbear.contracts.environment import Environment, Observation, Restorable
-from forbear.errors import InvalidInput, NotReproducible, ProviderError, brief_error
-from forbear.policy.deadline import within
+from forbear.errors import InvalidInput, NotReproducible
+from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is
 from forbear.records.model import Action, Termination
 from forbear.runner.cell import Cell, Fault
 from forbear.runner.memo import Memo, Node, Scene
+
+_T = TypeVar("_T")
+_Checked = TypeVar("_Checked")
 
 
 class WorldSide:
@@ -40,8 +43,7 @@ class WorldSide:
         after = node.executed.get((action, attempt))
         if after is None:
             environment = await self._bring_here()
-            draw = self._cell.draw("environment", step_index=index, attempt=attempt)
-            after = Node(self._scene(await self._answer(environment.step(action, draw=draw))))
+            after = Node(self._scene(await self._step(environment, action, index=index, attempt=attempt)))
             node.executed[action, attempt] = after
         else:
             self._is_present = False
@@ -70,45 +72,59 @@ class WorldSide:
             environment = self._environment
             assert environment is not None
         if scene.snapshot is not None and isinstance(environment, Restorable):
-            environment.restore(scene.snapshot)
+            restore, snapshot = environment.restore, scene.snapshot
+            self._at_once(lambda: restore(snapshot), check=as_it_is)
         elif self._path:
             await self._replay(environment)
         self._is_present = True
         return environment
 
     async def _replay(self, environment: Environment) -> None:
-        if not environment.replay_safe:
+        if not self._at_once(lambda: environment.replay_safe, check=as_it_is):
             raise InvalidInput(
                 f"{self._cell.name}: it has to go back to step {len(self._path)}, but the environment can neither be "
                 "replayed nor restored. Run the pilot with design='independent'."
             )
         for index, (action, attempt, scene) in enumerate(self._path):
-            draw = self._cell.draw("environment", step_index=index, attempt=attempt)
-            _check(scene, await self._answer(environment.step(action, draw=draw)), index=index, cell=self._cell)
+            seen = await self._step(environment, action, index=index, attempt=attempt)
+            _check(scene, seen, index=index, cell=self._cell)
 
     async def _reset(self) -> Observation:
-        self._environment = self._cell.conditions.environment()
+        environment = self._at_once(self._cell.conditions.environment, check=checked_environment)
+        self._environment = environment
         draw = self._cell.draw("reset", step_index=0, attempt=0)
-        return await self._answer(self._environment.reset(self._cell.task, draw=draw))
+        return await self._answer(lambda: environment.reset(self._cell.task, draw=draw))
 
-    async def _answer(self, call: Coroutine[Any, Any, Observation]) -> Observation:
+    async def _step(self, environment: Environment, action: Action, *, index: int, attempt: int) -> Observation:
+        draw = self._cell.draw("environment", step_index=index, attempt=attempt)
+        return await self._answer(lambda: environment.step(action, draw=draw))
+
+    async def _answer(self, call: Callable[[], Coroutine[Any, Any, Observation]]) -> Observation:
+        limit_s = self._cell.conditions.call_deadline_s
         try:
-            seen = await within(self._cell.conditions.call_deadline_s, call)
-        except TimeoutError:
-            cause = f"the environment did not answer within {self._cell.conditions.call_deadline_s:g} s"
-            raise Fault(Termination.ENVIRONMENT_ERROR, cause) from None
-        except ProviderError as error:
-            raise Fault(Termination.ENVIRONMENT_ERROR, brief_error(error)) from error
+            with self._cell.calling("environment", limit_s=limit_s):
+                return await answer(call, seconds=limit_s, check=checked_observation)
+        except ForeignFault as fault:
+            _broken(fault)
+
+    def _at_once(self, call: Callable[[], _T], *, check: Callable[[_T], _Checked]) -> _Checked:
         try:
-            return checked_observation(seen)
-        except InvalidInput as error:
-            raise InvalidInput(f"{self._cell.name}: {error}") from None
+            with self._cell.calling("environment", limit_s=self._cell.conditions.call_deadline_s):
+                return answer_at_once(call, check=check)
+        except ForeignFault as fault:
+            _broken(fault)
 
     def _scene(self, seen: Observation) -> Scene:
         environment = self._environment
         if self._cell.conditions.world_restorable and isinstance(environment, Restorable):
-            return Scene(seen, snapshot=environment.snapshot())
+            return Scene(seen, snapshot=self._at_once(environment.snapshot, check=as_it_is))
         return Scene(seen)
+
+
+def _broken(fault: ForeignFault) -> NoReturn:
+    """A world that breaks, hangs or answers wrongly says nothing about the agent."""
+    text = f"the environment gave {fault.text}" if fault.kind in ("timeout", "invalid") else fault.text
+    raise Fault(Termination.ENVIRONMENT_ERROR, text) from fault
 
 
 def _check(scene: Scene, seen: Observation, *, index: int | None, cell: Cell) -> None:

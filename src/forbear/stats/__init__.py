@@ -6,15 +6,14 @@ from forbear.lazy import lazily
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.stats.clustered import clustered_gain_interval as clustered_gain_interval
-    from forbear.stats.clustered import clustered_score_test as clustered_score_test
-    from forbear.stats.clustered import seedwise_exact as seedwise_exact
-    from forbear.stats.clustered import seedwise_interval as seedwise_interval
+    from forbear.stats.clustered import clustered_gain_test as clustered_gain_test
     from forbear.stats.context.ceilings import Ceilings as Ceilings
     from forbear.stats.context.ceilings import ceilings as ceilings
     from forbear.stats.context.churn import Churn as Churn
     from forbear.stats.context.churn import NetRates as NetRates
     from forbear.stats.context.churn import churn_of as churn_of
     from forbear.stats.context.churn import net_of_churn as net_of_churn
+    from forbear.stats.context.prior import Prior as Prior
     from forbear.stats.context.resample import Best as Best
     from forbear.stats.context.resample import best_of as best_of
     from forbear.stats.context.transport import GainAt as GainAt
@@ -22,6 +21,9 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.stats.context.transport import gain_at as gain_at
     from forbear.stats.context.transport import gain_curve as gain_curve
     from forbear.stats.context.transport import post_stratified_gain as post_stratified_gain
+    from forbear.stats.context.value import Costs as Costs
+    from forbear.stats.context.value import Value as Value
+    from forbear.stats.context.value import value_of as value_of
     from forbear.stats.decision import decide as decide
     from forbear.stats.decision import decide_arms as decide_arms
     from forbear.stats.exact import GainTest as GainTest
@@ -47,6 +49,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.stats.planning import AssumedEffect as AssumedEffect
     from forbear.stats.planning import Power as Power
     from forbear.stats.planning import effective_pairs as effective_pairs
+    from forbear.stats.planning import least_tasks as least_tasks
     from forbear.stats.planning import minimum_detectable_gain as minimum_detectable_gain
     from forbear.stats.planning import power as power
     from forbear.stats.planning import tasks_needed as tasks_needed
@@ -70,6 +73,7 @@ _HOME = {
     "Ceilings": "context.ceilings",
     "Churn": "context.churn",
     "ConfidenceSequence": "looks.betting",
+    "Costs": "context.value",
     "DecisionRule": "rule",
     "EProcess": "looks.betting",
     "Estimate": "intervals",
@@ -83,10 +87,12 @@ _HOME = {
     "OperatingCharacteristics": "simulation",
     "PilotTruth": "simulation",
     "Power": "planning",
+    "Prior": "context.prior",
     "Rate": "intervals",
     "Recommendation": "verdict",
     "Remark": "verdict",
     "SequentialOutcomes": "looks.sequential",
+    "Value": "context.value",
     "Verdict": "verdict",
     "anytime_outcomes": "looks.anytime",
     "best_of": "context.resample",
@@ -95,7 +101,7 @@ _HOME = {
     "ceilings": "context.ceilings",
     "churn_of": "context.churn",
     "clustered_gain_interval": "clustered",
-    "clustered_score_test": "clustered",
+    "clustered_gain_test": "clustered",
     "confidence_sequence": "looks.betting",
     "decide": "decision",
     "decide_arms": "decision",
@@ -104,6 +110,7 @@ _HOME = {
     "exact_unconditional": "exact",
     "gain_at": "context.transport",
     "gain_curve": "context.transport",
+    "least_tasks": "planning",
     "looked_power": "looks.stopping",
     "minimum_detectable_gain": "planning",
     "net_of_churn": "context.churn",
@@ -111,12 +118,11 @@ _HOME = {
     "post_stratified_gain": "context.transport",
     "power": "planning",
     "score_test": "exact",
-    "seedwise_exact": "clustered",
-    "seedwise_interval": "clustered",
     "sequential_outcomes": "looks.sequential",
     "sequential_pvalue": "looks.looks",
     "simulate": "simulation",
     "tasks_needed": "planning",
+    "value_of": "context.value",
 }
 
 __all__ = [*_HOME]

@@ -2,31 +2,31 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Self
 
 from forbear.errors import InvalidInput
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes
-from forbear.stats.exact import OneSided
+from forbear.outcomes.paired import PairedOutcomes
+from forbear.stats import remarks
+from forbear.stats.exact import OneSided, exact_unconditional
 from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes
 from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
-from forbear.stats.planning import approximate_tasks_needed
+from forbear.stats.planning import approximate_tasks_needed, least_tasks
+from forbear.stats.remarks import MOST_TASKS, TARGET_POWER
 from forbear.stats.rule import DecisionRule
-from forbear.stats.verdict import AtAnyTime, AtLook, Look, Recommendation, Remark, Verdict
-from forbear.wording import described, gain_or_loss, points, pvalue, share, shown
+from forbear.stats.verdict import AtAnyTime, Look, Recommendation, Remark, Verdict
+from forbear.wording import described
 
-AnyOutcomes = Outcomes | SequentialOutcomes | AnytimeOutcomes
-"""Looked at once, at declared looks, or whenever one likes."""
+AnyOutcomes = Outcomes | GradedOutcomes | SequentialOutcomes | AnytimeOutcomes
+"""Looked at once (pairs, several seeds, graded scores), at declared looks, or whenever one likes."""
 
-_FEW_DISCORDANT = 10
-"""Fewer differing pairs than this carry a caution: one task more or less then moves the p-value severalfold."""
-
-_MOST_TASKS = 1_000_000
-
-TARGET_POWER = 0.8
-"""How often a new pilot of `tasks_needed` tasks would decide."""
+_FEWEST_CHECKED = 400
+"""Pairs up to which a size that is named is checked by the exact test; above, the approximation is good."""
 
 
 def decide(
@@ -43,15 +43,16 @@ def decide(
     rejected at `harm_alpha` (harmful if Δ ≥ 0 is too); else UNDECIDED, which is never deployed. A hypothesis counts as
     rejected when both the test and the interval beside it reject it, so the two never contradict each other. One pair
     per task: the exact unconditional test and Tango's interval (above 2,000 pairs the score test alone). Several seeds
-    per task: the score test with a shrunk design effect, or, with the rule's guarantee "finite-sample", the exact test
-    seed by seed. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A stream
-    without a planned size: e-processes and confidence sequences, valid after every task.
+    per task: Dirichlet weights over tasks with the worst value added, and the interval that inverts them; the same for
+    graded scores. A pilot that was looked at on the way: sequential p-values and repeated confidence intervals. A
+    stream without a planned size: e-processes and confidence sequences, valid after every task.
 
     Args:
         outcomes: One pair per task (a table), several seeds per task, either with the looks that were declared, or a
-            stream of either; at least one pair, or two tasks.
+            stream of either; or graded scores. At least one pair, or two tasks.
         rule: Margin, worthwhile gain and error rates.
-        missing: Runs without an outcome (`planned_outcomes` makes both); bounded, and the verdict re-tested there.
+        missing: Runs without an outcome (`planned_outcomes` makes both); counted as the rule says, bounded, and the
+            verdict re-tested there.
         unpaired: Tasks left out of the table, by arm; echoed.
         cautions: What the caller knows and the table does not; listed first.
 
@@ -61,19 +62,12 @@ def decide(
     for name, value, kind in (("missing", missing, MissingOutcomes), ("unpaired", unpaired, Mapping)):
         if value is not None and not isinstance(value, kind):
             raise InvalidInput(f"{name} must be a {kind.__name__} or None, got {described(value)}.")
-    remarks = cautions if isinstance(cautions, Sequence) and not isinstance(cautions, str | bytes) else [None]
-    if not all(isinstance(remark, Remark) for remark in remarks):
+    listed = cautions if isinstance(cautions, Sequence) and not isinstance(cautions, str | bytes) else [None]
+    if not all(isinstance(remark, Remark) for remark in listed):
         raise InvalidInput(f"cautions must be a sequence of Remark, got {described(cautions)}.")
-
-    def verdict_on(data: Inference, remarks: Sequence[Remark]) -> Verdict:
-        p_gain = data.pvalue(rule.margin, "greater")
-        return _verdict(data, rule, p_gain=p_gain, arms=1, unpaired=unpaired, cautions=remarks)
-
-    verdict = verdict_on(_inference(outcomes, rule), cautions)
-    if missing is None:
-        return verdict
-    worst, best = (verdict_on(_inference(bound, rule), ()) for bound in (missing.worst, missing.best))
-    return _with_missing(verdict, missing, worst, best)
+    arm = "treated"
+    left_out, said = {arm: unpaired or {}}, {arm: cautions}
+    return decide_arms({arm: outcomes}, rule, missing={arm: missing}, unpaired=left_out, cautions=said)[arm]
 
 
 def decide_arms(
@@ -86,12 +80,12 @@ def decide_arms(
 ) -> dict[str, Verdict]:
     """Decides on several treated arms that share a baseline: INTERVENE with family-wise error at most `alpha` (Holm).
 
-    FORBEAR is judged arm by arm: it switches nothing on.
+    So is `harmful`, at `harm_alpha`. FORBEAR is judged arm by arm: it switches nothing on.
 
     Args:
         arms: The outcomes of each treated arm, as for `decide`. An arm that was dropped on the way stays in the family.
         rule: Margin, worthwhile gain and error rates, the same for all.
-        missing: By treated arm, its runs without an outcome; each arm is re-tested with the others as observed.
+        missing: By treated arm, its runs without an outcome; re-tested with those of all arms filled at once.
         unpaired: By treated arm, tasks left out by arm; echoed.
         cautions: By treated arm; listed first.
 
@@ -100,24 +94,88 @@ def decide_arms(
     """
     if not isinstance(arms, Mapping) or not arms:
         raise InvalidInput(f"decide_arms expects a mapping from arm to PairedOutcomes, got {described(arms)}.")
-    data = {name: _inference(outcomes, rule) for name, outcomes in arms.items()}
-    pvalues = {name: arm.pvalue(rule.margin, "greater") for name, arm in data.items()}
+    holes = {name: found for name in arms if (found := (missing or {}).get(name)) is not None}
+    cases = {name: _Case.of(outcomes, rule, holes.get(name)) for name, outcomes in arms.items()}
+    family = _family(cases, rule, unpaired or {}, cautions or {})
+    if not holes:
+        return family
+    # A hole of the shared baseline moves every arm, and with them Holm's factors: all are filled alike at once.
+    fillings = [
+        {name: found.worst for name, found in holes.items()},
+        {name: found.best for name, found in holes.items()},
+    ]
+    bounds = [_family(cases | {name: _Case.of(full, rule) for name, full in fill.items()}, rule) for fill in fillings]
+    return {
+        name: replace(
+            verdict,
+            cautions=(
+                *verdict.cautions,
+                *remarks.on_missing(
+                    verdict, holes.get(name), cases[name].tests(rule.margin), *(bound[name] for bound in bounds)
+                ),
+            ),
+        )
+        for name, verdict in family.items()
+    }
 
-    def verdict_on(name: str, arm: Inference, p_gain: float, remarks: Sequence[Remark]) -> Verdict:
-        left_out = (unpaired or {}).get(name)
-        return _verdict(arm, rule, p_gain=p_gain, arms=len(arms), unpaired=left_out, cautions=remarks)
 
-    verdicts, adjusted = {}, holm(pvalues)
-    for name, arm in data.items():
-        verdicts[name] = verdict_on(name, arm, adjusted[name], (cautions or {}).get(name, ()))
-        holes = (missing or {}).get(name)
-        if holes is not None:
-            bounds = []
-            for bound in (_inference(holes.worst, rule), _inference(holes.best, rule)):
-                family = {**pvalues, name: bound.pvalue(rule.margin, "greater")}
-                bounds.append(verdict_on(name, bound, holm(family)[name], ()))
-            verdicts[name] = _with_missing(verdicts[name], holes, *bounds)
-    return verdicts
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """An arm's evidence, and what INTERVENE also has to hold for."""
+
+    data: Inference
+    held: Inference | None = None
+
+    @classmethod
+    def of(cls, outcomes: AnyOutcomes, rule: DecisionRule, missing: MissingOutcomes[AnyOutcomes] | None = None) -> Self:
+        held = None
+        if missing is not None and rule.missing != "exclude":
+            held = missing.worst if rule.missing == "worst" else missing.charged
+        return cls(data=_inference(outcomes, rule), held=None if held is None else _inference(held, rule))
+
+    def p_gain(self, margin: float) -> float:
+        """Of Δ ≤ margin: the larger of both."""
+        found = self.data.pvalue(margin, "greater")
+        return found if self.held is None else max(found, self.held.pvalue(margin, "greater"))
+
+    def tests(self, margin: float) -> tuple[float, float] | None:
+        """The p-values of Δ ≤ margin without and with what INTERVENE also has to hold for; None for nothing more."""
+        if self.held is None:
+            return None
+        return self.data.pvalue(margin, "greater"), self.held.pvalue(margin, "greater")
+
+    def above(self, margin: float, alpha: float) -> bool:
+        """Whether both intervals lie above the margin."""
+        held = self.held is None or self.held.rules_out(margin, "greater", alpha)
+        return held and self.data.rules_out(margin, "greater", alpha)
+
+
+def _family(
+    cases: Mapping[str, _Case],
+    rule: DecisionRule,
+    unpaired: Mapping[str, Mapping[str, int]] = {},
+    cautions: Mapping[str, Sequence[Remark]] = {},
+) -> dict[str, Verdict]:
+    p_gain = holm({name: case.p_gain(rule.margin) for name, case in cases.items()})
+    # "It helps" is more than "not worse": of a negative margin both are asked.
+    p_zero = p_gain if rule.margin >= 0 else holm({name: case.p_gain(0.0) for name, case in cases.items()})
+    p_harm = holm({name: case.data.pvalue(0.0, "less") for name, case in cases.items()})
+    # What Holm asks of an arm that is not rejected yet, the rejected ones given.
+    left = max(1, sum(p > rule.alpha for p in p_gain.values()))
+    return {
+        name: _verdict(
+            case,
+            rule,
+            p_gain=p_gain[name],
+            p_zero=p_zero[name],
+            p_harm=p_harm[name],
+            arms=len(cases),
+            left=left,
+            unpaired=unpaired.get(name, {}),
+            cautions=cautions.get(name, ()),
+        )
+        for name, case in cases.items()
+    }
 
 
 def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
@@ -142,7 +200,7 @@ def holm(pvalues: Mapping[str, float]) -> dict[str, float]:
 def _inference(outcomes: AnyOutcomes, rule: DecisionRule) -> Inference:
     if not isinstance(outcomes, AnyOutcomes):
         raise InvalidInput(
-            f"decide expects PairedOutcomes or ClusteredOutcomes, got {described(outcomes)}. "
+            f"decide expects PairedOutcomes, ClusteredOutcomes or GradedOutcomes, got {described(outcomes)}. "
             "From two lists of outcomes: "
             "PairedOutcomes.from_outcomes(baseline=..., treated=...)."
         )
@@ -156,43 +214,46 @@ def _inference(outcomes: AnyOutcomes, rule: DecisionRule) -> Inference:
 
 
 def _verdict(
-    data: Inference,
+    case: _Case,
     rule: DecisionRule,
     *,
     p_gain: float,
+    p_zero: float,
+    p_harm: float,
     arms: int,
-    unpaired: Mapping[str, int] | None,
+    left: int,
+    unpaired: Mapping[str, int],
     cautions: Sequence[Remark],
 ) -> Verdict:
-    confidence = 1 - 2 * rule.alpha
+    data, confidence = case.data, 1 - 2 * rule.alpha
     p_worthwhile = data.pvalue(rule.worthwhile, "less")
-    p_harm = p_worthwhile if rule.worthwhile == 0 else data.pvalue(0.0, "less")
 
-    def rejected(pvalue: float, margin: float, alternative: OneSided, alpha: float) -> bool:
-        return pvalue <= alpha and data.rules_out(margin, alternative, alpha)
+    def below(pvalue: float, gain: float) -> bool:
+        return pvalue <= rule.harm_alpha and data.rules_out(gain, "less", rule.harm_alpha)
 
-    helps = rejected(p_gain, rule.margin, "greater", rule.alpha)
-    too_little = rejected(p_worthwhile, rule.worthwhile, "less", rule.harm_alpha)
-    harmful = too_little and rejected(p_harm, 0.0, "less", rule.harm_alpha)
-    gain, rates, table = data.gain(confidence), data.rates(confidence), data.table
+    passes = p_gain <= rule.alpha and case.above(rule.margin, rule.alpha)
+    helps = passes and (rule.margin >= 0 or (p_zero <= rule.alpha and case.above(0.0, rule.alpha)))
+    too_little = below(p_worthwhile, rule.worthwhile)
+    lowers = below(p_harm, 0.0)
+    gain, rates, table = _shown_gain(case, rule, confidence, p_worthwhile), data.rates(confidence), data.table
+    undecided, needed = not too_little and not passes, None
     if too_little:
         recommendation = Recommendation.FORBEAR
-        reasons = _reasons_to_forbear(rule, p_worthwhile, p_harm, harmful=harmful, helps=helps)
-    elif helps:
+        reasons = remarks.to_forbear(rule, p_worthwhile, p_harm, lowers=lowers, passes=passes, helps=helps)
+    elif passes:
         recommendation = Recommendation.INTERVENE
-        text = f"A gain of {points(rule.margin)} or less is rejected ({pvalue(p_gain, name='p')})."
-        values = {"margin": rule.margin, "p_value": p_gain}
-        reasons = [Remark(code="gain_above_margin", text=text, values=values)]
+        reasons = remarks.to_intervene(rule, p_gain, p_zero, p_harm, helps=helps, lowers=lowers)
     else:
         recommendation = Recommendation.UNDECIDED
-        reasons = []
-    needed = _tasks_for_a_verdict(data, gain.value or 0.0, rule) if recommendation is Recommendation.UNDECIDED else None
-    if recommendation is Recommendation.UNDECIDED:
-        reasons = _reasons_undecided(data, gain, needed, arms=arms if gain.low > rule.margin else 1)
+        needed = _tasks_for_a_verdict(data, gain.value or 0.0, rule, rule.alpha / left)
+        reasons = [
+            *remarks.undecided(data, gain, rule, held=case.tests(rule.margin), arms=arms),
+            remarks.tasks_needed(data, needed, rule, left=left),
+        ]
     return Verdict(
         recommendation=recommendation,
-        harmful=harmful,
-        futile=recommendation is Recommendation.UNDECIDED and data.futile,
+        harmful=too_little and lowers,
+        futile=undecided and data.futile,
         tasks=data.tasks,
         pairs=data.pairs,
         both_fail=None if table is None else table.both_fail,
@@ -210,44 +271,70 @@ def _verdict(
         method=data.method(rule.margin) + (f", Holm over {arms} arms" if arms > 1 else ""),
         rule=rule,
         reasons=tuple(reasons),
-        cautions=(*cautions, *_cautions(data, gain, arms)),
+        cautions=(*cautions, *remarks.cautions(data, gain, rule, arms=arms, left=left, undecided=undecided)),
         tasks_needed=needed,
         look=None
         if data.look is None
         else replace(data.look, stopped=_stopped(data.look, recommendation, futile=data.futile)),
-        unpaired=dict(unpaired or {}),
+        unpaired=dict(unpaired),
     )
 
 
-def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule) -> int | None:
-    """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts."""
-    approximate = partial(
-        approximate_tasks_needed, gain=gain, discordance=max(data.discordance, abs(gain)), power=TARGET_POWER
-    )
-    targets = []
+def _shown_gain(case: _Case, rule: DecisionRule, confidence: float, p_worthwhile: float) -> Estimate:
+    """The gain with an interval that holds whatever of margin and worthwhile gain its tests do not reject.
+
+    The exact test and the interval beside it are two methods; where they differ the interval gives way.
+    """
+    gain = case.data.gain(confidence)
+    low = gain.low if case.p_gain(rule.margin) <= rule.alpha else min(gain.low, rule.margin)
+    high = gain.high if p_worthwhile <= rule.alpha else max(gain.high, rule.worthwhile)
+    return replace(gain, low=low, high=high)
+
+
+def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule, alpha: float) -> int | None:
+    """Tasks of a new pilot that would decide, were the truth as observed: the nearer of the two verdicts.
+
+    Args:
+        data: What was observed.
+        gain: As estimated.
+        rule: Margin and worthwhile gain.
+        alpha: What several arms leave this one.
+    """
+    discordance = max(data.discordance, abs(gain))
+    approximate = partial(approximate_tasks_needed, gain=gain, discordance=discordance, power=TARGET_POWER)
+    targets: list[tuple[float, OneSided, float]] = []
     if gain > rule.margin:
-        targets.append(approximate(margin=rule.margin, alpha=rule.alpha))
+        targets.append((rule.margin, "greater", alpha))
     if gain < rule.worthwhile:
-        targets.append(approximate(margin=rule.worthwhile, alpha=rule.harm_alpha))
-    pairs = min((n for n in targets if n is not None), default=_MOST_TASKS + 1)
-    tasks = math.ceil(pairs * data.tasks_per_pair)
-    # A pilot that just failed to decide needs at least as many again.
-    return max(tasks, data.tasks) if tasks <= _MOST_TASKS else None
+        targets.append((rule.worthwhile, "less", rule.harm_alpha))
+    sizes = [
+        _first_that_decides(max(pairs, least), gain, discordance, target)
+        for target in targets
+        if (pairs := approximate(margin=target[0], alpha=target[2])) is not None
+        and (least := _least(target, differing=discordance > 0)) is not None
+        and max(pairs, least) <= MOST_TASKS
+    ]
+    tasks = math.ceil(min(sizes, default=MOST_TASKS + 1) * data.tasks_per_pair)
+    # A pilot that just failed to decide needs more than it had.
+    return max(tasks, data.tasks + 1) if tasks <= MOST_TASKS else None
 
 
-def _reasons_to_forbear(
-    rule: DecisionRule, p_worthwhile: float, p_harm: float, *, harmful: bool, helps: bool
-) -> list[Remark]:
-    text = f"A gain of {points(rule.worthwhile)} or more, the least that would pay, is rejected "
-    text += f"({pvalue(p_worthwhile, name='p')})."
-    values = {"worthwhile": rule.worthwhile, "p_value": p_worthwhile}
-    reasons = [Remark(code="gain_below_worthwhile", text=text, values=values)]
-    if harmful:
-        text = f"It lowers success: no change or better is rejected too ({pvalue(p_harm, name='p')})."
-        reasons.append(Remark(code="harmful", text=text, values={"p_value": p_harm}))
-    if helps:
-        reasons.append(Remark(code="helps_too_little", text="It helps, but not enough to pay."))
-    return reasons
+def _least(target: tuple[float, OneSided, float], *, differing: bool) -> int | None:
+    margin, alternative, alpha = target
+    return least_tasks(margin=margin if alternative == "greater" else -margin, alpha=alpha, differing=differing)
+
+
+def _first_that_decides(pairs: int, gain: float, discordance: float, target: tuple[float, OneSided, float]) -> int:
+    """From a size on, the first at which the very table to be expected decides: the approximation knows no tables."""
+    margin, alternative, alpha = target
+    while pairs <= _FEWEST_CHECKED:
+        recovered, disrupted = (round(pairs * (discordance + sign * gain) / 2) for sign in (1, -1))
+        same = max(0, pairs - recovered - disrupted)
+        table = PairedOutcomes(both_fail=same, recovered=recovered, disrupted=disrupted, both_succeed=0)
+        if exact_unconditional(table, margin=margin, alternative=alternative).pvalue <= alpha:
+            return pairs
+        pairs += 1 + pairs // 100
+    return pairs
 
 
 def _stopped(look: Look, recommendation: Recommendation, *, futile: bool) -> str | None:
@@ -260,61 +347,3 @@ def _stopped(look: Look, recommendation: Recommendation, *, futile: bool) -> str
     if futile:
         return "futile"
     return None if look.next is not None else "last look"
-
-
-def _reasons_undecided(data: Inference, gain: Estimate, needed: int | None, *, arms: int) -> list[Remark]:
-    text = f"Compatible with anything from {gain_or_loss(gain.low)} to {gain_or_loss(gain.high)}"
-    values: dict[str, object] = {"low": gain.low, "high": gain.high, "arms": arms}
-    if arms > 1:  # alone it would do, but the error rate is shared
-        text += f", which is not enough as one of {arms} arms"
-    reasons = [Remark(code="inconclusive", text=f"{text}: leave it off.", values=values)]
-    if isinstance(data.look, AtLook) and data.look.next is not None:
-        if data.futile:
-            text = "Stopped: under the planned gain a further look would hardly ever say INTERVENE."
-            reasons.append(Remark(code="futile", text=text))
-        else:
-            text = f"The next declared look is at {data.look.next} tasks."
-            reasons.append(Remark(code="next_look", text=text, values={"tasks": data.look.next}))
-    if needed is None:
-        text = "If the truth is as observed, no pilot of a million tasks would decide."
-    else:
-        pilot = "a pilot of a fixed size" if isinstance(data.look, AtAnyTime) else "a new pilot"
-        text = f"If the truth is as observed, {pilot} needs about {needed:,} tasks to decide "
-        text += f"({share(TARGET_POWER, unit='%')} of the time)."
-    values = {"tasks": needed, "power": TARGET_POWER, "most": _MOST_TASKS}
-    return [*reasons, Remark(code="tasks_needed", text=text, values=values)]
-
-
-def _with_missing(verdict: Verdict, missing: MissingOutcomes[object], worst: Verdict, best: Verdict) -> Verdict:
-    """The verdict with a caution on the runs without an outcome: whether they could overturn it."""
-    counts = " and ".join(f"{count} of '{shown(arm)}'" for arm, count in missing.by_arm.items() if count)
-    low, high = worst.success_gain.value, best.success_gain.value
-    text = f"Runs without an outcome: {counts}. Whatever they were, the gain of all planned pairs lies between "
-    text += f"{points(low)} and {points(high)}"
-    others = dict.fromkeys(
-        bound.recommendation.value for bound in (worst, best) if bound.recommendation is not verdict.recommendation
-    )
-    values: dict[str, object] = {"by_arm": dict(missing.by_arm), "low": low, "high": high, "could_be": list(others)}
-    if others:
-        text += f", and the verdict could be {' or '.join(others)}."
-        remark = Remark(code="missing_outcomes_decide", text=text, values=values)
-    else:
-        remark = Remark(code="missing_outcomes", text=f"{text}; the verdict stays the same.", values=values)
-    return replace(verdict, cautions=(*verdict.cautions, remark))
-
-
-def _cautions(data: Inference, gain: Estimate, arms: int) -> list[Remark]:
-    cautions = []
-    if isinstance(data, Anytime) and gain.value is not None and not gain.low <= gain.value <= gain.high:
-        text = (
-            f"The gain of all pairs ({points(gain.value)}) was rejected on the way. Are the tasks in the order "
-            "in which they were planned? Sorted rows, or the order in which runs ended, give false verdicts."
-        )
-        cautions.append(Remark(code="order", text=text, values={"gain": gain.value}))
-    differing, few = data.informative
-    if differing < _FEW_DISCORDANT:
-        cautions.append(few)
-    if arms > 1:
-        text = f"{arms} arms were compared: p-values for a gain are Holm's, intervals and rates are each arm's own."
-        cautions.append(Remark(code="several_arms", text=text, values={"arms": arms}))
-    return cautions

@@ -1,4 +1,4 @@
-"""What a verdict asks of its data, answered alike for one pair per task, several seeds, and seeds taken one by one.
+"""What a verdict asks of its data, answered alike for one pair per task, several seeds, and graded scores.
 
 In each, a hypothesis counts as rejected only where the interval shown beside it excludes it too.
 """
@@ -6,17 +6,22 @@ In each, a hypothesis counts as rejected only where the interval shown beside it
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes, UnitCounts, unit_counts
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import (
     ClusteredGain,
     clustered_gain,
+    clustered_gain_interval,
+    clustered_gain_test,
     clustered_rate,
-    clustered_score_test,
-    seedwise_exact,
     seedwise_interval,
+    worst_weight,
 )
+from forbear.stats.dirichlet import Units, mean_limits, mean_pvalue
 from forbear.stats.exact import MAX_EXACT_PAIRS, OneSided, exact_unconditional, method_for, score_test
 from forbear.stats.intervals import (
     Estimate,
@@ -34,7 +39,8 @@ from forbear.stats.verdict import Look, Remark
 class Rates:
     """Baseline failures, recoveries, disruptions and their break-even; None where undefined."""
 
-    failure: Estimate
+    failure: Estimate | None
+    """None for graded scores, where a run neither fails nor succeeds."""
     recovery: Estimate | None
     disruption: Estimate | None
     break_even: Estimate | None
@@ -91,11 +97,13 @@ class Inference(Protocol):
         """p, r, d and p* with intervals."""
 
 
-def inference(outcomes: PairedOutcomes | ClusteredOutcomes, *, guarantee: Guarantee = "approximate") -> Inference:
+def inference(
+    outcomes: PairedOutcomes | ClusteredOutcomes | GradedOutcomes, *, guarantee: Guarantee = "calibrated"
+) -> Inference:
     """Chooses the reading of the data: one pair per task is always read as a plain table.
 
     Raises:
-        InvalidInput: Nothing to decide on, or a guarantee that these data do not allow.
+        InvalidInput: Nothing to decide on.
     """
     if isinstance(outcomes, ClusteredOutcomes) and outcomes.one_pair_per_task:
         table = outcomes.table
@@ -104,16 +112,11 @@ def inference(outcomes: PairedOutcomes | ClusteredOutcomes, *, guarantee: Guaran
     size = outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
     if not size:
         raise InvalidInput("there is nothing to decide on: no task has an outcome under both arms.")
-    if guarantee == "finite-sample" and size > MAX_EXACT_PAIRS:
-        raise InvalidInput(
-            f'guarantee="finite-sample" takes at most {MAX_EXACT_PAIRS} tasks, got {size}. '
-            'With that many, "approximate" is as good.'
-        )
+    if isinstance(outcomes, GradedOutcomes):
+        return GradedScores(outcomes)
     if isinstance(outcomes, PairedOutcomes):
         return OnePairPerTask(outcomes)
-    if guarantee == "finite-sample":
-        return SeedBySeed(outcomes)
-    return SeveralSeeds(outcomes)
+    return SeveralSeeds(outcomes, guarantee=guarantee)
 
 
 class OnePairPerTask:
@@ -171,13 +174,14 @@ class OnePairPerTask:
 
 
 class SeveralSeeds:
-    """The score test and interval with a shrunk design effect."""
+    """Dirichlet weights over tasks, or clusters above them, with the worst value added."""
 
     look = None
     futile = False
 
-    def __init__(self, outcomes: ClusteredOutcomes) -> None:
+    def __init__(self, outcomes: ClusteredOutcomes, *, guarantee: Guarantee = "calibrated") -> None:
         self.outcomes = outcomes
+        self.guarantee: Guarantee = guarantee
         self.table = outcomes.table
         self.tasks, self.pairs = outcomes.tasks, outcomes.pairs
         self._total: ClusteredGain = clustered_gain(outcomes)
@@ -194,19 +198,23 @@ class SeveralSeeds:
                 values={"differing": differing, "of": units, "unit": unit},
             ),
         )
-        self._method = f"score (Tango), {unit} as units, design effect {self._total.design_effect:.2f}"
+        weight = worst_weight(outcomes, guarantee=guarantee)
+        kind = "finite-sample" if weight == 1 else "calibrated"
+        self._method = f"Dirichlet weights over {unit}, worst value at weight {weight:g} ({kind})"
 
     def method(self, margin: float) -> str:
         """The same at every margin."""
         return self._method
 
     def gain(self, confidence: float) -> Estimate:
-        """Tango's interval at the effective counts."""
-        return _estimate(self.outcomes.success_gain, self._total.limits(confidence), confidence)
+        """The gains that the test does not reject."""
+        bounds = clustered_gain_interval(self.outcomes, confidence=confidence, guarantee=self.guarantee)
+        return _estimate(self.outcomes.success_gain, bounds, confidence)
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
-        """Of the score test that belongs to the interval."""
-        return clustered_score_test(self.outcomes, margin=margin, alternative=alternative).pvalue
+        """Of the test that belongs to the interval."""
+        test = clustered_gain_test(self.outcomes, margin=margin, alternative=alternative, guarantee=self.guarantee)
+        return test.pvalue
 
     def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """Test and interval are one."""
@@ -228,26 +236,71 @@ class SeveralSeeds:
 
 
 class SeedBySeed(SeveralSeeds):
-    """The exact test on each seed index with Bonferroni: a finite-sample guarantee, at a price in power."""
+    """What a guarantee at several looks allows: each seed index by itself, with Bonferroni."""
 
     def __init__(self, outcomes: ClusteredOutcomes) -> None:
-        super().__init__(outcomes)
-        self._method = f"exact unconditional by seed, Bonferroni over {len(outcomes.seed_tables())} seeds"
+        super().__init__(outcomes, guarantee="finite-sample")
+        self._method = f"exact by seed, Bonferroni over {len(outcomes.seed_tables())} seeds"
 
     def gain(self, confidence: float) -> Estimate:
         """The tightest limits over seeds, at Bonferroni's level."""
-        return _estimate(
-            self.outcomes.success_gain, seedwise_interval(self.outcomes, confidence=confidence), confidence
+        bounds = seedwise_interval(self.outcomes, confidence=confidence)
+        return _estimate(self.outcomes.success_gain, bounds, confidence)
+
+
+class GradedScores:
+    """Mean scores: Dirichlet weights over tasks, or clusters above them, with the worst value added at weight 1."""
+
+    table = None
+    look = None
+    futile = False
+
+    def __init__(self, outcomes: GradedOutcomes) -> None:
+        self.outcomes = outcomes
+        self.tasks = self.pairs = outcomes.tasks
+        differences, sizes = outcomes.differences, np.ones(outcomes.tasks)
+        # What the share of differing pairs is to the variance of a gain of pairs, the mean square is here.
+        self.discordance = float(np.mean(differences**2))
+        unit = "tasks"
+        if outcomes.clusters is not None:
+            unit = "clusters"
+            _, cluster = np.unique(outcomes.clusters, return_inverse=True)
+            sizes = np.bincount(cluster).astype(float)
+            differences = np.bincount(cluster, weights=differences) / sizes
+        self._units = Units.of(differences, sizes)
+        self.tasks_per_pair = self.tasks / len(differences)
+        differing = int(np.count_nonzero(differences))
+        self.informative = (
+            differing,
+            Remark(
+                code="few_discordant",
+                text=f"Only {differing} of {len(differences)} {unit} have scores that differ between the arms; all "
+                "evidence lies in those.",
+                values={"differing": differing, "of": len(differences), "unit": unit},
+            ),
         )
+        self._method = f"mean scores, Dirichlet weights over {unit}, worst value at weight 1 (finite-sample)"
+
+    def method(self, margin: float) -> str:
+        """The same at every margin."""
+        return self._method
+
+    def gain(self, confidence: float) -> Estimate:
+        """The gains that the test does not reject."""
+        bounds = mean_limits(self._units, confidence=confidence, weight=1.0)
+        return _estimate(self.outcomes.success_gain, bounds, confidence)
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
-        """The smallest exact p-value times the number of seeds."""
-        return seedwise_exact(self.outcomes, margin=margin, alternative=alternative).pvalue
+        """Of the test that belongs to the interval."""
+        return mean_pvalue(self._units, margin=margin, alternative=alternative, weight=1.0)
 
     def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
-        """By the interval beside it."""
-        bounds = seedwise_interval(self.outcomes, confidence=1 - 2 * alpha)
-        return bounds.low > margin if alternative == "greater" else bounds.high < margin
+        """Test and interval are one."""
+        return self.pvalue(margin, alternative) < alpha
+
+    def rates(self, confidence: float) -> Rates:
+        """None: a score is neither a failure nor a success."""
+        return Rates(failure=None, recovery=None, disruption=None, break_even=None)
 
 
 def _break_even(

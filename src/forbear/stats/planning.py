@@ -14,7 +14,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from forbear.errors import InvalidInput
-from forbear.stats.intervals import restricted_discordance
+from forbear.stats.exact import MAX_EXACT_PAIRS
+from forbear.stats.intervals import restricted_discordance, tango_statistic
 from forbear.stats.regions import Counts, at_least, binomial, rejection_region, score_region
 from forbear.stats.rule import DecisionRule
 
@@ -71,6 +72,8 @@ class Power:
     effect: AssumedEffect
     tasks: int
     seeds: int
+    baseline_seeds: int
+    """Runs per task of the baseline; of the treated arm there are `seeds`."""
     effective_pairs: int
     """Independent pairs that carry as much as all seeds of all tasks."""
     intervene: float
@@ -82,7 +85,13 @@ class Power:
 
 
 def power(
-    effect: AssumedEffect, *, tasks: int, rule: DecisionRule = DecisionRule(), seeds: int = 1, agreement: float = 0.0
+    effect: AssumedEffect,
+    *,
+    tasks: int,
+    rule: DecisionRule = DecisionRule(),
+    seeds: int = 1,
+    agreement: float = 0.0,
+    baseline_seeds: int | None = None,
 ) -> Power:
     """The probability of each verdict under a truth.
 
@@ -93,17 +102,19 @@ def power(
         seeds: Pairs per task.
         agreement: Intra-task correlation ρ of the pairs' differences, 0 (seeds tell new stories) to 1 (the same one).
             Several seeds count as tasks·seeds/(1 + (seeds − 1)·ρ) independent pairs.
+        baseline_seeds: Runs per task of the baseline, where they are not as many, as for `effective_pairs`.
 
     Raises:
         InvalidInput: An argument out of its range.
     """
-    pairs = effective_pairs(tasks=tasks, seeds=seeds, agreement=agreement)
+    pairs = effective_pairs(tasks=tasks, seeds=seeds, agreement=agreement, baseline_seeds=baseline_seeds)
     exact = pairs <= MOST_EXACT
     intervene, forbear = (_exact if exact else _approximate)(effect, pairs, rule)
     return Power(
         effect=effect,
         tasks=tasks,
         seeds=seeds,
+        baseline_seeds=seeds if baseline_seeds is None else baseline_seeds,
         effective_pairs=pairs,
         intervene=intervene,
         forbear=forbear,
@@ -113,18 +124,41 @@ def power(
     )
 
 
-def effective_pairs(*, tasks: int, seeds: int, agreement: float) -> int:
-    """Independent pairs that weigh as much as `seeds` pairs on each of `tasks` tasks, rounded down, at least 1.
+def effective_pairs(*, tasks: int, seeds: int, agreement: float, baseline_seeds: int | None = None) -> int:
+    """Independent pairs that weigh as much as so many runs on each of `tasks` tasks, rounded down, at least 1.
+
+    With b runs of the baseline and k of the treated arm the variance of a task's difference is
+    ρ + (1 − ρ)·(1/b + 1/k)/2 times that of one pair, where a task's two arms are run apart and are about equally
+    chancy: the part ρ is the task's own, the rest is half the baseline's chance. With b = k this is (1 + (k − 1)·ρ)/k.
+
+    Args:
+        tasks: 1 to a million.
+        seeds: Runs per task of the treated arm, and of the baseline unless said otherwise, 1 to 1,000.
+        agreement: ρ, 0 to 1.
+        baseline_seeds: Runs per task of the baseline, 1 to 1,000; None for as many.
 
     Raises:
         InvalidInput: An argument out of its range.
+
+    Checked: simulated pilots whose tasks have random success rates.
     """
-    if not (1 <= tasks <= _MOST_TASKS and 1 <= seeds <= 1000 and 0 <= agreement <= 1):
+    before = seeds if baseline_seeds is None else baseline_seeds
+    if not (1 <= tasks <= _MOST_TASKS and 1 <= seeds <= 1000 and 1 <= before <= 1000 and 0 <= agreement <= 1):
         raise InvalidInput(
-            f"a plan needs 1 to {_MOST_TASKS:,} tasks, 1 to 1,000 seeds and an agreement between 0 and 1, got "
-            f"tasks = {tasks!r}, seeds = {seeds!r}, agreement = {agreement!r}."
+            f"a plan needs 1 to {_MOST_TASKS:,} tasks, 1 to 1,000 seeds in either arm and an agreement between 0 and "
+            f"1, got tasks = {tasks!r}, seeds = {seeds!r}, baseline_seeds = {before!r}, agreement = {agreement!r}."
         )
-    return max(1, math.floor(tasks * seeds / (1 + (seeds - 1) * agreement) + 1e-9))
+    return max(1, math.floor(tasks / _variance_per_task(seeds, before, agreement) + 1e-9))
+
+
+def variance_ratio(*, seeds: int, baseline_seeds: int, agreement: float) -> float:
+    """The variance of the gain with so many baseline runs per task, to that with as many as treated ones."""
+    return _variance_per_task(seeds, baseline_seeds, agreement) / _variance_per_task(seeds, seeds, agreement)
+
+
+def _variance_per_task(seeds: int, baseline_seeds: int, agreement: float) -> float:
+    """Of a task's difference, in units of that of one pair."""
+    return agreement + (1 - agreement) * (1 / baseline_seeds + 1 / seeds) / 2
 
 
 def tasks_needed(
@@ -134,12 +168,13 @@ def tasks_needed(
     power: float = 0.8,
     seeds: int = 1,
     agreement: float = 0.0,
+    baseline_seeds: int | None = None,
 ) -> int | None:
     """The fewest tasks from which on the right verdict comes with the asked probability.
 
     Right is INTERVENE where the gain exceeds the margin and is at least worthwhile, or lies above the margin; FORBEAR
     where it is below worthwhile and not above the margin. Exact to 400 effective pairs: power then rises in a sawtooth,
-    and "from which on" means for this number of pairs and the next ten.
+    and "from which on" means for this number of pairs and the next ten. Never below `least_tasks`.
 
     Args:
         effect: The truth.
@@ -147,6 +182,7 @@ def tasks_needed(
         power: Between 0 and 1.
         seeds: Pairs per task.
         agreement: As for `power`.
+        baseline_seeds: As for `power`.
 
     Returns:
         Tasks, or None where a million do not suffice.
@@ -156,8 +192,8 @@ def tasks_needed(
     """
     if not 0 < power < 1:
         raise InvalidInput(f"power is a probability between 0 and 1 (exclusive), got {power!r}.")
-    per_task = seeds / (1 + (seeds - 1) * agreement)
-    effective_pairs(tasks=1, seeds=seeds, agreement=agreement)
+    effective_pairs(tasks=1, seeds=seeds, agreement=agreement, baseline_seeds=baseline_seeds)
+    per_pair = _variance_per_task(seeds, seeds if baseline_seeds is None else baseline_seeds, agreement)
 
     def right(pairs: int) -> float:
         if effect.gain > rule.margin:
@@ -184,7 +220,48 @@ def tasks_needed(
         while run < 11:
             run, candidate = (run + 1, candidate + 1) if right(candidate) >= power else (0, candidate + 1)
         pairs = candidate - 11
-    return math.ceil(pairs / per_task - 1e-9)
+    helps = effect.gain > rule.margin
+    margin, alpha = (rule.margin, rule.alpha) if helps else (-rule.worthwhile, rule.harm_alpha)
+    pairs = max(pairs, least_tasks(margin=margin, alpha=alpha, differing=effect.discordance > 0) or 1)
+    return math.ceil(pairs * per_pair - 1e-9)
+
+
+def least_tasks(*, margin: float, alpha: float, differing: bool = True) -> int | None:
+    """The number of tasks, one pair each, below which no outcome at all rejects Δ ≤ margin at `alpha`.
+
+    Nothing speaks louder for a gain than every pair recovered, where the p-value is its largest null probability,
+    ((1 + margin)/2)^N. Where pairs never differ there is only one table, and below a margin under 0 its probability is
+    largest where all differences would be losses: (1 + margin)^N. A verdict also needs the score test, and above 2,000
+    tasks only that. FORBEAR rejects Δ ≥ worthwhile: ask with the margin −worthwhile.
+
+    Args:
+        margin: The gain to be rejected, −1 < margin < 1.
+        alpha: One-sided level, 0 < alpha < ½.
+        differing: Whether pairs may differ between the arms at all.
+
+    Returns:
+        Tasks, at least 1; None where 10¹² do not suffice (pairs that never differ, and a margin of about 0 or more).
+
+    Raises:
+        InvalidInput: An argument out of its range.
+
+    Checked: no table of one task less rejects, and to α = .05 the loudest of so many does.
+    """
+    if not (-1 < margin < 1 and 0 < alpha < 0.5):
+        raise InvalidInput(f"expected -1 < margin < 1 and 0 < alpha < 0.5, got margin = {margin!r}, alpha = {alpha!r}.")
+    if not differing and margin > -1e-12:
+        return None
+    null = (1 + margin) / 2 if differing else 1 + margin
+    exact = math.ceil(math.log(alpha) / math.log(null) - 1e-9)
+
+    def score(tasks: float) -> float:
+        return tango_statistic(tasks if differing else 0.0, 0.0, n=tasks, gain=margin)
+
+    # The statistic of these tables grows as the root of their number.
+    tasks = max(1, math.ceil((float(ndtri(alpha)) / score(1.0)) ** 2 - 1e-9))
+    if score(float(tasks)) <= -float(ndtri(alpha)):
+        tasks += 1
+    return max(tasks, min(exact, MAX_EXACT_PAIRS + 1))
 
 
 def minimum_detectable_gain(

@@ -21,6 +21,17 @@ Counts = NDArray[np.int64]
 # Tables whose statistics differ by less are ties; rounding must not decide on which side of a region they fall.
 _TIE = 1e-9
 
+_LEAST = 1e-13
+"""Estimated p-values below it are taken as equal. Their region then only grows, so the p-value stays valid and at most
+a tie; the smallest α of a rule is 1e-12, and the double precision of a sum is not far."""
+
+_CHUNK = 1 << 16
+"""Cells at a time, so that a large lattice is filled within the processor's cache."""
+
+_SOME_ROWS = 100
+"""Rows that are searched first where there are many."""
+
+_TINY = 1e-300
 _SEVENTHS = np.arange(7) / 6
 # np.clip is avoided throughout: its first call for a dtype costs milliseconds, and a decision has ten.
 
@@ -36,7 +47,8 @@ def binomial(count: Counts, trials: Counts, p: Floats | float) -> Floats:
     """P(X = count) for X ~ Bin(trials, p), elementwise; 0 where the count lies outside 0..trials."""
     inside = np.minimum(np.maximum(count, 0), trials)
     rest = trials - inside
-    log_choose = gammaln(trials + 1) - gammaln(inside + 1) - gammaln(rest + 1)
+    factorial = log_factorial(int(np.max(trials, initial=0)))
+    log_choose = factorial[trials] - factorial[inside] - factorial[rest]
     mass: Floats = np.exp(log_choose + xlogy(inside, p) + xlog1py(rest, -np.asarray(p)))
     return np.where(count == inside, mass, 0.0)
 
@@ -58,12 +70,19 @@ def _midp(count: Counts, trials: Counts) -> Floats:
 
 
 def em_region(*, recovered: int, disrupted: int, n_pairs: int, margin: float) -> Counts:
-    """Tables whose estimated p-value (Tango's statistic at the restricted nuisance) is at most the observed one's."""
+    """Tables whose estimated p-value (Tango's statistic at the restricted nuisance) is at most the observed one's.
+
+    The two plain ends are settled without a search that would go far: where the estimate is 1 the region is everything,
+    and estimates below 1e-13 share one region.
+    """
     lattice = _score_lattice(n_pairs, margin)
     observed = np.array([recovered]), np.array([recovered + disrupted])
-    limit = float(_estimated_pvalues(lattice, margin, *observed)[0]) * (1 + _TIE)
+    limit = max(float(_estimated_pvalues(lattice, margin, *observed)[0]), _LEAST) * (1 + _TIE)
+    if limit >= 1:
+        return np.zeros(n_pairs + 1, dtype=np.int64)
     n = np.arange(n_pairs + 1)
-    guess = _critical_scores(lattice, np.repeat(_scores(lattice, *observed), n_pairs + 1), n)
+    start = np.minimum(_scores(lattice, *observed), _ZERO + round(-float(ndtri(_LEAST)) / _TIE))
+    guess = _critical_scores(lattice, np.repeat(start, n_pairs + 1), n)
     return _first_extreme(lambda count, trials: _estimated_pvalues(lattice, margin, count, trials) <= limit, guess)
 
 
@@ -134,15 +153,30 @@ def _normal_guess(n: Counts, margin: float, z: float) -> Counts:
 
 
 def _first_extreme(extreme: Callable[[Counts, Counts], NDArray[np.bool_]], guess: Counts) -> Counts:
-    """For each n the smallest count in 0..n with extreme(count, n), else n + 1, by steps from a guess."""
+    """For each n the smallest count in 0..n with extreme(count, n), else n + 1, searched from a guess.
+
+    How far the guess is off changes slowly with n: it is found for some rows, and interpolated for the others.
+    """
     n = np.arange(len(guess))
-    below, found = np.full(len(guess), -1), n + 1
-    trial = np.minimum(np.maximum(guess, 0), n)
+    guess = np.minimum(np.maximum(guess, 0), n)
+    if len(guess) > 4 * _SOME_ROWS:
+        some = np.linspace(0, len(guess) - 1, _SOME_ROWS).astype(np.int64)
+        off = _search(extreme, some, guess[some]) - guess[some]
+        guess = np.minimum(np.maximum(guess + np.round(np.interp(n, some, off)).astype(np.int64), 0), n)
+    return _search(extreme, n, guess)
+
+
+def _search(extreme: Callable[[Counts, Counts], NDArray[np.bool_]], n: Counts, trial: Counts) -> Counts:
+    """The same for the rows n: steps that double until the count lies between two of them, then halves."""
+    below, found, step, trial = np.full(len(n), -1), n + 1, np.ones(len(n), dtype=np.int64), trial.copy()
     while (active := np.flatnonzero(found - below > 1)).size:
         inside = extreme(trial[active], n[active])
         found[active[inside]] = trial[active[inside]]
         below[active[~inside]] = trial[active[~inside]]
-        trial[active] += np.where(inside, -1, 1)
+        outwards = trial[active] + np.where(inside, -step[active], step[active])
+        step[active] *= 2
+        low, high = below[active], found[active]
+        trial[active] = np.where((low < outwards) & (outwards < high), outwards, (low + high) // 2)
     return found
 
 
@@ -158,10 +192,16 @@ def _score_lattice(n_pairs: int, margin: float) -> Counts:
 
     Statistics are rounded to `_TIE` and shifted by their row, so that one sorted array serves a search in any row.
     """
-    n = np.repeat(np.arange(n_pairs + 1), np.arange(1, n_pairs + 2))
-    recovered = np.arange(len(n)) - n * (n + 1) // 2
-    score = tango_statistic(recovered.astype(float), (n - recovered).astype(float), n=n_pairs, gain=margin)
-    keys: Counts = n * _ROW + _ZERO + np.round(np.minimum(np.maximum(score, -8000.0), 8000.0) / _TIE).astype(np.int64)
+    keys = np.empty((n_pairs + 1) * (n_pairs + 2) // 2, dtype=np.int64)
+    rows = max(1, _CHUNK // (n_pairs + 1))
+    for first in range(0, n_pairs + 1, rows):
+        row = np.arange(first, min(first + rows, n_pairs + 1))
+        n = np.repeat(row, row + 1)
+        start = first * (first + 1) // 2
+        recovered = np.arange(start, start + len(n)) - n * (n + 1) // 2
+        score = tango_statistic(recovered.astype(float), (n - recovered).astype(float), n=n_pairs, gain=margin)
+        rounded = np.round(np.minimum(np.maximum(score, -8000.0), 8000.0) / _TIE).astype(np.int64)
+        keys[start : start + len(n)] = n * _ROW + _ZERO + rounded
     return keys
 
 
@@ -232,19 +272,33 @@ def worst_case(critical: Counts, margin: float) -> tuple[float, float]:
     grid, basis = _bernstein_grid(len(critical) - 1)
     values = basis @ coefficients
     best, where = float(values.max()), float(grid[int(values.argmax())])
+    if best < _TINY:  # below double precision; the bound is not 0, and needs no search
+        return _TINY, abs(margin) + (1 - abs(margin)) * where
+    # The polynomial never exceeds its largest coefficient: what comes as near as rounding is the maximum.
+    if best < coefficients.max() * (1 - 1e-12):
+        best, where = _refined(coefficients, values, best, where)
+    return min(best, 1.0), abs(margin) + (1 - abs(margin)) * where
+
+
+def _refined(coefficients: Floats, values: Floats, best: float, where: float) -> tuple[float, float]:
+    """The maximum of a polynomial, and where, from its values on the grid."""
+    n_pairs = len(coefficients) - 1
+    grid = _bernstein_grid(n_pairs)[0]
     # A peak between grid points exceeds its neighbours by 1.5 % at most (they lie a third of a binomial sd apart).
     padded = np.concatenate(([-1.0], values, [-1.0]))
-    peaks = np.flatnonzero((values >= padded[:-2]) & (values >= padded[2:]) & (values > 0.98 * best))
+    excess = 0.02
+    peaks = np.flatnonzero((values >= padded[:-2]) & (values >= padded[2:]) & (values >= (1 - excess) * best))
     low, high = grid[np.maximum(peaks - 1, 0)], grid[np.minimum(peaks + 1, len(grid) - 1)]
-    row = np.arange(len(peaks))
-    for _ in range(8):  # each round narrows every bracket to a third
+    for _ in range(8):  # each round narrows every bracket to a third, and what a peak may hide to a ninth
         points = low[:, None] + (high - low)[:, None] * _SEVENTHS
-        at = (_bernstein_basis(points.ravel(), len(critical) - 1) @ coefficients).reshape(points.shape)
-        top = at.argmax(axis=1)
+        at = (_bernstein_basis(points.ravel(), n_pairs) @ coefficients).reshape(points.shape)
         if at.max() > best:
             best, where = float(at.max()), float(points.ravel()[at.argmax()])
-        low, high = points[row, np.maximum(top - 1, 0)], points[row, np.minimum(top + 1, 6)]
-    return min(best, 1.0), abs(margin) + (1 - abs(margin)) * where
+        excess /= 9
+        kept = np.flatnonzero(at.max(axis=1) >= (1 - excess) * at.max())
+        top = at[kept].argmax(axis=1)
+        low, high = points[kept, np.maximum(top - 1, 0)], points[kept, np.minimum(top + 1, 6)]
+    return best, where
 
 
 def bernstein_coefficients(critical: Counts, margin: float) -> Floats:
@@ -261,12 +315,12 @@ def bernstein_coefficients(critical: Counts, margin: float) -> Floats:
     # Closed pairs that are discordant: beyond 9 sd their probability is below 1e-17.
     most = min(n_pairs, math.ceil(n_pairs * size + 9 * math.sqrt(n_pairs * size * (1 - size)) + 9)) if margin else 0
     shifted = np.arange(most + 1)[None, :]
-    total = np.minimum(opened + shifted, n_pairs)
-    needed = critical[total] - (shifted if margin > 0 else 0)
-    mass = binomial(np.broadcast_to(shifted, total.shape), np.broadcast_to(n_pairs - opened, total.shape), size)
-    tail = at_least(needed, np.broadcast_to(opened, total.shape), (1 + margin) / 2)
-    coefficients: Floats = (mass * tail).sum(axis=1)
-    return coefficients
+    counts, trials = np.broadcast_arrays(shifted, n_pairs - opened)
+    mass = binomial(counts, trials, size)
+    row, closed = np.nonzero(mass > 1e-20)
+    needed = critical[row + closed] - (closed if margin > 0 else 0)
+    weighted = mass[row, closed] * at_least(needed, row, (1 + margin) / 2)
+    return np.bincount(row, weights=weighted, minlength=n_pairs + 1).astype(np.float64)
 
 
 @lru_cache(maxsize=8)

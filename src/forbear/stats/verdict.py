@@ -111,7 +111,7 @@ class VerdictJson(TypedDict):
     recovered: int | None
     disrupted: int | None
     both_succeed: int | None
-    failure_rate: EstimateJson
+    failure_rate: EstimateJson | None
     recovery_rate: EstimateJson | None
     disruption_rate: EstimateJson | None
     break_even_failure_rate: EstimateJson | None
@@ -143,7 +143,8 @@ class Verdict:
     recovered: int | None
     disrupted: int | None
     both_succeed: int | None
-    failure_rate: Estimate
+    failure_rate: Estimate | None
+    """None for graded scores, whose runs neither fail nor succeed."""
     recovery_rate: Estimate | None
     """None when the baseline never failed."""
     disruption_rate: Estimate | None
@@ -153,9 +154,10 @@ class Verdict:
     success_gain: Estimate
     """Treated minus baseline, with the interval of level 1 − 2·alpha."""
     p_value_gain: float
-    """One-sided p-value of Δ ≤ margin (after Holm, where several arms were compared)."""
+    """One-sided p-value of Δ ≤ margin, with the missing runs counted as the rule says (after Holm, where several arms
+    were compared)."""
     p_value_harm: float
-    """One-sided p-value of Δ ≥ 0."""
+    """One-sided p-value of Δ ≥ 0 (after Holm, where several arms were compared)."""
     p_value_worthwhile: float
     """One-sided p-value of Δ ≥ worthwhile."""
     method: str
@@ -164,7 +166,8 @@ class Verdict:
     cautions: tuple[Remark, ...]
     tasks_needed: int | None
     """UNDECIDED: tasks of a new pilot that would decide with probability .8 if gain and discordance were as observed
-    (normal approximation); None for other verdicts and beyond a million."""
+    (normal approximation, and no fewer than those at which the table to be expected does); more than this pilot had;
+    None for other verdicts and beyond a million."""
     look: Look | None = None
     """Where a pilot that is looked at more than once stands; None for a single look."""
     unpaired: Mapping[str, int] = field(default_factory=dict)
@@ -205,7 +208,7 @@ class Verdict:
             recovered=self.recovered,
             disrupted=self.disrupted,
             both_succeed=self.both_succeed,
-            failure_rate=self.failure_rate.to_dict(),
+            failure_rate=estimate(self.failure_rate),
             recovery_rate=estimate(self.recovery_rate),
             disruption_rate=estimate(self.disruption_rate),
             break_even_failure_rate=estimate(self.break_even_failure_rate),
@@ -237,7 +240,7 @@ class Verdict:
         try:
             values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
             values["recommendation"] = Recommendation(values["recommendation"])
-            values["rule"] = DecisionRule(**values["rule"])
+            values["rule"] = DecisionRule.of(values["rule"])
             for key in ("reasons", "cautions"):
                 values[key] = tuple(Remark(**remark) for remark in values[key])
             values["look"] = None if values["look"] is None else _look(values["look"])

@@ -398,3 +398,45 @@ def test_published_pilots_are_read_as_they_are(shared_data):
                 (row["task_id"], row["arm"], row["seed"], row["success"] == "1") for row in csv.DictReader(file)
             ]
         assert [row[:4] for row in rows_of(read_outcomes(path).table)] == expected, path.name
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "task_id,arm,success\na,baseline,0.25\na,critic, PASS \nb,baseline,error\nb,critic,1e-1\n",
+        '{"task_id":"a","arm":"baseline","success":0.25}\n{"task_id":"a","arm":"critic","success":true}\n'
+        '{"task_id":"b","arm":"baseline","success":null}\n{"task_id":"b","arm":"critic","success":"0.1"}\n',
+    ],
+)
+def test_scores_are_read_where_they_are_asked_for(write, content):
+    path = write(content)
+    table = read_outcomes(path, graded=True).table
+    assert table.graded
+    assert (table.success.tolist(), table.missing.tolist()) == ([0.25, 1.0, 0.0, 0.1], [False, False, True, False])
+    binary = read_outcomes(path, threshold=0.25).table
+    assert not binary.graded
+    assert (binary.success.tolist(), binary.missing.tolist()) == (
+        [True, True, False, False],
+        [False, False, True, False],
+    )
+    with pytest.raises(
+        InvalidInput, match=r"0\.25.*expected 0 or 1.*Scores between 0 and 1: --graded, or --threshold T"
+    ):
+        read_outcomes(path)
+
+
+@pytest.mark.parametrize("score", ["1.5", "-0.1", "nan", "inf", "good", "0,5"])
+def test_what_is_no_score_is_named_with_its_line(write, score):
+    for content in (
+        f'task_id,arm,success\na,baseline,0.5\na,critic,"{score}"\n',
+        f'{{"task_id":"a","arm":"baseline","success":0.5}}\n{{"task_id":"a","arm":"critic","success":"{score}"}}\n',
+    ):
+        with pytest.raises(InvalidInput, match=r"line [23]: success is .*expected a score from 0 to 1"):
+            read_outcomes(write(content), graded=True)
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, 1.5, float("nan")])
+def test_a_threshold_is_a_score(write, threshold):
+    path = write("task_id,arm,success\na,baseline,0.5\na,critic,1\n")
+    with pytest.raises(InvalidInput, match="threshold is a score above 0 and at most 1"):
+        read_outcomes(path, threshold=threshold)

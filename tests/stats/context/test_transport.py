@@ -35,10 +35,13 @@ def test_the_slope_and_the_gain_elsewhere_are_recovered(coupled):
         assert found.method == "cross-seed slope"
         assert found.gain.value == pytest.approx(p * RECOVERY - (1 - p) * DISRUPTION, abs=0.015)
     if not coupled:
-        # One seed alone mistakes churn for recovery and disruption: its line is far too steep.
+        # One seed alone mistakes churn for recovery and disruption: its line is far too steep, and said to be a bound.
         table = outcomes.seed_tables()[0]
-        steep = gain_at(table, failure_rate=0.9).gain.value - gain_at(table, failure_rate=0.1).gain.value
-        assert steep > 2 * 0.8 * (RECOVERY + DISRUPTION)
+        high, low = gain_at(table, failure_rate=0.9), gain_at(table, failure_rate=0.1)
+        assert high.line - low.line > 2 * 0.8 * (RECOVERY + DISRUPTION)
+        assert high.gain.value is None
+        assert low.line < 0.1 * RECOVERY - 0.9 * DISRUPTION < low.unchanged
+        assert high.unchanged < 0.9 * RECOVERY - 0.1 * DISRUPTION < high.line
 
 
 @given(clustered_outcomes(min_tasks=3))
@@ -77,18 +80,25 @@ def test_seeds_that_agree_by_chance_alone_give_no_slope():
     outcomes = pilot(np.random.default_rng(1), tasks=400, seeds=2, chance=0.5)
     assert cross_seed_slope(outcomes) is None
     found = gain_at(outcomes, failure_rate=0.7)
-    assert found.method == "naive line"
+    assert found.method == "between no change and the line"
     table = outcomes.table
-    assert found.gain.value == pytest.approx(0.7 * table.recovery_rate - 0.3 * table.disruption_rate)
+    assert found.line == pytest.approx(0.7 * table.recovery_rate - 0.3 * table.disruption_rate)
+    assert (found.gain.value, found.unchanged) == (None, pytest.approx(outcomes.success_gain))
 
 
 def test_the_chart_is_the_gain_over_failure_rates():
     table = PairedOutcomes(both_fail=35, recovered=7, disrupted=11, both_succeed=47)
     low, middle, high = gain_curve(table, failure_rates=[0.0, table.break_even_failure_rate, 1.0])
-    assert (low.gain.value, high.gain.value) == pytest.approx((-11 / 58, 7 / 42))
-    assert middle.gain.value == pytest.approx(0.0)
-    # At the ends only one rate matters: its Wilson limits.
-    assert (-low.gain.high, -low.gain.low) == pytest.approx((0.1095, 0.3084), abs=5e-4)
+    assert (low.line, high.line) == pytest.approx((-11 / 58, 7 / 42))
+    assert middle.line == pytest.approx(0.0)
+    bounds = paired_gain_interval(table)
+    for one in (low, middle, high):
+        assert one.unchanged == table.success_gain
+        assert one.gain.low <= min(bounds.low, one.line)
+        assert one.gain.high >= max(bounds.high, one.line)
+    # At the ends only one rate of the line matters: its Wilson limit, or no change where that reaches farther.
+    assert -low.gain.low == pytest.approx(0.3084, abs=5e-4)
+    assert low.gain.high == bounds.high
 
 
 @pytest.mark.statistical
@@ -99,6 +109,20 @@ def test_the_gain_elsewhere_covers():
         bounds = gain_at(pilot(rng, tasks=100, seeds=3), failure_rate=0.8).gain
         held += bounds.low <= 0.8 * RECOVERY - 0.2 * DISRUPTION <= bounds.high
     assert held / 1000 >= 0.93
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("coupled", [True, False])
+def test_with_one_seed_the_range_covers_in_both_designs(coupled):
+    # 100 tasks × 1 seed: 500 pilots at 90 %, standard error .0134. Where the arms ran apart the line is far off.
+    rng, held, on_the_line, failure_rate = np.random.default_rng(9), 0, 0, 0.8
+    truth = failure_rate * RECOVERY - (1 - failure_rate) * DISRUPTION
+    for _ in range(500):
+        found = gain_at(pilot(rng, tasks=100, seeds=1, coupled=coupled), failure_rate=failure_rate, confidence=0.9)
+        held += found.gain.low <= truth <= found.gain.high
+        on_the_line += abs(found.line - truth) <= 0.12
+    assert held / 500 >= 0.9 - 3 * 0.0134
+    assert (on_the_line / 500 > 0.5) == coupled
 
 
 # --- The mix ------------------------------------------------------------------------------------------------

@@ -267,6 +267,27 @@ def test_missing_outcomes_are_bounded_by_every_way_to_fill_them():
     assert any(remark.code.startswith("missing_outcomes") for remark in verdict.cautions)
 
 
+def test_runs_that_one_arm_lost_more_count_against_it_at_every_look():
+    rng = np.random.default_rng(3)
+    differences = drawn(rng, 40, 0.3, 0.05)
+    baseline, treated = runs(differences)
+    looks = Looks(tasks=(20, 40), watch=False)
+    lost = [i for i, (b,) in enumerate(baseline) if b][:8]
+    for i in lost:
+        treated[i] = [None]
+    outcomes, missing = sequential_outcomes(baseline=baseline, treated=treated, looks=looks)
+    for at, tasks in enumerate(looks.tasks):
+        holes = sum(i < tasks for i in lost)
+        charged = math.ceil(holes - math.sqrt(holes) / 2 - 1e-9)
+        before, after = outcomes.at_looks[at], missing.charged.at_looks[at]
+        assert (after.recovered, after.disrupted) == (before.recovered, before.disrupted + charged)
+    excluding, charging = (decide(outcomes, DecisionRule(missing=m), missing=missing) for m in ("exclude", "excess"))
+    assert excluding.recommendation is Recommendation.INTERVENE
+    assert charging.recommendation is Recommendation.UNDECIDED
+    assert charging.p_value_gain == decide(missing.charged).p_value_gain
+    assert charging.p_value_worthwhile == excluding.p_value_worthwhile  # FORBEAR is not touched
+
+
 def test_a_pilot_without_a_pair_has_no_outcomes():
     outcomes, missing = sequential_outcomes(baseline=[[None]] * 3, treated=[[True]] * 3, looks=SMALL)
     assert outcomes is None
@@ -301,7 +322,7 @@ def test_unequal_seeds_between_the_arms():
     assert verdict.success_gain.low <= outcomes.now.success_gain <= verdict.success_gain.high
 
 
-@pytest.mark.parametrize("guarantee", ["approximate", "finite-sample"])
+@pytest.mark.parametrize("guarantee", ["calibrated", "finite-sample"])
 def test_several_seeds(guarantee):
     rule, rng = DecisionRule(guarantee=guarantee), np.random.default_rng(9)
     for up, down, expected in ((0.5, 0.02, INTERVENE), (0.02, 0.5, FORBEAR)):
@@ -349,7 +370,8 @@ def test_clusters_are_the_units():
     assert (~np.isnan(outcomes.differences)).sum() == 20
     verdict = decide(outcomes)
     assert verdict.recommendation is INTERVENE
-    assert "clusters as units" in verdict.method
+    assert "Dirichlet weights over clusters" in verdict.method
+    assert "joined over looks approximately" in verdict.method
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -9,7 +9,7 @@ import pytest
 import reference_looks as slow
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, Looks, PairedOutcomes
 from forbear.stats import AssumedEffect, boundary_constant, power
-from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power
+from forbear.stats.looks.stopping import StoppingRule, corrected_gain, is_futile, looked_power, planned_effect
 from forbear.stats.looks.watch import watch_threshold
 
 RULE = DecisionRule()
@@ -311,3 +311,10 @@ def test_more_arms_ask_more_of_each():
     assert corrected_gain(looks, DecisionRule(), arms=4, **keywords) != corrected_gain(
         looks, DecisionRule(), **keywords
     )
+
+
+def test_whether_it_is_worse_is_planned_for_no_difference():
+    assert planned_effect(Looks(), DecisionRule(margin=-0.05)).gain == 0.0
+    assert planned_effect(Looks(), DecisionRule(margin=-0.05, worthwhile=0.03)).gain == 0.03
+    assert planned_effect(Looks(gain=0.1), DecisionRule(margin=-0.05)).gain == 0.1
+    assert planned_effect(Looks(), DecisionRule()).gain == 0.02

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from forbear.contracts.draw import Draw
-from forbear.critics.logistic import bucket, npz_bytes
 from forbear.errors import AgentError, InvalidInput
+from forbear.learned.hashing import bucket
+from forbear.learned.npz import npz_bytes
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.testing import AgentContract
 from forbear.worlds.household.agent import BUCKETS, RankerAgent, RankerWeights, describe, shipped_weights

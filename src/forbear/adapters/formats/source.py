@@ -1,107 +1,135 @@
 """The bytes of a text file or of standard input, checked once for every format: text, UTF-8, not endless."""
 
-import io
+import codecs
 import os
-import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from forbear.errors import InvalidInput
+from forbear.files import limit_of, read_bounded, read_stream
 from forbear.wording import shown
 
-_LIMIT = 1 << 30
+LIMIT = 256 << 20
+"""Bytes of a table; `forbear.files.LIMIT` in the environment says otherwise."""
 _CHUNK = 1 << 20
+_PIECE = 1 << 16
+"""Bytes decoded at a time: the whole text would take up to four times as much memory again."""
 _BOM = b"\xef\xbb\xbf"
+
+
+def longest() -> int:
+    """Bytes of the longest line or record that is read: a row is short, also where it carries what is not used."""
+    return limit_of(LIMIT) >> 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Valid UTF-8 without NUL bytes: `data[start:end]`."""
+    """Valid UTF-8 without NUL bytes: `data[start:]`."""
 
     name: str
     """For messages; bounded and printable."""
-    data: bytearray
+    data: bytes | bytearray
     start: int
-    end: int
 
     def text(self) -> str:
-        """The whole text."""
-        return str(memoryview(self.data)[self.start : self.end], "utf-8")
+        """The whole text, for small files."""
+        return str(memoryview(self.data)[self.start :], "utf-8")
 
     def line_of(self, offset: int) -> int:
         """The line (from 1) on which a byte lies."""
         return self.data.count(b"\n", self.start, offset) + 1
 
+    def lines(self) -> int:
+        """How many lines there are."""
+        return self.line_of(len(self.data))
 
-def read_source(path: str | Path) -> Source:
+    def pieces(self, *, ends: bytes = b"\n") -> Iterator[str]:
+        """The text in pieces that end where a line ends.
+
+        Args:
+            ends: Bytes that end a line; a later one counts only where the first does not occur for long.
+
+        Raises:
+            InvalidInput: A line is longer than `longest()`.
+        """
+        low, end = self.start, len(self.data)
+        while low < end:
+            high = self._end_of_piece(low, ends)
+            if high - low > max(longest(), _PIECE):
+                raise self.too_long(self.line_of(low))
+            yield str(memoryview(self.data)[low:high], "utf-8")
+            low = high
+
+    def _end_of_piece(self, low: int, ends: bytes) -> int:
+        data, end = self.data, len(self.data)
+        high = min(low + _PIECE, end)
+        if high == end:
+            return end
+        for mark in ends:
+            cut = data.rfind(mark, low, high) + 1
+            # Between the two characters of one line's end there is no end of a line.
+            if cut and not (mark == ord("\r") and data[cut : cut + 1] == b"\n"):
+                return cut
+        return min((at + 1 for mark in ends if (at := data.find(mark, high)) >= 0), default=end)
+
+    def too_long(self, line: int) -> InvalidInput:
+        """What is said of a line or record that is longer than `longest()`."""
+        return InvalidInput(
+            f"{self.name}, line {line}: longer than {longest() / (1 << 20):g} MiB, a 16th of what is read of a file. "
+            "Keep the outcome columns only, or set FORBEAR_MAX_INPUT_MIB."
+        )
+
+
+def read_source(path: str | Path, *, limit: int = LIMIT) -> Source:
     """Reads a file, or standard input for `-`, and refuses what is not UTF-8 text.
 
     Args:
         path: A file (pipes too), or `-` for standard input; a file of that name is `./-`.
+        limit: Bytes, where the environment does not say otherwise.
 
     Raises:
-        InvalidInput: Unreadable, a directory, larger than 1 GiB, UTF-16, binary, or not UTF-8.
+        InvalidInput: Unreadable, a directory, larger than the limit, compressed, UTF-16, binary, or not UTF-8.
     """
     name = "standard input" if str(path) == "-" else shown(os.fspath(path), limit=80)
     try:
-        data, end = _read_stdin(name=name) if str(path) == "-" else _read_file(path, name=name)
+        if str(path) != "-":
+            data = read_bounded(path, limit=limit, name=name)
+        elif sys.stdin is None:  # closed by the caller
+            raise InvalidInput("standard input is closed; pipe outcomes into it, or name a file.")
+        else:
+            data = read_stream(sys.stdin.buffer, limit=limit, name=name)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InvalidInput(f"cannot read '{name}': {reason}. Give a readable CSV, TSV or JSONL file.") from None
-    start = len(_BOM) if data.startswith(_BOM) else 0
-    source = Source(name=name, data=data, start=start, end=end)
+    source = Source(name=name, data=data, start=len(_BOM) if data.startswith(_BOM) else 0)
     _check_text(source)
     return source
 
 
-def _read_stdin(*, name: str) -> tuple[bytearray, int]:
-    if sys.stdin is None:  # closed by the caller
-        raise InvalidInput("standard input is closed; pipe outcomes into it, or name a file.")
-    return _read_stream(sys.stdin.buffer, name=name)
-
-
-def _read_file(path: str | Path, *, name: str) -> tuple[bytearray, int]:
-    if "\0" in os.fspath(path):
-        raise InvalidInput(f"{name} is not a usable path: it holds a NUL character.")
-    with open(path, "rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _LIMIT:
-            return _read_stream(file, name=name)
-        data = bytearray(status.st_size)
-        view, end = memoryview(data), 0
-        while count := file.readinto(view[end:]):
-            end += count
-    return data, end
-
-
-def _read_stream(stream: BinaryIO | io.FileIO, *, name: str) -> tuple[bytearray, int]:
-    data = bytearray()
-    while chunk := stream.read(_CHUNK):
-        data += chunk
-        if 0 in chunk:  # never text: endless devices end here
-            break
-        if len(data) > _LIMIT:
-            raise InvalidInput(f"{name} is larger than {_LIMIT >> 30} GiB. Keep the outcome columns only.")
-    return data, len(data)
-
-
 def _check_text(source: Source) -> None:
-    data, end = source.data, source.end
+    data = source.data
+    if data.startswith(b"\x1f\x8b"):
+        raise InvalidInput(f"{source.name} is compressed by gzip; unpack it first (gunzip).")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InvalidInput(f"{source.name} is UTF-16 text; save it as UTF-8.")
-    nul = data.find(0, 0, end)
+    nul = data.find(0)
     if nul >= 0:
         raise InvalidInput(
             f"{source.name} is not text: line {source.line_of(nul)} holds a NUL byte. "
             "Give a CSV, TSV or JSONL file in UTF-8."
         )
-    if not data.isascii():
+    if data.isascii():
+        return
+    decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(data)
+    for low in range(source.start, len(data), _CHUNK):
+        chunk = view[low : low + _CHUNK]
         try:
-            source.text()
+            decoder.decode(chunk, final=low + _CHUNK >= len(data))
         except UnicodeDecodeError as error:
-            line = source.line_of(source.start + error.start)
+            # What is left over from the chunk before stands in front of this one.
+            line = source.line_of(low + len(chunk) - len(error.object) + error.start)
             raise InvalidInput(
                 f"{source.name} is not UTF-8: line {line} cannot be decoded; save it as UTF-8."
             ) from None

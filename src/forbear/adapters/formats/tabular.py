@@ -4,20 +4,22 @@ import csv
 import io
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
-from forbear.adapters.formats.source import read_source
+from forbear.adapters.formats.source import Source, read_source
 from forbear.adapters.formats.tabular_columns import Columns as Columns
 from forbear.adapters.formats.tabular_columns import Content
 from forbear.adapters.formats.tabular_rows import read_rows
 from forbear.errors import InvalidInput
 from forbear.outcomes.table import Labels, OutcomeTable
 from forbear.wording import listed, shown
+
+_MIX_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +33,20 @@ class TabularOutcomes:
     """Columns that were there and not used."""
 
 
-def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Columns | None = None) -> TabularOutcomes:
+def read_outcomes(
+    sources: str | Path | Sequence[str | Path],
+    *,
+    columns: Columns | None = None,
+    graded: bool = False,
+    threshold: float | None = None,
+) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
     Args:
         sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input.
         columns: The names of the columns, where they are not the usual ones.
+        graded: Whether success holds scores between 0 and 1.
+        threshold: Scores of at least this are successes, the others failures; 0 < threshold ≤ 1.
 
     Raises:
         InvalidInput: Unreadable, not text, a missing column, a ragged row, a success that is neither 0 nor 1, ...:
@@ -47,20 +57,30 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, columns: Column
         raise InvalidInput(f"expected one file, or two with the baseline first, got {len(paths)}.")
     if len(paths) == 2 and str(paths[0]) == "-" == str(paths[1]):
         raise InvalidInput("standard input can be read once only; give at least one of the two as a file.")
-    read = [read_source(path) for path in paths]
-    columns, needs_arm = columns or Columns(), len(paths) == 1
-    content = read_rows(read, columns, needs_arm=needs_arm)
-    names = [source.name for source in read]
+    names: list[str] = []
+
+    def each() -> Iterator[Source]:
+        for path in paths:
+            source = read_source(path)
+            names.append(source.name)
+            yield source
+            del source  # before the next one is read
+
+    if threshold is not None and not 0 < threshold <= 1:
+        raise InvalidInput(f"threshold is a score above 0 and at most 1, got {threshold!r}.")
+    scores = graded or threshold is not None
+    content = read_rows(each(), columns or Columns(), needs_arm=len(paths) == 1, scores=scores)
     arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
     table = OutcomeTable(
         tasks=content.tasks,
         arms=arms,
         seeds=content.seeds,
-        success=content.success,
+        success=content.success if threshold is None else content.success >= threshold,
         places=_Places(names, content.lines),
         missing=content.missing,
         clusters=content.clusters,
         strata=content.strata,
+        reasons=content.reasons,
     )
     return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored)
 
@@ -69,26 +89,30 @@ def read_mix(source: str | Path) -> dict[str, float]:
     """Reads a deployment's mix: CSV with the columns `stratum,weight`; weights are scaled to add up to 1.
 
     Raises:
-        InvalidInput: Unreadable, a missing column, a stratum twice, or a weight that is no number from 0 on.
+        InvalidInput: Unreadable, larger than 1 MiB, a missing column, a stratum twice, or a weight that is no number
+            from 0 on.
     """
-    text = read_source(source).text()
+    text = read_source(source, limit=_MIX_LIMIT).text()
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     name = shown(str(source))
-    if not {"stratum", "weight"} <= set(reader.fieldnames or ()):
-        raise InvalidInput(f"{name} needs the columns stratum,weight; it has {listed(reader.fieldnames or ())}.")
     mix: dict[str, float] = {}
-    for row in reader:
-        stratum, place = (row["stratum"] or "").strip(), f"{name}, line {reader.line_num}"
-        try:
-            weight = float(row["weight"] or "")
-        except ValueError:
-            weight = -1.0
-        if not (stratum and 0 <= weight < math.inf) or stratum in mix:
-            raise InvalidInput(f"{place}: each stratum needs one row with a name and a weight of 0 or more.")
-        mix[stratum] = weight
+    try:
+        if not {"stratum", "weight"} <= set(reader.fieldnames or ()):
+            raise InvalidInput(f"{name} needs the columns stratum,weight; it has {listed(reader.fieldnames or ())}.")
+        for row in reader:
+            stratum, place = (row["stratum"] or "").strip(), f"{name}, line {reader.line_num}"
+            try:
+                weight = float(row["weight"] or "")
+            except ValueError:
+                weight = -1.0
+            if not (stratum and 0 <= weight < math.inf) or stratum in mix:
+                raise InvalidInput(f"{place}: each stratum needs one row with a name and a weight of 0 or more.")
+            mix[stratum] = weight
+    except csv.Error as error:
+        raise InvalidInput(f"{name}, line {reader.line_num}: cannot be read as CSV ({shown(str(error))}).") from None
     total = sum(mix.values())
-    if not total > 0:
-        raise InvalidInput(f"{name} holds no weight above 0.")
+    if not 0 < total < math.inf:
+        raise InvalidInput(f"{name} holds no weight above 0, or weights too large to add.")
     return {stratum: weight / total for stratum, weight in mix.items()}
 
 

@@ -1,6 +1,8 @@
 """What both readers of the tabular layout share: which columns are meant, what counts as success, what was read."""
 
+import contextlib
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +26,9 @@ BLANKS = " \t"
 """Stripped around every name and value."""
 
 
-TWICE = "{source}: task, arm, seed, success, cluster and stratum must be different columns; one was named twice."
+TWICE = (
+    "{source}: task, arm, seed, success, cluster, stratum and reason must be different columns; one was named twice."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,8 @@ class Columns:
     success: str = "success"
     cluster: str | None = None
     stratum: str | None = None
+    reason: str | None = None
+    """Why a run has no outcome; None: not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,7 @@ class Positions:
     success: int
     cluster: int | None
     stratum: int | None
+    reason: int | None
     ignored: tuple[str, ...]
     """The other columns."""
 
@@ -60,12 +67,15 @@ class Content:
     tasks: Labels
     arms: Labels
     seeds: Labels
-    success: NDArray[np.bool_]
+    success: NDArray[np.bool_] | NDArray[np.float64]
+    """Floats where scores were read."""
     missing: NDArray[np.bool_]
     """Where there is no outcome."""
     clusters: Labels | None
     """None where no source has such a column."""
     strata: Labels | None
+    """The same."""
+    reasons: Labels | None
     """The same."""
     lines: Sequence[Sequence[int]]
     """Per source: the line on which each of its rows starts."""
@@ -99,12 +109,22 @@ def locate(header: Sequence[str], columns: Columns, *, source: str, needs_arm: b
     assert success is not None
     cluster = find(columns.cluster or "cluster", "--cluster-col", needed=columns.cluster is not None)
     stratum = find(columns.stratum or "stratum", "--stratum-col", needed=columns.stratum is not None)
-    found = [at for at in (task, success, arm, seed, cluster, stratum) if at is not None]
+    reason = None if columns.reason is None else find(columns.reason, "--reason-col", needed=True)
+    found = [at for at in (task, success, arm, seed, cluster, stratum, reason) if at is not None]
     used = set(found)
     if len(used) != len(found):
         raise InvalidInput(TWICE.format(source=source))
     ignored = tuple(name for i, name in enumerate(header) if i not in used)
-    return Positions(task=task, arm=arm, seed=seed, success=success, cluster=cluster, stratum=stratum, ignored=ignored)
+    return Positions(
+        task=task,
+        arm=arm,
+        seed=seed,
+        success=success,
+        cluster=cluster,
+        stratum=stratum,
+        reason=reason,
+        ignored=ignored,
+    )
 
 
 def missing_column(name: str, header: Sequence[str], *, source: str, option: str) -> str:
@@ -133,9 +153,33 @@ def success_of(value: str, *, place: str) -> bool | None:
     return known
 
 
+def score_of(value: str, *, place: str) -> float | None:
+    """Reads a success field that holds scores; None where the run has none.
+
+    Raises:
+        InvalidInput: No number from 0 to 1, nor a spelling of failure or success, nor missing.
+    """
+    word = value.lower()
+    if word in MISSING:
+        return None
+    try:
+        score = float(SUCCESS.get(word, word))
+    except ValueError:
+        score = math.nan
+    if not 0 <= score <= 1:
+        raise InvalidInput(
+            f"{place}: success is '{shown(value)}'; expected a score from 0 to 1 (--graded). "
+            "If this run has no score, write error: it is then left out and bounded."
+        )
+    return score
+
+
 def not_binary(value: str, *, place: str) -> str:
     """The message for a value that is no outcome."""
+    graded = ""
+    with contextlib.suppress(ValueError):
+        graded = " Scores between 0 and 1: --graded, or --threshold T." if 0 < float(value) < 1 else ""
     return (
         f"{place}: success is '{shown(value)}'; expected 0 or 1 (or true/false, yes/no, pass/fail). "
-        "If this run has no outcome, write error: it is then left out and bounded."
+        f"If this run has no outcome, write error: it is then left out and bounded.{graded}"
     )

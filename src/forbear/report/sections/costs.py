@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from forbear.wording import count, percent, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from forbear.analysis.result import ArmResult
     from forbear.records.codec import EpisodeKey
-    from forbear.report.pilot_view import PilotView
     from forbear.report.terminal import Terminal
 
 
@@ -91,22 +90,20 @@ def _share(k: int, n: int) -> float | None:
     return k / n if n else None
 
 
-def text(terminal: Terminal, view: PilotView) -> None:
-    """Prints a table, an arm a line."""
-    arms: dict[str, CostView] = {view["baseline"]["arm"]: view["baseline"], **view["arms"]}
+def text(terminal: Terminal, arms: Mapping[str, CostView], *, calls: CallsView, unused: Sequence[UnusedView]) -> None:
+    """Prints a table, an arm a line, the baseline first."""
     terminal.line("Calls", style="bold")
     columns = ("arm", "success", "interv./ep.", "cascades", "no answer", "calls", "new", "critic")
     terminal.table(columns, [_row(name, arm) for name, arm in arms.items()], left=(0,), gap=1)
     if known := [_tokens(name, arm["usage"]) for name, arm in arms.items() if _tells_tokens(arm["usage"])]:
         terminal.table(("paid by", "tokens in", "of them cached", "out", "critic in", "out", "cost"), known, left=(0,))
-    calls = view["calls"]
     saved = percent((calls["alone"] - calls["paid"]) / max(calls["alone"], 1))
     terminal.line(
         f"Run apart, the arms would have taken {calls['alone']:,} agent calls; sharing what they have in "
         f"common took {calls['paid']:,} ({saved} saved)."
     )
-    if view["unused"]:
-        lie = "1 episode lies" if len(view["unused"]) == 1 else f"{len(view['unused'])} episodes lie"
+    if unused:
+        lie = "1 episode lies" if len(unused) == 1 else f"{len(unused)} episodes lie"
         terminal.line(f"{lie} beyond the end of an arm: kept in the journal, not used.")
 
 

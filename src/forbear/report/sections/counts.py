@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from forbear.stats.intervals import EstimateJson
 from forbear.wording import count, counted, shown
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class CountsView(TypedDict):
-    """What is shown; counts are None where runs are not paired."""
+    """What is shown; counts are None where runs are not paired, the failure rate where they are scores."""
 
     baseline: str
     arm: str
@@ -20,10 +21,15 @@ class CountsView(TypedDict):
     recovered: int | None
     disrupted: int | None
     both_succeed: int | None
+    failure_rate: EstimateJson | None
 
 
 def text(terminal: Terminal, arm: CountsView) -> None:
-    """Prints a 2×2 table."""
+    """Prints a 2×2 table; of graded scores how many tasks have them."""
+    if arm["failure_rate"] is None:
+        terminal.line(f"{counted(arm['pairs'], 'task')} with a score under both arms")
+        terminal.line()
+        return
     before, after = shown(arm["baseline"], limit=20), shown(arm["arm"], limit=20)
     rows = [
         (f"{before} fails", count(arm["both_fail"]), f"{count(arm['recovered'])} recovered"),

@@ -8,9 +8,11 @@ from forbear.stats.intervals import EstimateJson
 from forbear.wording import number, points, points_interval, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from forbear.analysis.evidence import Evidence
-    from forbear.report.pilot_view import PilotView
     from forbear.report.terminal import Terminal
+    from forbear.report.view import ArmView
 
 MeasuresView: TypeAlias = dict[str, EstimateJson | None]
 """By measure, an estimate with its interval; None where it is undefined."""
@@ -28,17 +30,17 @@ def view(evidence: Evidence) -> dict[str, MeasuresView]:
     }
 
 
-def text(terminal: Terminal, view: PilotView) -> None:
+def text(terminal: Terminal, critics: Mapping[str, MeasuresView], verdicts: Mapping[str, ArmView]) -> None:
     """Prints a table."""
     rows = []
-    for critic, measures in view["critics"].items():
+    for critic, measures in critics.items():
         for measure in _PRINTED:
             if (found := measures.get(measure)) is not None:
                 low, high = found["low"], found["high"]
                 interval = "" if low is None else f"{number(low)} to {number(high)}"
                 rows.append((f"{measure} of {shown(critic, limit=30)}", number(found["value"]), interval))
-    for name, arm in view["arms"].items():
-        gain = arm["verdict"]["success_gain"]
+    for name, verdict in verdicts.items():
+        gain = verdict["success_gain"]
         interval = f"{points_interval(gain['low'], gain['high'])} ({gain['confidence']:.0%})"
         rows.append((f"gain of {shown(name, limit=30)}", points(gain["value"]), interval))
     terminal.line("The critic offline, its arms online", style="bold")

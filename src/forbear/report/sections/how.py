@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from forbear.stats.verdict import AtAnyTime, AtLook, Remark, RemarkJson, Verdict
-from forbear.wording import points, pvalue
+from forbear.wording import at_least, at_most, points, pvalue
 
 if TYPE_CHECKING:
     from forbear.report.terminal import Terminal
@@ -28,13 +28,12 @@ def _tests(verdict: Verdict) -> list[Remark]:
     return [
         Remark(
             code="intervene_test",
-            text=f"INTERVENE rejects a gain of {points(rule.margin)} or less at {rule.alpha:g}: here "
-            f"{pvalue(p_gain, name='p')}.",
+            text=f"INTERVENE rejects {at_most(rule.margin)} at {rule.alpha:g}: here {pvalue(p_gain, name='p')}.",
             values={"margin": rule.margin, "alpha": rule.alpha, "p_value": p_gain},
         ),
         Remark(
             code="forbear_test",
-            text=f"FORBEAR rejects a gain of {points(rule.worthwhile)} or more at {rule.harm_alpha:g}: here "
+            text=f"FORBEAR rejects {at_least(rule.worthwhile)} at {rule.harm_alpha:g}: here "
             f"{pvalue(p_worthwhile, name='p')}.",
             values={"worthwhile": rule.worthwhile, "alpha": rule.harm_alpha, "p_value": p_worthwhile},
         ),
@@ -49,7 +48,10 @@ def _design(verdict: Verdict) -> list[Remark]:
         return []
     if isinstance(look, AtAnyTime):
         text = "The p-values and intervals hold at any time, however often one looks."
-        return [Remark(code="anytime_valid", text=text)]
+        order = "The rows stand in the planned order, it was said: evidence that was once reached counts for good."
+        if not look.ordered:
+            order = "The order of the rows does not matter: what counts is what all tasks so far are worth together."
+        return [Remark(code="anytime_valid", text=text), Remark(code="order_of_rows", text=order)]
     if look.of == 1:
         text = f"The one look that was declared, at {look.tasks:,} tasks."
         return [Remark(code="look", text=text, values={"tasks": look.tasks})] if look.number else []

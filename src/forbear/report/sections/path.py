@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from forbear.wording import count, points, points_interval, share, shown
+from forbear.wording import at_least, count, points, points_interval, share, shown
 
 if TYPE_CHECKING:
     from forbear.analysis.evidence import Evidence
     from forbear.analysis.result import PilotResult
     from forbear.records.codec import ArmEnd
-    from forbear.report.pilot_view import TreatedView
     from forbear.report.terminal import Terminal
+    from forbear.report.view import ArmView
     from forbear.stats.looks.gain_path import GainPath
 
 MOST_POINTS = 400
@@ -109,7 +109,7 @@ def _ended(end: ArmEnd | None, result: PilotResult) -> str:
     at = f"at look {number} of {len(looks.tasks)}, after {end.tasks} tasks" if number else f"after {end.tasks} tasks"
     effect = planned_effect(looks, rule)
     return {
-        "watch": f"The watch ended it {at}: by then a gain of {points(rule.worthwhile)} or more was rejected.",
+        "watch": f"The watch ended it {at}: by then {at_least(rule.worthwhile)} was rejected.",
         "decided": f"Decided {at}.",
         "futile": f"Ended as futile {at}: even with a gain of {points(effect.gain)} (and {effect.discordance:.0%} of "
         f"pairs differing) a later look would say INTERVENE in less than {looks.futility:.0%} of pilots, and FORBEAR "
@@ -119,9 +119,8 @@ def _ended(end: ArmEnd | None, result: PilotResult) -> str:
     }.get(end.reason, f"Ended {at}.")
 
 
-def text(terminal: Terminal, arm: TreatedView) -> None:
+def text(terminal: Terminal, path: PathView, verdict: ArmView) -> None:
     """Prints the looks as a table, and where the arm ended."""
-    path, verdict = arm["path"], arm["verdict"]
     terminal.line(f"The path of {shown(verdict['arm'], limit=40)}", style="bold")
     if path["points"]:
         at = {point["tasks"]: point for point in path["points"]}

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from forbear.report.terminal import Terminal
 
 
+GRADED = "Failure, recovery and disruption rates are undefined for graded scores: --threshold T."
+"""Said where rates would stand."""
+
+
 class RateView(TypedDict):
     """A rate as k of n; the estimate is None where n is 0 or the rate is undefined."""
 
@@ -31,7 +35,9 @@ class RatesView(TypedDict):
 
 
 def view(verdict: Verdict) -> list[RateView]:
-    """p, r, d and p* of a verdict."""
+    """p, r, d and p* of a verdict; none of graded scores, whose runs neither fail nor succeed."""
+    if verdict.failure_rate is None:
+        return []
     numbers = verdict.to_dict()
     failures = _sum(verdict.both_fail, verdict.recovered)
     successes = _sum(verdict.disrupted, verdict.both_succeed)
@@ -57,8 +63,11 @@ def text(terminal: Terminal, arm: RatesView) -> None:
     gain = arm["success_gain"]
     interval = points_interval(gain["low"], gain["high"])
     rows = [(rate["symbol"], rate["name"], *_cells(rate)) for rate in arm["rates"]]
-    rows.append(("", "gain in success", points(gain["value"]), interval, "treated minus baseline"))
+    name = "gain in success" if arm["rates"] else "gain in mean score"
+    rows.append(("", name, points(gain["value"]), interval, "treated minus baseline"))
     terminal.table(("", "", "", f"{share(gain['confidence'])} interval", ""), rows, left=(0, 1, 4))
+    if not arm["rates"]:
+        terminal.line(GRADED)
     terminal.line()
 
 

@@ -2,7 +2,8 @@
 
 A task that fails often is not a task that failed once: the 2×2 of one seed mixes the two, so the naive line
 p′·r − (1 − p′)·d changes too fast with p′ (the agent's own churn looks like recovery and disruption). The cross-seed
-slope compares the difference under one seed with the baseline's outcome under another, which churn cannot reach.
+slope compares the difference under one seed with the baseline's outcome under another, which churn cannot reach. With
+one seed the truth lies between the line and no change at all, and nothing in the data says where.
 """
 
 import math
@@ -47,8 +48,12 @@ class GainAt:
 
     failure_rate: float
     gain: Estimate
-    method: Literal["cross-seed slope", "naive line"]
-    """"naive line" changes at least as fast with the failure rate as the truth."""
+    """`value` is None between no change and the line."""
+    method: Literal["cross-seed slope", "between no change and the line"]
+    unchanged: float | None = None
+    """The pilot's own gain: that there too if it did not depend on the failure rate; None where the slope is known."""
+    line: float | None = None
+    """p′·r − (1 − p′)·d, which changes at least as fast with the failure rate as the truth; None as above."""
 
     def remark(self, *, baseline: str = "baseline") -> Remark:
         """The gain there as a caution for a verdict (`gain_at`).
@@ -57,17 +62,23 @@ class GainAt:
             baseline: The baseline's name.
         """
         who = "the baseline" if baseline == "baseline" else f"'{shown(baseline)}'"
-        gain, how = self.gain, "cross-seed slope"
-        if self.method == "naive line":
-            how = "naive line: it changes at least as fast as the truth; several seeds would tell"
-        text = (
-            f"Where {who} fails {share(self.failure_rate)} of the time the gain is "
-            f"{points(gain.value)} ({points_confidence(gain.low, gain.high, confidence=gain.confidence)}; {how})."
-        )
+        gain = self.gain
+        interval = points_confidence(gain.low, gain.high, confidence=gain.confidence)
+        text = f"Where {who} fails {share(self.failure_rate)} of the time the gain "
+        if self.method == "cross-seed slope":
+            text += f"is {points(gain.value)} ({interval}; cross-seed slope)."
+        else:
+            text += (
+                f"lies between {points(self.unchanged)} (no change) and {points(self.line)} (r and d as they are); "
+                f"{interval} for all of that. One run a task cannot tell where, whether or not the arms shared their "
+                "draws; several seeds can."
+            )
         values: dict[str, object] = {
             "failure_rate": self.failure_rate,
             "gain": self.gain.to_dict(),
             "method": self.method,
+            "unchanged": self.unchanged,
+            "line": self.line,
         }
         return Remark(code="gain_at", text=text, values=values)
 
@@ -86,18 +97,21 @@ def cross_seed_slope(outcomes: ClusteredOutcomes) -> Slope | None:
 
 
 def gain_at(outcomes: Outcomes, *, failure_rate: float, confidence: float = 0.95) -> GainAt:
-    """The gain at another failure rate: Δ − β(p′ − p) where the slope can be had, else the naive line.
+    """The gain at another failure rate: Δ − β(p′ − p) where the slope can be had, else between Δ and the naive line.
 
     Args:
         outcomes: Of the pilot; the slope needs at least two seeds per task.
         failure_rate: p′, between 0 and 1.
-        confidence: Of the interval: a jackknife over tasks for the slope, MOVER from Wilson's limits for the line.
+        confidence: Of the interval: a jackknife over tasks for the slope. Else it reaches from the lower one of the
+            ends for Δ and for the line (MOVER from Wilson's limits) to the higher one: where the truth is between the
+            two, it errs on a side only where that one's does.
 
     Raises:
         InvalidInput: A rate out of range, no pairs, or seeds that are not paired where no slope can be had.
 
     Source: cross-seed moments as in instrumental-variable estimates of regression with measurement error; MOVER: Zou &
-    Donner (2008, Statistics in Medicine 27:1693). Checked: recovers known r and d from coupled and independent data.
+    Donner (2008, Statistics in Medicine 27:1693). Checked: recovers known r and d from coupled and independent
+    data; coverage by simulation in both designs.
     """
     check_confidence(confidence)
     if not 0 <= failure_rate <= 1:
@@ -116,8 +130,16 @@ def gain_at(outcomes: Outcomes, *, failure_rate: float, confidence: float = 0.95
     r, d = Rate(k=table.recovered, n=table.failures), Rate(k=table.disrupted, n=table.successes)
     # Counts of runs, not of tasks: with several seeds the band is too narrow by at most the root of the design effect.
     recovery, disruption = r.estimate(confidence=confidence), d.estimate(confidence=confidence)
-    gain = _combined([(failure_rate, recovery), (failure_rate - 1, disruption)], confidence)
-    return GainAt(failure_rate=failure_rate, gain=gain, method="naive line")
+    line = _combined([(failure_rate, recovery), (failure_rate - 1, disruption)], confidence)
+    unchanged = _gain(outcomes, confidence)
+    ends = min(line.low, unchanged.low), max(line.high, unchanged.high)
+    return GainAt(
+        failure_rate=failure_rate,
+        gain=Estimate(value=None, low=ends[0], high=ends[1], confidence=confidence),
+        method="between no change and the line",
+        unchanged=unchanged.value,
+        line=line.value,
+    )
 
 
 def gain_curve(outcomes: Outcomes, *, failure_rates: Sequence[float], confidence: float = 0.95) -> tuple[GainAt, ...]:

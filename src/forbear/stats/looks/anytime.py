@@ -194,7 +194,7 @@ class Anytime:
             assert table is not None, "one pair per task has a table"
             outcomes = replace(outcomes, now=table)
         self.outcomes = outcomes
-        self._base: Inference = inference(outcomes.now, guarantee="approximate")
+        self._base: Inference = inference(outcomes.now)
         self.tasks, self.pairs, self.table = self._base.tasks, self._base.pairs, self._base.table
         self.discordance, self.tasks_per_pair = self._base.discordance, self._base.tasks_per_pair
         self.informative = self._base.informative

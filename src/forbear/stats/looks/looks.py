@@ -65,7 +65,7 @@ class Looks:
     """A look stops where INTERVENE at a further one is less probable than this under the planned effect, and FORBEAR
     less than .2 under what was seen (`stopping.is_futile`); 0: never."""
     gain: float | None = None
-    """The planned gain, a fraction; None: the rule's worthwhile gain."""
+    """The planned gain, a fraction; None: the rule's worthwhile gain, or 0 where its margin is negative."""
     discordance: float = 0.18
     """The planned share of pairs whose outcomes differ; the default is that of the study's HotpotQA pilot."""
 

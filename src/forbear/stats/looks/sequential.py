@@ -24,13 +24,14 @@ from forbear.outcomes.missing import (
     MissingOutcomes,
     Outcomes,
     PlannedOutcomes,
+    excess_charged,
     observed_and_bounds,
     planned_outcomes,
 )
 from forbear.outcomes.paired import PairedOutcomes
-from forbear.stats.clustered import clustered_gain, clustered_score_test
+from forbear.stats.clustered import clustered_gain, clustered_gain_test
 from forbear.stats.exact import OneSided
-from forbear.stats.inference import Inference, Rates, inference
+from forbear.stats.inference import Inference, Rates, SeedBySeed, inference
 from forbear.stats.intervals import Estimate, Interval, tango_statistic
 from forbear.stats.looks.betting import bets_on, last_bound, log_evidence
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, fewest_discordant, sequential_pvalue
@@ -171,7 +172,17 @@ def sequential_outcomes(
             arms=arms,
         )
 
-    return observed_and_bounds(read, baseline=baseline, treated=treated, arms=names)
+    observed, missing = observed_and_bounds(read, baseline=baseline, treated=treated, arms=names)
+    if missing is None or missing.charged is None:
+        return observed, missing
+
+    def charged(tasks: int) -> Outcomes | None:
+        before, after, _ = excess_charged(baseline=baseline[:tasks], treated=treated[:tasks])
+        return upto(tasks, before, after).observed
+
+    # Each look charges what was in excess when it was taken: what was not rejected then is not later.
+    at_looks = tuple(charged(n) for n in looks.tasks if n <= size)
+    return observed, replace(missing, charged=replace(missing.charged, at_looks=at_looks))
 
 
 def unit_differences(
@@ -234,6 +245,9 @@ class Sequential:
         self._one_test = self._watches and not self._several and outcomes.looks.planned <= MOST_EXACT_TASKS
 
     def _of(self, outcomes: Outcomes) -> Inference:
+        if len(self.outcomes.looks.tasks) > 1 and len(_tests_at(outcomes, self.rule)) > 1:
+            assert isinstance(outcomes, ClusteredOutcomes), "one pair per task has one test"
+            return SeedBySeed(outcomes)
         return inference(outcomes, guarantee=self.rule.guarantee)
 
     def method(self, margin: float) -> str:
@@ -243,6 +257,8 @@ class Sequential:
         text = f"looks at {shown} tasks ({looks.shape_name})" if len(looks.tasks) > 1 else f"one look at {shown} tasks"
         if len(looks.tasks) == 1 or isinstance(self.outcomes.now, ClusteredOutcomes):
             text += f", {self._base.method(margin)}"
+            if len(looks.tasks) > 1 and not isinstance(self._base, SeedBySeed):
+                text += ", joined over looks approximately"
         return f"{text}, watched after every task (betting)" if self._watches else text
 
     # --- Tests ----------------------------------------------------------------------------------------------
@@ -361,7 +377,7 @@ class Sequential:
         factor = 1.0 if looks.shape == "pocock" else math.sqrt(looks.planned / self.outcomes.tasks)
         wide = self._base.rates(_confidence(looks, factor, (1 - confidence) / 2, self.rule.margin))
         return Rates(
-            failure=_labelled(wide.failure, confidence),
+            failure=wide.failure and _labelled(wide.failure, confidence),
             recovery=wide.recovery and _labelled(wide.recovery, confidence),
             disruption=wide.disruption and _labelled(wide.disruption, confidence),
             break_even=wide.break_even and _labelled(wide.break_even, confidence),
@@ -420,12 +436,15 @@ def _tests_at(outcomes: Outcomes, rule: DecisionRule) -> Sequence[Outcomes]:
 def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> float | None:
     """z in the direction of the alternative; None where too few pairs (several seeds: units) differ to say anything."""
     sign = 1.0 if alternative == "greater" else -1.0
+    if isinstance(outcomes, ClusteredOutcomes) and outcomes.one_pair_per_task:
+        assert outcomes.table is not None, "one pair per task has a table"
+        outcomes = outcomes.table
     if isinstance(outcomes, PairedOutcomes):
         z = tango_statistic(float(outcomes.recovered), float(outcomes.disrupted), n=outcomes.pairs, gain=margin)
         return sign * z if _enough(outcomes, sign * margin) else None
     if not _enough(outcomes, sign * margin):
         return None
-    pvalue = clustered_score_test(outcomes, margin=margin, alternative=alternative).pvalue
+    pvalue = clustered_gain_test(outcomes, margin=margin, alternative=alternative).pvalue
     # Finite where the p-value rounds to 0 or 1.
     return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
 

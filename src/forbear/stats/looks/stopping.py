@@ -102,7 +102,10 @@ def looks_share(looks: Looks, rule: DecisionRule) -> float:
 
 def planned_effect(looks: Looks, rule: DecisionRule) -> AssumedEffect:
     """The alternative that futility is judged by."""
-    gain = rule.worthwhile if looks.gain is None else looks.gain
+    gain = looks.gain
+    if gain is None:
+        # Where the question is whether it is worse, no difference is what is hoped for.
+        gain = rule.worthwhile if rule.margin >= 0 else max(0.0, rule.worthwhile)
     return AssumedEffect(gain=gain, discordance=max(looks.discordance, abs(gain)))
 
 

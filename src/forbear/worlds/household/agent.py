@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.contracts.draw import Draw
-from forbear.critics.logistic import bucket, npz_bytes, read_npz
 from forbear.errors import AgentError, InvalidInput
+from forbear.learned.hashing import bucket
+from forbear.learned.npz import npz_bytes, read_npz
 from forbear.records.model import JSON, Action, Step, Trajectory
+from forbear.wording import shown
 from forbear.worlds.household.features import (
     Memory,
     Situation,
@@ -137,16 +139,17 @@ class RankerWeights:
             InvalidInput: Missing, damaged, of another format, or with values out of range.
         """
         arrays = read_npz(path, kind=_FORMAT)
-        try:
-            index, value = arrays["index"].astype(np.int64), arrays["value"].astype(np.float64)
-        except (KeyError, ValueError) as error:
-            raise InvalidInput(f"{path.name} lacks an array of a ranker; train it again.") from error
+        if not {"index", "value"} <= arrays.keys():
+            raise InvalidInput(f"{shown(path.name)} lacks an array of a ranker; train it again.")
+        index, value = arrays["index"], arrays["value"]
         if (
             index.ndim != 1
+            or index.size > BUCKETS
+            or index.dtype.kind not in "iu"
             or index.shape != value.shape
             or (len(index) and not 0 <= index.min() <= index.max() < BUCKETS)
         ):
-            raise InvalidInput(f"{path.name} has weights outside its {BUCKETS} buckets; train it again.")
+            raise InvalidInput(f"{shown(path.name)} has weights outside its {BUCKETS} buckets; train it again.")
         table = np.zeros(BUCKETS)
         table[index] = value
         return cls(table=table)

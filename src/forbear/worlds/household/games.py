@@ -6,6 +6,7 @@ and one grammar; a file beside which others lie would be played by the wrong rul
 
 import gzip
 import hashlib
+import itertools
 import json
 import re
 import zlib
@@ -15,12 +16,16 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from forbear.errors import InvalidInput
+from forbear.files import read_bounded
 from forbear.wording import described
 from forbear.worlds.household.pddl import Problem, read_problem
 
 MAX_LINE = 4_000_000
 """Bytes of one game; real ones have up to 100 thousand."""
 MAX_WALKTHROUGH = 1_000
+_MAX_LINES = 1_000_000
+"""Of a file, blank ones included; what is read of one game is thrown away before the next."""
+_MAX_RULES = 1 << 20
 
 RULES = {
     "alfred_domain.pddl": "66bf521ae2b713e64de69a7e0d60d2b6f200c41f8104067b1778264d3ad00da6",
@@ -71,7 +76,7 @@ def check_rules(folder: Path) -> None:
     """Refuses a folder whose domain and grammar are absent or are not the ones that the engine implements."""
     for name, expected in RULES.items():
         try:
-            text = (folder / name).read_text(encoding="utf-8")
+            text = read_bounded(folder / name, limit=_MAX_RULES).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(
                 f"cannot read {name} in the folder of the games ({_reason(error)}); it must lie beside them."
@@ -97,7 +102,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _bounded(file: BinaryIO, *, name: str) -> Iterator[bytes]:
-    while line := file.readline(MAX_LINE + 1):
+    for number in itertools.count(1):
+        line = file.readline(MAX_LINE + 1)
+        if not line:
+            return
+        if number > _MAX_LINES:
+            raise InvalidInput(f"{name}: more than {_MAX_LINES:,} lines, expected one game a line.")
         if len(line) > MAX_LINE:
             raise InvalidInput(f"{_named(line, where=name)}: longer than {MAX_LINE:,} bytes, expected one game a line.")
         if line.strip():

@@ -50,18 +50,18 @@ def read_expression(text: str) -> Expression:
         raise InvalidInput(f"the problem has {len(text):,} characters, expected at most {MAX_CHARACTERS:,}.")
     stack: list[list[Expression]] = [[]]
     for match in _TOKEN.finditer(_COMMENT.sub("", text)):
-        token = match.group()
-        if token == "(":
+        piece = match.group()
+        if piece == "(":
             if len(stack) > MAX_DEPTH:
                 raise InvalidInput(f"the problem is nested more than {MAX_DEPTH} deep, expected a flat problem.")
             stack.append([])
-        elif token == ")":
+        elif piece == ")":
             if len(stack) == 1:
                 raise InvalidInput("the problem closes a parenthesis that was never opened.")
             done = tuple(stack.pop())
             stack[-1].append(done)
         else:
-            stack[-1].append(token.lower())
+            stack[-1].append(piece.lower())
     if len(stack) > 1:
         raise InvalidInput(f"the problem ends with {len(stack) - 1} parentheses open; it was probably cut off.")
     if len(stack[0]) != 1:
