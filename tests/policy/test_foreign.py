@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -113,6 +114,21 @@ def test_after_its_time_a_call_is_late_whatever_it_makes_of_being_cancelled():
     for call in (obeys, answers, raises, goes_on, heeds_nothing):
         assert fault_of(call, seconds=0.02) == ("timeout", "no answer within 0.02 s"), call
     over.append(True)
+
+
+@pytest.mark.parametrize("waits_first", [False, True])
+def test_a_call_that_blocks_the_loop_is_late_and_told_the_remedy(waits_first):
+    async def call():
+        if waits_first:
+            await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - the fault
+        return 7
+
+    kind, text = fault_of(call, seconds=0.02)
+    assert kind == "timeout"
+    assert "blocked the event loop" in text
+    assert "asyncio.to_thread" in text
+    assert "workers" in text
 
 
 def test_a_call_in_time_is_answered_and_leaves_nothing_behind():

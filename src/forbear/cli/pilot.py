@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from forbear.cli.pilot_options import FILE, JOURNAL, JSON, again, directory_of
 from forbear.cli.stopping import Stopper, stoppable
 from forbear.errors import InvalidInput, OutputUnwritable
 from forbear.wording import shown
@@ -23,15 +24,8 @@ if TYPE_CHECKING:
     from forbear.report.pilot_view import PilotView
     from forbear.runner.plan import FrozenPlan
 
-FILE = click.argument("file", metavar="PILOT.toml", type=click.Path(path_type=Path))
-JOURNAL = click.option(
-    "--journal", type=click.Path(path_type=Path), metavar="DIR", help="Where episodes are kept. [default: runs/NAME]"
-)
-
-
 _CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="Tasks under way at a time.")
 _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes that run tasks, for agents that compute.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 _HELP = """Run the same tasks with and without an intervention, and decide.
 
@@ -327,16 +321,6 @@ def _require_started(file: Path, journal: Path | None) -> None:
         raise InvalidInput(
             f"not started: there is no journal in {directory}. forbear pilot run {again(file, journal)} starts it."
         )
-
-
-def again(file: Path, journal: Path | None) -> str:
-    """The arguments that name the same pilot."""
-    return str(file) if journal is None else f"{file} --journal {journal}"
-
-
-def directory_of(file: Path, journal: Path | None) -> Path:
-    """Where the journal lies."""
-    return Path("runs") / file.stem if journal is None else journal
 
 
 @contextlib.contextmanager

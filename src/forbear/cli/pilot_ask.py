@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forbear.cli.pilot import FILE, JOURNAL, JSON, again, directory_of
+from forbear.cli.pilot_options import FILE, JOURNAL, JSON, again, directory_of
 from forbear.errors import InvalidInput
 from forbear.wording import shown
 

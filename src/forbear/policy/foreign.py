@@ -8,6 +8,7 @@ import asyncio
 import functools
 import os
 import signal
+import time
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
 
@@ -47,14 +48,14 @@ async def answer(
 
     Args:
         call: Makes the coroutine.
-        seconds: How long it may wait, above 0. A call that is cancelled then and goes on waiting is left where it is
-            after a grace; one that computes without waiting cannot be stopped from within its process.
+        seconds: How long it may take, above 0. A call that is cancelled then and goes on waiting is left where it is
+            after a grace; one that computes without waiting cannot be stopped from within its process, and is late.
         check: Returns the answer as it is to be used; what it raises is a wrong answer.
 
     Raises:
         ForeignFault: It did something else than answer.
     """
-    process = os.getpid()
+    process, started = os.getpid(), time.perf_counter()
     resumed: _Resumed[_T] | None = None
     try:
         coroutine = call()
@@ -79,6 +80,12 @@ async def answer(
         _tell(error)
     if os.getpid() != process:
         os._exit(0)
+    if time.perf_counter() - started > seconds:
+        raise ForeignFault(
+            "timeout",
+            f"no answer within {seconds:g} s; it blocked the event loop, so that nobody could cut it off: run what "
+            "blocks by asyncio.to_thread, or the pilot with workers",
+        )
     return _checked(answered, check)
 
 

@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias
 from forbear.errors import InvalidInput, JournalLocked, JournalUnwritable, PlanChanged
 from forbear.files import limit_of, read_bounded, too_large, write_whole
 from forbear.records.chain import REMEDY, Chain
-from forbear.records.codec import Record
+from forbear.records.codec import Record, parse_line
 from forbear.records.content import JournalContent as JournalContent
 from forbear.records.model import JSON
 from forbear.records.planned import changed_plan, require_whole
@@ -266,6 +266,7 @@ class JournalWriter:
         for line in lines:
             if len(line) > self._most:
                 raise too_large(f"{self._name}: a record of {len(line):,} bytes", self._most)
+            parse_line(line, where=self._name)  # what cannot be read back is not written
         self._require_same_file()
         self._write(b"".join(lines))
         self._chain.go_on(records, lines)
