@@ -121,7 +121,9 @@ def test_a_row_that_kills_every_worker_is_given_up_with_the_exit_code(tmp_path, 
 @pytest.mark.slow
 def test_workers_that_keep_dying_are_an_outage(tmp_path):
     dying = [Dying(tmp_path / "marks", task, times=99) for task in order(plan(n=1))]
-    with pytest.raises(ProviderError, match=r"3 episodes in a row .* ended with exit code 3.*run the same again"):
+    with pytest.raises(
+        ProviderError, match=r"3 episodes in a row .* ended its worker process with exit code 3.*run the same again"
+    ):
         run(plan(ARMS, n=1, environment=dying[0]), tmp_path / "j", workers=2, outage_after=3)
     assert not Journal(tmp_path / "j").read().missing
 
