@@ -6,7 +6,7 @@ from hypothesis import settings
 
 # Noisy machines: a slow example is not a failure. Fixed examples: CI must not change its mind overnight. The inner loop
 # looks at few, `make test` at many.
-settings.register_profile("few", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("few", deadline=None, derandomize=True, max_examples=10)
 settings.register_profile("many", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 

@@ -60,6 +60,7 @@ def test_what_never_ends_is_given_up(tmp_path):
             ever.kill()
 
 
+@pytest.mark.slow
 def test_a_pipe_is_waited_for_while_somebody_may_write(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

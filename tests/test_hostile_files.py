@@ -127,6 +127,7 @@ def journal(tmp_path_factory):
     return folder / "journal"
 
 
+@pytest.mark.slow
 @FUZZED
 @given(st.data(), st.sampled_from(["plan.json", "episodes.jsonl"]))
 def test_journals(journal, tmp_path, capsys, data, name):

@@ -22,6 +22,7 @@ def test_importing_forbear_loads_nothing_heavy():
     assert not HEAVY & loaded
 
 
+@pytest.mark.slow
 def test_statistics_need_numpy_and_scipy_special_only():
     code = (
         "import pkgutil, importlib, forbear.stats\n"

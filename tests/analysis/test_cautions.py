@@ -105,6 +105,7 @@ def test_three_interventions_in_half_of_the_episodes_are_a_cascade(cascading, sa
         assert found["cascades"].values == {"cascades": cascading, "episodes": N}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "late", "said"), [(1, 0, True), (1, 1, True), (1, 2, False), (0, 0, False), (0, 3, False), (4, 4, True)]
 )

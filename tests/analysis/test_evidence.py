@@ -26,6 +26,7 @@ def codes(verdict):
     return [remark.code for remark in verdict.cautions]
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_the_paired_outcomes(tmp_path):
     arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("placebo", with_(Placebo()))]
     result, found = evidence(plan(arms, n=40), tmp_path / "j")
@@ -44,6 +45,7 @@ def test_verdicts_are_those_of_the_paired_outcomes(tmp_path):
     assert "control" in codes(found.verdicts["placebo"])
 
 
+@pytest.mark.slow
 def test_a_deaf_agent_is_not_changed_by_messages(tmp_path):
     arms = [Arm.baseline(), Arm("append", with_(Append()))]
     _, found = evidence(plan(arms, n=60, agent=lambda: DeafAgent(agent())), tmp_path / "j")
@@ -51,6 +53,7 @@ def test_a_deaf_agent_is_not_changed_by_messages(tmp_path):
     assert verdict.recovered == verdict.disrupted == 0
 
 
+@pytest.mark.slow
 def test_the_critic_is_measured_on_the_baseline(tmp_path):
     pilot = plan([Arm.baseline(), Arm("rollback", POLICY)], n=60)
     result, found = evidence(pilot, tmp_path / "j")
@@ -96,6 +99,7 @@ class _Opener(DeafAgent):
         return {"name": "opener"}
 
 
+@pytest.mark.slow
 def test_an_independent_design_says_so(tmp_path):
     world = lambda: Corridor(doors=4, slip=0.2, replay_safe=False)  # noqa: E731 -- a factory, as short as it gets
     result, found = evidence(plan([Arm.baseline(), Arm("rollback", POLICY)], n=40, environment=world), tmp_path / "j")
@@ -128,6 +132,7 @@ def test_an_outage_is_counted_and_never_a_failure(tmp_path):
     assert all(key[0] != "t03" for key in result.episodes)
 
 
+@pytest.mark.slow
 def test_rehearsal_says_what_was_seen():
     lines = asyncio.run(rehearse(plan(n=8)))
     assert lines[0].startswith("ran ")
@@ -158,6 +163,7 @@ def test_the_same_journal_always_gives_the_same_evidence(tmp_path):
     assert evidence_of(again) == first
 
 
+@pytest.mark.slow
 def test_several_seeds_are_runs_of_a_task_not_tasks(tmp_path):
     result, found = evidence(plan([Arm.baseline(), Arm("rollback", POLICY)], n=12, seeds=[1, 2, 3]), tmp_path / "j")
     verdict = found.verdicts["rollback"]
@@ -183,6 +189,7 @@ def test_too_few_clusters_are_refused_before_the_first_episode():
         plan([Arm.baseline()], tasks=clustered)
 
 
+@pytest.mark.slow
 def test_the_best_of_several_arms_is_corrected_for_having_been_chosen(tmp_path):
     arms = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("placebo", with_(Placebo()))]
     _, found = evidence(plan(arms, n=40), tmp_path / "j")
@@ -194,6 +201,7 @@ def test_the_best_of_several_arms_is_corrected_for_having_been_chosen(tmp_path):
     assert text.startswith("The best of 2 arms")
 
 
+@pytest.mark.slow
 def test_ceilings_are_the_two_kinds_of_changed_pairs(tmp_path):
     _, found = evidence(plan([Arm.baseline(), Arm("rollback", POLICY)], n=40), tmp_path / "j")
     verdict, ceiling = found.verdicts["rollback"], found.ceilings["rollback"]
@@ -206,6 +214,7 @@ class _Silent(WordCritic):
         return float("nan")
 
 
+@pytest.mark.slow
 def test_a_critic_that_never_answers_is_named_and_refused_by_the_rehearsal(tmp_path):
     policy = InterventionPolicy(critic=_Silent({}), intervention=Rollback())
     pilot = plan([Arm.baseline(), Arm("rollback", policy)], n=10)

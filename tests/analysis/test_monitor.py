@@ -52,6 +52,7 @@ def stops_of(result):
 # Stops --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_harm_ends_an_arm_between_looks_and_what_lies_beyond_is_listed_not_used(tmp_path):
     result = run(pilot(HARMED), tmp_path / "j", concurrency=8)
     ((tasks_used, reason),) = stops_of(result).values()
@@ -151,6 +152,7 @@ def test_completion_order_changes_nothing(tmp_path, agent, quick):
     assert digest(tmp_path / "one") == digest(tmp_path / "many")
 
 
+@pytest.mark.slow
 def test_decisions_are_found_again_after_every_line(tmp_path):
     looks = Looks(tasks=(8, 16), gain=0.1)
     made = pilot(HARMED, n=16, looks=looks, arms=(("append", ALWAYS), ("placebo", with_(Placebo()))))
@@ -255,6 +257,7 @@ class Switched(Corridor):
         return await super().reset(task, draw=draw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [0, 3, 18])
 def test_an_outage_that_outlasts_several_starts_loses_nothing(tmp_path, before):
     made = pilot(DEAF, environment=Switched, looks=replace(LOOKS, futility=0.0, watch=False))
@@ -271,6 +274,7 @@ def test_an_outage_that_outlasts_several_starts_loses_nothing(tmp_path, before):
     assert digest(tmp_path / "stormy") == digest(tmp_path / "calm")
 
 
+@pytest.mark.slow
 def test_what_breaks_last_of_all_may_be_an_outage_and_is_tried_by_the_next_process(tmp_path):
     """Three tasks may be one; a single task whose world always breaks is none, though nothing is tried in between."""
     last = order(pilot(DEAF, n=20, looks=None))
@@ -295,6 +299,7 @@ def test_what_breaks_last_of_all_may_be_an_outage_and_is_tried_by_the_next_proce
     assert {key[0] for key in run(made, tmp_path / "one", concurrency=1).missing} == {last[-1]}
 
 
+@pytest.mark.slow
 def test_looks_without_a_single_pair_are_no_looks():
     known = [[True]] * 12
     observed, missing = sequential_outcomes(

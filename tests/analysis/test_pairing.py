@@ -214,6 +214,7 @@ def test_labels_keep_the_order_of_appearance():
 outcomes = st.dictionaries(st.text("abé", max_size=3), st.booleans(), max_size=12)
 
 
+@pytest.mark.slow
 @given(outcomes, outcomes, st.randoms(use_true_random=False))
 def test_pairing_equals_a_dictionary_join_in_any_order_of_rows(before, after, random):
     rows = [(t, "baseline", s) for t, s in before.items()] + [(t, "critic", s) for t, s in after.items()]

@@ -165,6 +165,7 @@ def test_an_arm_is_counted():
     assert arm.usage.seconds == 2.0
 
 
+@pytest.mark.slow
 def test_an_arm_misses_what_its_evidence_should_have(tmp_path):
     result = run(plan(n=2), tmp_path / "j")
     assert all(arm.missing == 0 for arm in result.arms.values())

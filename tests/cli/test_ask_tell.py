@@ -82,6 +82,7 @@ def test_for_people_it_says_what_to_run_and_how_to_tell(call):
     assert (code, out) == (0, "written; 0 of 8 tasks are complete\nnext: forbear pilot ask pilot.toml --journal here\n")
 
 
+@pytest.mark.slow
 def test_when_everything_is_given_out_it_says_so(call):
     given = [asked(call) for _ in range(16)]
     assert len({(one["task"], one["arm"]) for one in given}) == 16
@@ -106,6 +107,7 @@ def test_an_assignment_is_told_by_its_file_and_twice_is_once(call, tmp_path):
     assert "something else was told before, success False; what was told first counts." in err
 
 
+@pytest.mark.slow
 def test_what_has_no_outcome_is_asked_for_again_and_at_last_given_up(call):
     one = asked(call)
     for told in ("tried again", "tried again", "missing"):
@@ -159,6 +161,7 @@ def test_an_episode_is_read_and_checked(call, tmp_path):
     assert call("tell", "pilot.toml", *names(other), "--episode", "nowhere")[0] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -229,6 +232,7 @@ def test_another_plan_is_refused(call, tmp_path):
 HOSTILE = ["-x", "--arm", "\x00", "\x1b[2J", "a\nb", "\u202eabc", '"', "'; rm -rf /", "é", "😀", " "]
 
 
+@pytest.mark.slow
 def test_hostile_ids_are_told_by_file_and_never_reach_the_terminal(call, tmp_path):
     text = TEXT.replace("looks = [4, 8]\nfutility = 0.0\n", "")
     write_host(tmp_path, ids=HOSTILE, text=text)

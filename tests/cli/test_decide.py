@@ -95,6 +95,7 @@ def test_naming_an_arm_does_not_take_it_out_of_its_family(decide, file):
     assert "must be named" in one_error_line(decide(path, "--only-arm-tested"))
 
 
+@pytest.mark.slow
 def test_the_gate_takes_any_number_of_arms(decide, file):
     go, useless, harms = "27,17,0,20", "27,17,17,3", "44,0,20,0"
     code, _, said = decide(file(a=useless, b=go, c=harms), "--gate")
@@ -304,6 +305,7 @@ def pilot(tmp_path):
     return outcomes, mix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -143,6 +143,7 @@ def test_closed_streams_are_nothing_to_stumble_over(pilot, closed):
 # --- Reports never cost a verdict -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_report_that_cannot_be_written_costs_no_verdict(pilot, as_json, capsys):
     write_pilot(pilot)

@@ -53,6 +53,7 @@ def one_error_line(result):
 # --- Declared looks -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_look_on_the_way_says_where_the_next_one_is(decide, found):
     code, out, _ = decide("--counts", "30,20,8,42", *LOOKS, "--look", 2)
     assert code == 0
@@ -138,6 +139,7 @@ def _with_errors():
     ]
 
 
+@pytest.mark.slow
 def test_several_arms_share_the_error_rate_at_a_look(decide, found, file):
     differences = [1] * 14 + [0] * 36
     path = file(rows_of(differences) + rows_of(differences, arm="other", baseline=False))
@@ -147,6 +149,7 @@ def test_several_arms_share_the_error_rate_at_a_look(decide, found, file):
     assert "here for one arm" in " ".join(decide(path, *LOOKS, "--look", 1)[1].split())
 
 
+@pytest.mark.slow
 def test_several_seeds_and_clusters_have_looks(found, file):
     rows = [
         (f"t{i}", arm, seed, int(arm == "critic" and i % 2), f"c{i // 4}")

@@ -47,6 +47,7 @@ def test_usage_errors_are_one_line(arguments, capsys):
     assert captured.err.rstrip("\n").isprintable()
 
 
+@pytest.mark.slow
 def test_a_bug_is_exit_code_1():
     # A real command that fails in a way nobody foresaw.
     code = (
@@ -120,6 +121,7 @@ def test_ctrl_c_while_the_command_line_is_imported_says_so_once():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_bug():
     read, write = os.pipe()
     os.close(read)

@@ -46,6 +46,7 @@ def said(verdict):
     return verdict["cautions"], verdict["unpaired"], verdict["pairs"], verdict["look"]
 
 
+@pytest.mark.slow
 def test_run_extend_and_decide_say_the_same_of_a_critic_that_never_answers(pilot, capsys):
     def asked(*arguments):
         assert run([*arguments]) == 0

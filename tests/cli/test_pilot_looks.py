@@ -36,6 +36,7 @@ def test_look_by_look_finds_what_one_run_finds(pilot, capsys):
     assert digest("runs/pilot") == digest("whole")
 
 
+@pytest.mark.slow
 def test_beyond_the_last_look_only_something_new_is_offered(pilot, capsys):
     run(["pilot", "run", "pilot.toml"])
     before = (pilot.parent / "runs/pilot/episodes.jsonl").read_bytes()
@@ -56,6 +57,7 @@ def test_nothing_to_extend_before_a_first_run_or_beyond_the_plan(pilot, capsys):
     assert "declares 3 looks" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_journal_is_decided_at_its_declared_looks_only(pilot, capsys):
     run(["pilot", "run", "pilot.toml", "--look", "1", "--json"])
     at_one = json.loads(capsys.readouterr().out)["arms"]["rollback"]["verdict"]
@@ -79,6 +81,7 @@ def test_a_journal_is_decided_at_its_declared_looks_only(pilot, capsys):
     assert "9.8 %" in said
 
 
+@pytest.mark.slow
 def test_deciding_on_a_journal_takes_its_rule_from_the_plan(pilot, capsys):
     run(["pilot", "run", "pilot.toml"])
     capsys.readouterr()
@@ -93,6 +96,7 @@ def test_deciding_on_a_journal_takes_its_rule_from_the_plan(pilot, capsys):
     assert "no readable journal" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_pilot_that_has_grown_is_refused_with_the_reason(pilot, capsys):
     run(["pilot", "run", "pilot.toml"])
     write_pilot(pilot.parent, tasks=40, text=LOOKED.replace("20, 30]", "20, 40]"))
@@ -135,6 +139,7 @@ def test_unusable_looks_name_their_place(pilot, capsys, line, said):
     assert "pilot.toml" in error
 
 
+@pytest.mark.slow
 def test_a_stop_is_final_also_where_the_journal_is_decided_on_later(tmp_path, monkeypatch, capsys):
     """One arm is over between two looks; the other is as at the last look, however many lines came after."""
     monkeypatch.chdir(tmp_path)
@@ -160,6 +165,7 @@ def test_a_stop_is_final_also_where_the_journal_is_decided_on_later(tmp_path, mo
     assert verdicts["rollback"]["look"]["tasks"] == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -180,6 +186,7 @@ def test_a_plan_that_was_changed_afterwards_is_not_decided_on(pilot, capsys, cha
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_suggestions_name_the_journal(pilot, capsys):
     assert run(["pilot", "run", "pilot.toml", "--journal", "here", "--look", "1"]) == 0
     assert "forbear pilot extend pilot.toml --journal here\n" in capsys.readouterr().out

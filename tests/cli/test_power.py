@@ -24,6 +24,7 @@ def test_the_table_shows_each_verdict_and_the_point_rule(capsys):
     assert f"FORBEAR with probability 0.8 needs {payload['tasks_needed']:,} tasks" in out.out
 
 
+@pytest.mark.slow
 def test_rates_state_the_same_truth(capsys):
     rates = ["--failure-rate", "0.5", "--recovery-rate", "0.3", "--disruption-rate", "0.1"]
     _, by_rates = power(capsys, *rates, "--tasks", "30", "--json")
@@ -33,6 +34,7 @@ def test_rates_state_the_same_truth(capsys):
     )
 
 
+@pytest.mark.slow
 def test_the_study_is_shown_where_it_is_optimistic(capsys):
     code, out = power(capsys, "--study", "--json")
     assert code == 0

@@ -287,6 +287,7 @@ def test_effects_are_told_apart():
     assert len({type(effect) for effect in (Continue(), Replace(Action("look")), Retry(), Halt())}) == 4
 
 
+@pytest.mark.slow
 def test_the_library_needs_no_pytest():
     code = "import sys, forbear.testing; sys.exit('pytest' in sys.modules or 'hypothesis' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

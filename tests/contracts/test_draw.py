@@ -64,6 +64,7 @@ def test_one_uniform_is_the_first_of_many():
     assert [draw.uniform() for draw in draws] == [draw.uniforms(2)[0] for draw in draws]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", ["task_id", "seed", "role", "step_index", "attempt"])
 def test_neighbouring_draws_are_independent(moved):
     """One candidate's noise along one part of the key: uniform, and not correlated at lags 1 and 2."""
@@ -96,6 +97,7 @@ def test_a_candidates_noise_depends_on_its_name_alone():
         assert all(noise[key] == alone[key] for key in "abc")
 
 
+@pytest.mark.slow
 def test_choices_follow_softmax():
     scores = np.array([0.0, 1.0, -1.0, 2.0])
     chosen = [
@@ -107,6 +109,7 @@ def test_choices_follow_softmax():
     assert stats.chisquare(np.bincount(chosen, minlength=4), expected).pvalue > 0.001
 
 
+@pytest.mark.slow
 def test_small_changes_of_scores_seldom_change_the_choice():
     """A score raised by 0.05 changes 1 % of the choices; choosing afresh would change 75 %."""
     scores = np.zeros(4)

@@ -163,6 +163,7 @@ def metric(j):
     return auroc(j.failed, j.p_fail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [None, 1], ids=["distinct scores", "tied scores"])
 @pytest.mark.parametrize(("tasks", "steps"), [(25, 4), (2, 3)])
 def test_intervals_are_those_of_the_metrics_on_each_resample(rounded, tasks, steps):

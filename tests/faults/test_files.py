@@ -58,6 +58,7 @@ def full_disks(tmp_path, parts):
     return stopped
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_some_byte(tmp_path):
     assert full_disks(tmp_path, 6) == 6
 

@@ -24,6 +24,7 @@ def test_there_are_enough_faults_to_speak_of():
     assert len(injections()) > 2000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scenario", "point"), POINTS)
 def test_a_fault_costs_at_most_its_own_episode(scenario, point):
     calls, faults = clean(scenario)[2][point], faults_of(point)

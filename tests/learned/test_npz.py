@@ -95,6 +95,7 @@ def test_objects_are_never_unpickled(tmp_path):
         read_npz(tmp_path / "trap.npz", kind=KIND)
 
 
+@pytest.mark.slow
 def test_a_file_that_unpacks_to_too_much_is_not_unpacked(tmp_path, monkeypatch):
     path = written(tmp_path, npz_bytes({"format": FORMAT, "a": np.zeros(2_000_000)}))
     assert path.stat().st_size < 1 << 20

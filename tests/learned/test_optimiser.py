@@ -8,6 +8,7 @@ from forbear.errors import InvalidInput
 from forbear.learned.optimiser import minimise
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_solves_badly_scaled_least_squares(seed):

@@ -131,6 +131,7 @@ def test_which_holes_are_charged_does_not_depend_on_the_order_of_the_tasks(tasks
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_holes_of_a_shared_baseline_are_filled_for_all_arms_at_once():
     rng = np.random.default_rng(5)
     promised = overturned = 0

@@ -224,6 +224,7 @@ def test_two_outcomes_for_one_cell_are_refused_within_an_append(tmp_path):
     assert lines_of(Journal(tmp_path / "j")).read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_what_json_cannot_hold_is_refused_before_a_byte_is_written(tmp_path):
     deep = []
     for _ in range(100_000):
@@ -373,6 +374,7 @@ with Journal(sys.argv[1]).writing(PLAN) as writer:
 """
 
 
+@pytest.mark.slow
 def test_a_fork_of_the_writer_writes_nothing(tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKED.format(path=sys.path), str(tmp_path / "j")],
@@ -469,6 +471,7 @@ with Journal(sys.argv[1]).writing(PLAN) as writer:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_that_was_written(tmp_path):
     """A limit on the file's size stands for the disk: both take a part of the line, then refuse the rest."""
     done = subprocess.run(
@@ -530,6 +533,7 @@ def test_the_plan_is_on_the_disk_before_it_has_its_name_and_its_name_before_a_li
         ]  # the folder's name, the plan, the plan's name
 
 
+@pytest.mark.slow
 def test_lines_are_forced_to_the_disk_without_being_asked(tmp_path, calls):
     assert 0 < SYNC_INTERVAL_S <= 0.1  # what is promised
     made, _ = calls
@@ -590,6 +594,7 @@ except ForbearError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "sync", "more", "code", "said"),
     [

@@ -1,5 +1,7 @@
 """The report of a pilot that its host ran, without parts of forbear's."""
 
+import pytest
+
 from forbear.analysis.evidence import evidence_of
 from forbear.records.journal import Journal
 from forbear.records.model import Task
@@ -10,6 +12,7 @@ from forbear.runner.ask_tell import HostPilot
 from forbear.runner.host_plan import HostArm, HostPlan
 
 
+@pytest.mark.slow
 def test_it_says_what_every_other_report_says(tmp_path):
     hostile = HostArm("critic", config={"note": "<script>alert(1)</script>\x1b[31m"})
     given = HostPlan(tasks=[Task(id=f"t{n}") for n in range(60)], arms=[hostile, "plain"], looks=(60,))

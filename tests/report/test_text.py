@@ -66,6 +66,7 @@ def test_plain_text_has_no_terminal_codes_and_colour_has():
     assert "\x1b[1;33mUNDECIDED" in decision_text(view, color=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["[red]x[/red]", "\x1b[31mx\x1b[0m", "[link=http://x]y[/link]", ":warning:", "a\nb\rc"]
 )
@@ -81,6 +82,7 @@ def test_hostile_names_and_remarks_are_inert(name):
 counts = st.integers(min_value=0, max_value=400) | st.just(200_000_000)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(counts, counts, counts, counts, st.text(max_size=200), st.text("界", max_size=200), st.integers(40, 200))
 def test_no_line_is_wider_than_the_terminal(a, c, b, d, treated, baseline, width):

@@ -51,6 +51,7 @@ def test_what_is_undefined_is_none():
     assert [rate["estimate"] is None for rate in view_of(pairs(0, 0, 0, 9))["rates"]] == [False, True, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("outcomes", "rule", "headline"),
     [
@@ -124,6 +125,7 @@ def test_a_baseline_is_called_by_its_name(several):
     assert "baseline" not in text.replace("treated minus baseline", "")
 
 
+@pytest.mark.slow
 def test_where_a_pilot_with_looks_goes_on():
     outcomes = pairs(30, 20, 8, 42)
     declared = {last: Looks(tasks=(50, 100, *last), watch=False, futility=0) for last in ((), (150, 200))}

@@ -67,6 +67,7 @@ def told(verdict):
     return {key: value for key, value in verdict.to_dict().items() if key not in ("cautions",)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [(42,), (1, 2)], ids=["one seed", "two seeds"])
 def test_told_what_run_pilot_found_it_finds_the_same_in_any_order(tmp_path, seeds):
     own = plan(ARMS, n=36, design="independent", looks=LOOKS, rule=RULE, seeds=seeds)
@@ -119,6 +120,7 @@ def test_nothing_behind_a_look_is_asked_for_before_everything_up_to_it_was_told(
         assert pilot.ask().task == host().ordered[4]
 
 
+@pytest.mark.slow
 def test_an_arm_that_ended_is_not_asked_for_any_more_and_late_news_of_it_is_kept_unused(tmp_path):
     harmful = HostPlan(tasks=tasks(80), arms=["bad", "good"], looks=Looks(tasks=(40, 80)))
 
@@ -142,6 +144,7 @@ def test_an_arm_that_ended_is_not_asked_for_any_more_and_late_news_of_it_is_kept
             pilot.tell((after, 42, "bad"), True)
 
 
+@pytest.mark.slow
 def test_what_was_under_way_when_an_arm_ended_is_kept_and_not_used(tmp_path):
     harmful = HostPlan(tasks=tasks(80), arms=["bad"], looks=Looks(tasks=(80,)))
     with HostPilot(harmful, Journal(tmp_path)) as pilot:
@@ -157,6 +160,7 @@ def test_what_was_under_way_when_an_arm_ended_is_kept_and_not_used(tmp_path):
 # --- What survives ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_after_the_kth_line_for_every_k(tmp_path):
     def step(pilot, *, until=None):
         """A host that forgets nothing it was given: it tells what its earlier self had under way first."""
@@ -260,6 +264,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_journal_find_what_one_finds(tmp_path):
     with HostPilot(host(), Journal(tmp_path / "alone")) as pilot:
         drive(pilot)
@@ -278,6 +283,7 @@ def test_processes_that_share_a_journal_find_what_one_finds(tmp_path):
     assert digest(tmp_path / "shared") == digest(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_who_does_not_wait_is_told_that_the_journal_is_held(tmp_path):
     with HostPilot(host(), Journal(tmp_path)) as pilot:
         with pytest.raises(JournalLocked):
@@ -295,6 +301,7 @@ def test_who_does_not_wait_is_told_that_the_journal_is_held(tmp_path):
 # --- What the outside world broke -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_broke_is_asked_for_after_all_others_and_at_last_has_no_outcome(tmp_path):
     with HostPilot(host(), Journal(tmp_path), retries=1) as pilot:
         broken = pilot.ask()
@@ -348,6 +355,7 @@ def test_final_gives_up_at_once(tmp_path):
         assert {one.key, other.key}.isdisjoint(drive(pilot))
 
 
+@pytest.mark.slow
 def test_an_outage_gives_nothing_up_across_processes(tmp_path):
     def tell_broken(**options):
         with HostPilot(host(), Journal(tmp_path), retries=0, outage_after=3) as pilot:

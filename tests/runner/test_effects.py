@@ -123,6 +123,7 @@ class OneWay(Corridor):
         return Observation(text=seen.text, done=seen.done, success=seen.success, irreversible=action.text == "open")
 
 
+@pytest.mark.slow
 def test_no_new_beginning_undoes_what_cannot_be_undone(tmp_path):
     made = plan([Arm.baseline(), arm("restart", Restart(), min_step=1)], n=6, environment=OneWay)
     result = from_every_line(made, tmp_path)
@@ -155,6 +156,7 @@ class Talking(WordCritic):
         return {**super().config(), "name": "talking"}
 
 
+@pytest.mark.slow
 def test_what_a_critic_said_is_in_the_journal_and_heard_again(tmp_path):
     talking = Talking({"jump": 0.9})
     told = [arm(one.name, one, critic=talking) for one in (Append(message="{why}"), Rollback(message="{why}"))]
@@ -221,6 +223,7 @@ BILLED = [
 ]
 
 
+@pytest.mark.slow
 def test_every_token_and_every_call_is_paid_for_once(tmp_path):
     result = from_every_line(plan(BILLED, n=4, agent=billed), tmp_path)
     for found in result.arms.values():

@@ -35,6 +35,7 @@ from runner.pilots import (
 )
 
 
+@pytest.mark.slow
 def test_what_is_found_depends_on_neither_workers_nor_order_nor_how_the_world_goes_back(tmp_path):
     run(plan(), tmp_path / "1", concurrency=1)
     expected = digest(tmp_path / "1")
@@ -48,6 +49,7 @@ def test_what_is_found_depends_on_neither_workers_nor_order_nor_how_the_world_go
     assert digest(tmp_path / "restored") == expected
 
 
+@pytest.mark.slow
 def test_a_pilot_that_is_done_only_counts(tmp_path):
     first = run(plan(), tmp_path / "j")
     lines = (tmp_path / "j" / "episodes.jsonl").read_bytes()
@@ -128,6 +130,7 @@ def test_several_seeds_draw_differently_and_a_rerun_is_the_baseline_at_another_s
     assert all(episode.origin is None for episode in result.episodes.values())
 
 
+@pytest.mark.slow
 def test_a_deaf_agent_is_not_moved_by_messages(tmp_path):
     """Common draws: what comes after an appended message is drawn as in the baseline, so r = d = 0 exactly."""
     coin = InterventionPolicy(critic=CoinCritic(0.4), intervention=Append())
@@ -197,6 +200,7 @@ def flaky(failures):
     return lambda: FlakyCorridor(doors=4, slip=0.2)
 
 
+@pytest.mark.slow
 def test_what_breaks_is_tried_again_after_all_others_and_changes_nothing(tmp_path):
     run(plan(environment=flaky({})), tmp_path / "calm")
     written = []
@@ -213,6 +217,7 @@ def test_what_breaks_is_tried_again_after_all_others_and_changes_nothing(tmp_pat
     assert digest(tmp_path / "stormy") == digest(tmp_path / "calm")
 
 
+@pytest.mark.slow
 def test_what_keeps_breaking_is_excluded_counted_and_never_a_failure(tmp_path):
     result = run(plan(environment=flaky({"t01": 99})), tmp_path / "j", retries=1)
     # Whatever reaches a third step breaks; the baseline does, so no coupled arm of that task can have an outcome.
@@ -295,6 +300,7 @@ class Undoable(RestorableCorridor):
         super().__init__(doors=4, slip=0.2, replay_safe=False)
 
 
+@pytest.mark.slow
 def test_a_world_that_can_only_be_restored_writes_a_tasks_arms_together(tmp_path):
     coupled = run(plan(environment=Undoable), tmp_path / "j")
     assert coupled.design == "coupled"
@@ -388,6 +394,7 @@ def test_arms_that_ask_one_critic_under_two_deadlines_are_refused():
     assert freeze(plan([arms[0], arms[2]])).deadlines == {POLICY.critic_name: 2.5}
 
 
+@pytest.mark.slow
 def test_a_plan_frozen_before_is_the_plan(tmp_path):
     run(plan(n=2), tmp_path / "plan")
     run(freeze(plan(n=2)), tmp_path / "frozen")
@@ -405,6 +412,7 @@ def failing_on(bad, *, error=KeyError):
     return lambda: Buggy(WEIGHTS, warned={"open": 5, "wait": 1})
 
 
+@pytest.mark.slow
 def test_an_exception_of_the_agent_is_its_failure_and_changes_no_other_episode(tmp_path):
     bad = order(plan())[5]
     result = run(plan(agent=failing_on([bad])), tmp_path / "j", concurrency=1)
@@ -440,6 +448,7 @@ def test_a_share_is_judged_only_once_ten_runs_have_ended(tmp_path):
     assert run(made, tmp_path / "j").arm("baseline").episodes == 9
 
 
+@pytest.mark.slow
 def test_one_task_whose_world_always_hangs_at_the_end_of_a_look_is_no_outage(tmp_path):
     """Nothing else is left to be tried between its tries, however many arms it has."""
     last = order(plan(n=5))[-1]

@@ -60,6 +60,7 @@ def test_runs_lost_by_chance_cost_little_power(tasks, least):
     assert found["exclude"].mean() - found["excess"].mean() <= (0.025 if tasks == 200 else 0.11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["random 10 %", *many.ONE_SIDED[1:7:2], "failures of both arms 20 %"])
 def test_the_simulated_rules_are_those_of_verdicts(loss):
     drawn, found = said(4, loss, tasks=60, gain=0.12, discordance=0.2, pilots=4)

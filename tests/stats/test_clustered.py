@@ -103,6 +103,7 @@ def test_unusable_outcomes_are_named(keywords, message):
 # --- The interval and its test ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(clustered_outcomes(), st.sampled_from([0.8, 0.9, 0.95]), st.sampled_from([-0.05, 0.0, 0.02]))
 def test_one_seed_per_task_is_exactly_the_unclustered_answer(outcomes, confidence, margin):
     clustered, table = one_seed(outcomes)
@@ -170,6 +171,7 @@ def test_the_test_rejects_where_the_interval_excludes_the_margin(outcomes, margi
             assert (pvalue < alpha) == outside
 
 
+@pytest.mark.slow
 @given(clustered_outcomes())
 def test_swapping_the_arms_mirrors_the_interval(outcomes):
     bounds, mirrored = (clustered_gain_interval(x) for x in (outcomes, outcomes.swapped()))
@@ -179,6 +181,7 @@ def test_swapping_the_arms_mirrors_the_interval(outcomes):
     )
 
 
+@pytest.mark.slow
 @given(clustered_outcomes(min_tasks=10), st.randoms(use_true_random=False))
 def test_the_order_of_tasks_is_irrelevant_and_clusters_of_one_task_cost_the_calibration_only(outcomes, random):
     order = random.sample(range(outcomes.tasks), outcomes.tasks)
@@ -232,6 +235,7 @@ def test_the_approximate_guarantee_is_gone_and_says_why():
 # --- Verdicts -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(clustered_outcomes(), decision_rules(), st.sampled_from(["calibrated", "finite-sample"]))
 def test_verdict_and_interval_agree(outcomes, rule, guarantee):
     rule = DecisionRule(**{**rule.to_dict(), "guarantee": guarantee})

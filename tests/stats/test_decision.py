@@ -117,6 +117,7 @@ def test_what_the_caller_knows_is_echoed():
     assert verdict.cautions[0] == remark
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2000, 2001])
 def test_the_method_is_named(n):
     expected = "exact unconditional, mid-p ordering" if n == 2000 else "score (Tango)"
@@ -132,6 +133,7 @@ def test_a_negative_margin_is_also_what_pays():
     assert DecisionRule().worthwhile == DecisionRule(margin=0.01).worthwhile == 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recovered", "disrupted", "rule", "said", "reasons"),
     [

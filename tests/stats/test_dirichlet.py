@@ -57,6 +57,7 @@ def test_different_values_match_divided_differences(size):
         assert dirichlet_tail(np.array(values, float), np.ones(size + 1)) == pytest.approx(expected, rel=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weight", "error"), [(1.0, 0.03), (0.55, 0.1)])
 def test_the_saddlepoint_approximation_is_near(weight, error):
     rng = np.random.default_rng(5)
@@ -104,6 +105,7 @@ def test_the_pvalue_grows_with_the_margin_and_mirrors(differences, weight, margi
     assert first == pytest.approx(mean_pvalue(mirrored, margin=-margin, alternative="less", weight=weight), abs=1e-12)
 
 
+@pytest.mark.slow
 @given(DIFFERENCES, WEIGHTS, st.sampled_from([0.8, 0.9, 0.99]))
 def test_the_limits_are_where_the_test_turns(differences, weight, confidence):
     units = Units.of(np.array(differences))

@@ -33,6 +33,7 @@ def critical_counts(n, margin, alpha):
 # --- Unconditional tests: against the definition on the full lattice ----------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 5, 10])
 def test_margin_zero_matches_the_full_lattice(n):
     recovered, disrupted, _ = reference.lattice(n)
@@ -71,6 +72,7 @@ def test_more_evidence_never_raises_the_pvalue(n):
             assert pvalue.get(weaker, 1.0) >= p - 1e-12, (c, b, weaker)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margin", [-0.05, 0.02])
 def test_more_evidence_never_raises_the_pvalue_at_other_margins(margin):
     n = 24
@@ -88,6 +90,7 @@ def test_more_evidence_never_raises_the_pvalue_at_other_margins(margin):
 # --- Unconditional tests: the error rate, certified ---------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.05, 0.025])
 @pytest.mark.parametrize("margin", [-0.05, 0.0, 0.02])
 @pytest.mark.parametrize("n", SIZES)
@@ -110,6 +113,7 @@ def test_the_certificate_can_fail():
     assert not reference.certified_at_most(larger, 0.0, 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margin", [-0.3, -0.05, 0.0, 0.02, 0.4])
 @pytest.mark.parametrize("counts", [(9, 2, 30), (40, 31, 150), (3, 3, 8), (0, 4, 60), (25, 0, 25)])
 def test_the_pvalue_is_the_true_maximum(counts, margin):
@@ -124,6 +128,7 @@ def test_the_pvalue_is_the_true_maximum(counts, margin):
     assert pvalue < 1e-9 or not reference.certified_at_most(critical, margin, pvalue * (1 - 1e-6))
 
 
+@pytest.mark.slow
 def test_power_at_pilot_sizes():
     # Exact powers at gain .10 and discordance .14, found by enumeration before this code was written.
     for n, unconditional in ((50, 0.575), (100, 0.887)):

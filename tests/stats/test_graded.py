@@ -14,6 +14,7 @@ SCORES = st.lists(st.tuples(*[st.sampled_from([0.0, 0.2, 1 / 3, 0.5, 0.9, 1.0])]
 )
 
 
+@pytest.mark.slow
 @given(SCORES, st.sampled_from([0.0, -0.05, 0.02]))
 def test_verdict_and_interval_agree(scores, margin):
     verdict = decide(scores, DecisionRule(margin=margin))
@@ -28,6 +29,7 @@ def test_verdict_and_interval_agree(scores, margin):
     assert Verdict.from_dict(json.loads(json.dumps(verdict.to_dict(), allow_nan=False))) == verdict
 
 
+@pytest.mark.slow
 @given(SCORES)
 def test_swapping_the_arms_mirrors_the_interval(scores):
     gain, mirrored = (decide(one).success_gain for one in (scores, scores.swapped()))

@@ -145,6 +145,7 @@ def test_what_the_point_rule_would_have_risked():
         assert ours.intervene <= 0.05
 
 
+@pytest.mark.slow
 def test_from_that_many_tasks_on_the_power_holds():
     effect = AssumedEffect(gain=0.2, discordance=0.3)
     n = tasks_needed(effect)
@@ -153,6 +154,7 @@ def test_from_that_many_tasks_on_the_power_holds():
     assert n == pytest.approx(approximate_tasks_needed(gain=0.2, discordance=0.3), rel=0.2)
 
 
+@pytest.mark.slow
 def test_a_harmful_truth_is_planned_for_its_own_verdict():
     effect = AssumedEffect(gain=-0.2, discordance=0.3)
     n = tasks_needed(effect)
@@ -175,6 +177,7 @@ def test_the_smallest_gain_counts_overlapping_verdicts_once(rule):
         assert (power(AssumedEffect(gain=near, discordance=0.9), tasks=40, rule=rule).intervene >= 0.8) == reached
 
 
+@pytest.mark.slow
 def test_exact_and_approximate_power_meet():
     effect = AssumedEffect(gain=0.05, discordance=0.15)
     below, above = (power(effect, tasks=n) for n in (MOST_EXACT, MOST_EXACT + 1))
@@ -216,6 +219,7 @@ def test_impossible_plans(ask):
 # --- The least that can decide ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("margin", "alpha"), [(0.0, 0.05), (0.0, 0.05 / 6), (-0.1, 0.05)])
 def test_below_the_least_number_no_table_says_intervene(margin, alpha):
     n = least_tasks(margin=margin, alpha=alpha)
@@ -255,6 +259,7 @@ def test_above_the_exact_sizes_only_the_score_test_counts():
     assert n == pytest.approx(1.6448536**2 * 0.999 / 0.001, abs=1)
 
 
+@pytest.mark.slow
 def test_a_size_that_is_named_can_decide():
     assert decide(PairedOutcomes(both_fail=136, recovered=0, disrupted=0, both_succeed=0)).tasks_needed == 149
     assert tasks_needed(AssumedEffect(gain=0.0, discordance=0.0)) == 149
@@ -264,6 +269,7 @@ def test_a_size_that_is_named_can_decide():
 # --- Many logged baseline runs to one treated ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_five_baseline_runs_to_one_cut_the_variance_by_what_is_said():
     assert [1 - variance_ratio(seeds=1, baseline_seeds=5, agreement=a) for a in (0.0, 0.125, 0.275, 1.0)] == [
         pytest.approx(0.4),
@@ -279,6 +285,7 @@ def test_five_baseline_runs_to_one_cut_the_variance_by_what_is_said():
     assert tasks_needed(effect, agreement=0.2, baseline_seeds=5) == pytest.approx(0.68 * tasks_needed(effect), abs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("runs", "before"), [(1, 5), (1, 2), (2, 6)])
 def test_the_variance_of_unequal_runs_is_that_of_simulated_pilots(runs, before):
     # A task has other success rates in either arm: that is what its seeds agree on.

@@ -30,6 +30,7 @@ def again(verdict):
     return Verdict.from_dict(json.loads(json.dumps(verdict.to_dict(), allow_nan=False)))
 
 
+@pytest.mark.slow
 @given(paired_outcomes(min_pairs=1, max_pairs=60), decision_rules(), st.integers(1, 3))
 def test_every_number_of_a_sentence_stands_beside_it(pairs, rule, arms):
     for verdict in decide_arms({f"arm{i}": pairs for i in range(arms)}, rule).values():

@@ -190,6 +190,7 @@ def split(text, delimiter):
     return rows
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(records, endings, st.sampled_from([",", "\t"]), st.sampled_from(["", "\n", "\r\n\n", "x", ",", " "]))
 def test_a_table_is_what_splitting_it_gives(tmp_path_factory, records, ending, delimiter, tail):
@@ -308,6 +309,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("content", "message"), ERRORS, ids=range(len(ERRORS)))
 def test_what_cannot_be_read_is_one_bounded_line(write, content, message):
     with pytest.raises(InvalidInput, match=message) as caught:
@@ -389,6 +391,7 @@ def test_a_column_named_twice_is_an_error(write):
         read_outcomes(path, columns=Columns(seed="run"))
 
 
+@pytest.mark.slow
 def test_published_pilots_are_read_as_they_are(shared_data):
     files = sorted((shared_data / "pairs").glob("*.csv"))
     assert files

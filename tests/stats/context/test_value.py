@@ -20,6 +20,7 @@ def drawn(counts, prior, costs, rng, draws=400_000):
     return shares, shares[:, 0] - (1 + costs.harm) * shares[:, 1] - costs.intervening
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counts", [(0, 0, 0), (7, 11, 100), (9, 3, 50), (4, 0, 20)])
 @pytest.mark.parametrize("costs", [Costs(), Costs(intervening=0.02), Costs(intervening=0.01, harm=1.5)])
 def test_expectation_and_loss_agree_with_draws_from_the_posterior(counts, costs):
@@ -32,6 +33,7 @@ def test_expectation_and_loss_agree_with_draws_from_the_posterior(counts, costs)
     assert found.perfect == pytest.approx(np.maximum(net, 0).mean() - max(found.net, 0), abs=error * net.std())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("costs", [Costs(), Costs(intervening=0.02, harm=0.5)])
 def test_loss_agrees_with_adaptive_quadrature_over_both_shares(costs):
     found = value_of(recovered=6, disrupted=5, pairs=40, prior=FLAT, costs=costs, next_tasks=())
@@ -57,6 +59,7 @@ def test_loss_agrees_with_adaptive_quadrature_over_both_shares(costs):
     assert found.loss_probability == pytest.approx(lower + upper + beyond, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_new_pilot_is_worth_what_simulated_choices_gain_by_it():
     costs, counts, tasks = Costs(intervening=0.02), (6, 5, 50), 60
     found = value_of(recovered=6, disrupted=5, pairs=50, costs=costs, next_tasks=(tasks,))

@@ -52,6 +52,7 @@ def ever(tasks, gain, discordance):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("discordance", [0.05, 0.14, 0.3, 0.6, 1.0])
 def test_a_useless_arm_is_deployed_with_probability_at_most_alpha_however_often_one_looks(discordance):
     found = ever(300, 0.0, discordance)
@@ -81,6 +82,7 @@ def test_a_verdict_says_whether_its_e_process_ever_crossed(differences):
         assert verdict.recommendation is Recommendation.UNDECIDED
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([1, -1, 0]), min_size=2, max_size=40))
 def test_what_was_rejected_stays_rejected(differences):
     before, after = (decide(stream(differences[:n])) for n in (len(differences) - 1, len(differences)))
@@ -104,6 +106,7 @@ def test_p_value_and_interval_are_those_of_the_process_step_by_step(differences)
     assert gain.value == pytest.approx(sum(differences) / len(differences))
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([1, 1, -1, 0]), min_size=1, max_size=50))
 def test_counts_are_worth_what_the_process_is_worth_now(differences):
     table = PairedOutcomes.from_outcomes(
@@ -212,6 +215,7 @@ def bounds_after(successes, trials):
     return rate_sequence(successes, trials, confidence=0.9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.0, 0.02, 0.42, 0.9, 1.0])
 def test_a_rate_is_covered_at_all_times_at_once(rate):
     """The probability that the truth is left out after any of 100 trials, going forward over the counts."""

@@ -35,6 +35,7 @@ def run(differences, **keywords):
 # --- The process --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.lists(OUTCOMES, max_size=60), st.sampled_from([-0.02, 0.0, 0.02, 0.3]), st.sampled_from(ALTERNATIVES))
 def test_the_process_is_the_mean_of_products(differences, margin, alternative):
     process = run(differences, margin=margin, alternative=alternative)
@@ -67,6 +68,7 @@ def test_the_bets_of_a_long_stream_are_half_a_beta():
     assert bets_on(several_seeds=False, planned=2000) is bets_on(several_seeds=False) is BETS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
 @pytest.mark.parametrize("margin", [Fraction(-1, 50), Fraction(0), Fraction(1, 50)])
 @pytest.mark.parametrize("excess", [Fraction(0), Fraction(1, 10)])

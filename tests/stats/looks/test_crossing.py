@@ -7,6 +7,7 @@ from forbear.stats.looks.crossing import Crossing
 STEP = 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("margin", "shift"), [(-0.1, 0.0), (0.0, 0.03), (0.05, 0.0)])
 @pytest.mark.parametrize(
     ("tasks", "factors"),

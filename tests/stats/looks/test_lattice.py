@@ -87,6 +87,7 @@ def test_everything_has_probability_one():
     assert len(every.tasks) == math.comb(14, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margin", [-0.3, -0.02, 0.0, 0.02])
 @pytest.mark.parametrize("tasks", [(3, 4, 6), (2, 30, 290)])
 def test_first_stops_are_those_of_the_whole_lattice(tasks, margin):

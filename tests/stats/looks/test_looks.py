@@ -67,6 +67,7 @@ def test_constants_are_near_those_of_normal_data(shape, alpha, gaussian):
     assert boundary_constant(Looks(shape=shape), alpha=alpha) == pytest.approx(gaussian, abs=0.045)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.05, 0.025])
 @pytest.mark.parametrize(("tasks", "shape", "margin"), SHIPPED)
 def test_false_rejections_stay_below_alpha_at_every_discordance(tasks, shape, margin, alpha):
@@ -95,6 +96,7 @@ def test_the_polynomial_is_the_forward_programme(margin):
         assert polynomial @ weights == pytest.approx(slow.chance(found, "crossed"), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margin", [-0.02, 0.0, 0.02])
 @pytest.mark.parametrize("constant", [1.2, 1.9, 2.7])
 def test_the_crossing_probability_is_the_true_maximum(constant, margin):

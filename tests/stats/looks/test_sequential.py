@@ -67,6 +67,7 @@ COURSES = st.builds(
 # --- What a verdict promises --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(COURSES, st.booleans(), st.sampled_from(["obrien-fleming", "pocock"]))
 def test_verdict_interval_and_pvalues_agree(differences, watch, shape):
     looks = Looks(tasks=(20, 40), watch=watch, shape=shape)
@@ -214,6 +215,7 @@ def table(recovered, disrupted, n):
     return PairedOutcomes(both_fail=0, recovered=recovered, disrupted=disrupted, both_succeed=n - recovered - disrupted)
 
 
+@pytest.mark.slow
 def test_outcomes_at_a_look():
     looks = Looks(tasks=(50, 100))
     data = SequentialOutcomes.at_look(table(20, 5, 100), looks, look=2)
@@ -245,6 +247,7 @@ def test_more_tasks_than_planned_are_refused():
 # --- Missing outcomes ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_missing_outcomes_are_bounded_by_every_way_to_fill_them():
     differences = drawn(np.random.default_rng(8), 20, 0.35, 0.1)
     baseline, treated = runs(differences)
@@ -267,6 +270,7 @@ def test_missing_outcomes_are_bounded_by_every_way_to_fill_them():
     assert any(remark.code.startswith("missing_outcomes") for remark in verdict.cautions)
 
 
+@pytest.mark.slow
 def test_runs_that_one_arm_lost_more_count_against_it_at_every_look():
     rng = np.random.default_rng(3)
     differences = drawn(rng, 40, 0.3, 0.05)
@@ -310,6 +314,7 @@ def test_units_and_their_weights():
     assert weights[[1, 3]] == pytest.approx([3 / 4, 2 / 4])
 
 
+@pytest.mark.slow
 def test_unequal_seeds_between_the_arms():
     differences, weights = unit_differences([[True], [False]], [[True, False, False], [True, True, None]], None)
     assert differences == pytest.approx([-2 / 3, 1.0])
@@ -322,6 +327,7 @@ def test_unequal_seeds_between_the_arms():
     assert verdict.success_gain.low <= outcomes.now.success_gain <= verdict.success_gain.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guarantee", ["calibrated", "finite-sample"])
 def test_several_seeds(guarantee):
     rule, rng = DecisionRule(guarantee=guarantee), np.random.default_rng(9)
@@ -352,6 +358,7 @@ def test_the_guarantee_costs_evidence(seed):
     assert finite.p_value_gain == pytest.approx(min(1.0, 3 * min(by_seed)))
 
 
+@pytest.mark.slow
 def test_seeds_that_always_agree_are_one_seed():
     differences = drawn(np.random.default_rng(2), 40, 0.3, 0.1)
     baseline, treated = ([row * 3 for row in arm] for arm in runs(differences))
@@ -374,6 +381,7 @@ def test_clusters_are_the_units():
     assert "joined over looks approximately" in verdict.method
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_one_large_cluster_does_not_turn_a_gain_into_harm(seed):
     # What is bet on has to weigh as in the gain: a sum over the largest cluster's size would look like nothing at all.

@@ -89,6 +89,7 @@ def played_on(design, rng, table_now, draw, *, pilots=4000):
     return {what: count / pilots for what, count in said.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looks", DESIGNS[:2])
 def test_futile_is_where_neither_verdict_is_to_be_expected(looks):
     # Played on from single tables, where the design goes backward from the end through all of them.
@@ -130,6 +131,7 @@ def test_futility_of_larger_and_clustered_pilots_is_the_normal_probability():
     assert (abs(found - clustered) <= 2).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gain", "discordance"), [(0.12, 0.16), (0.12, 0.2), (0.12, 0.25)])
 def test_looks_at_a_margin_above_zero_are_nearly_as_powerful_as_one_at_the_end(gain, discordance):
     # Before the least number of differing pairs rose with the margin: 1, 4 and 6 points behind.
@@ -148,6 +150,7 @@ PROMISES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gain", "discordance", "verdict", "at_least", "tasks"), PROMISES)
 def test_harm_gets_its_verdict_and_no_error_rate_moves(gain, discordance, verdict, at_least, tasks):
     truth = AssumedEffect(gain=gain, discordance=discordance)

@@ -44,6 +44,7 @@ def polynomial(looks, constant, value, margin=0.02):
 # --- Together with the looks --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tasks", "shape"), DESIGNS)
 def test_looks_and_watch_together_keep_alpha_at_every_discordance(tasks, shape):
     looks = Looks(tasks=tasks, shape=shape)
@@ -55,6 +56,7 @@ def test_looks_and_watch_together_keep_alpha_at_every_discordance(tasks, shape):
     assert threshold < -math.log(0.025), "more alert than with half of the level"
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     st.lists(st.integers(3, 36), min_size=1, max_size=5, unique=True),

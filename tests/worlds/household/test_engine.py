@@ -151,6 +151,7 @@ def wander(house: Household, rng: random.Random, steps: int) -> list[tuple[str, 
     return story
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.id)
 def test_exactly_the_legal_commands_do_something(game):
     house, rng = Household(game), random.Random(1)

@@ -25,6 +25,7 @@ def play(game: Game, *, steps: int, noise: float = 0.0, rng: random.Random | Non
     return None
 
 
+@pytest.mark.slow
 def test_the_expert_solves_nearly_all_generated_tasks_in_fifty_steps():
     games = list(generate(seed=21, count=90))
     lengths = [play(game, steps=50) for game in games]

@@ -70,6 +70,7 @@ MALFORMED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MALFORMED)
 def test_a_malformed_game_is_one_line_with_its_id_and_does_not_hang(case):
     with work(most=2_000_000), pytest.raises(InvalidInput) as caught:

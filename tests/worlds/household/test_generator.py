@@ -44,6 +44,7 @@ def test_the_families_are_the_strata_in_equal_numbers():
     assert all(read_request(game.task).family == game.family for game in GAMES)
 
 
+@pytest.mark.slow
 def test_households_are_as_large_as_real_ones():
     houses = [Household(game) for game in GAMES]
     assert 18 < sum(len(house.world.receptacles) for house in houses) / len(houses) < 26

@@ -32,6 +32,7 @@ def test_what_was_learned_from_is_not_for_pilots(use):
         generated_tasks(5, SEEDS[use])
 
 
+@pytest.mark.slow
 def test_sets_never_meet():
     assert len(set(SEEDS.values())) == len(SEEDS)
     tasks = [task for seed in (*SEEDS.values(), 7) for task in map(GeneratedHouseholds().get, ids(seed, 30))]

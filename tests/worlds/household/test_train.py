@@ -57,6 +57,7 @@ def shown(**options):
     return list(demonstrate(**{"seed": 17, "count": 60, "slip": 0.5, "told": 0.2, "steps": 30, **options}))
 
 
+@pytest.mark.slow
 def test_slips_and_warnings_are_as_frequent_as_said():
     choices = shown()
     opened = [choice.seen.steps[-1] for choice in choices]
@@ -67,6 +68,7 @@ def test_slips_and_warnings_are_as_frequent_as_said():
     assert DEFAULT_MESSAGE not in (*WARNINGS, *REMARKS)
 
 
+@pytest.mark.slow
 def test_after_a_warning_the_expert_is_followed_and_after_a_remark_as_ever():
     after = {"warned": [], "remarked": [], "untold": []}
     for choice in shown():
