@@ -6,6 +6,7 @@ from functools import cache, partial
 from tempfile import TemporaryDirectory
 
 from faults.parts import (
+    WAITS,
     Agent,
     Critic,
     Injected,
@@ -36,9 +37,14 @@ SCENARIOS = {
 CLEAN = Injector()
 
 
-def plan_of(scenario, injector=CLEAN):
+def deadline_of(fault):
+    """Seconds: short where the fault waits for it, long where a pause of a busy machine must not be taken for one."""
+    return 0.05 if fault in WAITS else 5.0
+
+
+def plan_of(scenario, injector=CLEAN, deadline_s=5.0):
     design, agent, world = SCENARIOS[scenario]
-    policy = partial(InterventionPolicy, critic=Critic(injector), critic_deadline_s=0.02)
+    policy = partial(InterventionPolicy, critic=Critic(injector), critic_deadline_s=deadline_s)
     return PilotPlan(
         tasks=[Task(id=f"t{number}") for number in range(3)],
         agent=Make("agent.factory", agent, injector),
@@ -50,12 +56,13 @@ def plan_of(scenario, injector=CLEAN):
         ],
         design=design,
         max_steps=6,
-        call_deadline_s=0.02,
+        call_deadline_s=deadline_s,
     )
 
 
-def run(scenario, directory, injector=CLEAN, **options):
-    return asyncio.run(run_pilot(plan_of(scenario, injector), Journal(directory), concurrency=1, **options))
+def run(scenario, directory, injector=CLEAN, deadline_s=5.0, **options):
+    plan = plan_of(scenario, injector, deadline_s)
+    return asyncio.run(run_pilot(plan, Journal(directory), concurrency=1, **options))
 
 
 def digest_of(content, directory):
@@ -63,11 +70,11 @@ def digest_of(content, directory):
 
 
 @cache
-def clean(scenario):
+def clean(scenario, deadline_s=5.0):
     """What a run without fault finds: its outcomes, its digest, and how often each point is called."""
     injector = Injector()
     with TemporaryDirectory() as directory:
-        run(scenario, directory, injector)
+        run(scenario, directory, injector, deadline_s)
         content = Journal(directory).read()
         return {k: told(e) for k, e in content.episodes.items()}, digest_of(content, directory), dict(injector.calls)
 
@@ -104,11 +111,12 @@ def check(scenario, point, fault, nth, *, workers=1):
     Returns:
         What became of it: `failure`, `tried again`, `went on` or the name of the error that stopped the pilot.
     """
-    outcomes, clean_digest, _ = clean(scenario)
+    deadline_s = deadline_of(fault)
+    outcomes, clean_digest, _ = clean(scenario, deadline_s)
     where, stopped = f"{scenario}: {fault} at call {nth} of {point}", None
     with TemporaryDirectory() as directory:
         try:
-            result = run(scenario, directory, Injector(point, fault, nth), workers=workers)
+            result = run(scenario, directory, Injector(point, fault, nth), deadline_s, workers=workers)
             assert len(result.episodes) + len(result.missing) == len(outcomes), where
         except ForbearError as error:
             stopped = type(error).__name__
@@ -117,7 +125,7 @@ def check(scenario, point, fault, nth, *, workers=1):
         for key in differing:
             assert is_excused(content.episodes[key]), (where, key, told(content.episodes[key]), outcomes[key])
         broken, before = dict(content.broken), content.episodes.keys()
-        run(scenario, directory)
+        run(scenario, directory, deadline_s=deadline_s)
         again = Journal(directory).read()
         assert again.episodes.keys() | again.missing.keys() == outcomes.keys(), where
         for key, episode in again.episodes.items():
