@@ -124,8 +124,16 @@ def run_again(directory, tasks, arms):
     """`run` on a finished journal, with its evidence, in a process of its own."""
     result = asyncio.run(run_pilot(pilot(tasks, arms), Journal(directory)))
     evidence_of(result)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"cpu_s": time.process_time(), "peak_mb": peak / 2**20}))
+    print(json.dumps({"cpu_s": time.process_time(), "peak_mb": peak_bytes() / 2**20}))
+
+
+def peak_bytes():
+    """The most memory that this process has held."""
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux: a child's ru_maxrss begins with what its parent held when it started it.
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 def main():
