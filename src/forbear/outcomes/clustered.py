@@ -4,10 +4,10 @@ Seeds of one task tell the same story twice, so counts of pairs overstate the ev
 numbers per unit: recovered, disrupted and all pairs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,15 +46,7 @@ class ClusteredOutcomes:
     """What each task belongs to (a repository, a scene), where that is the unit; else None."""
 
     def __post_init__(self) -> None:
-        for name in ("baseline", "treated"):
-            object.__setattr__(self, name, _tasks(getattr(self, name), name=name))
-        if len(self.baseline) != len(self.treated):
-            raise InvalidInput(
-                f"baseline has {len(self.baseline)} tasks, treated has {len(self.treated)}; they are paired by "
-                "position. Give the same tasks in the same order in both."
-            )
-        if self.clusters is not None:
-            object.__setattr__(self, "clusters", cluster_labels(self.clusters, tasks=len(self.baseline)))
+        require_aligned(self, read=_tasks)
 
     @classmethod
     def from_outcomes(
@@ -181,6 +173,28 @@ def _tasks(values: Sequence[Sequence[bool]], *, name: str) -> ArmOutcomes:
             )
         tasks.append(seeds)
     return tuple(tasks)
+
+
+def require_aligned(outcomes: Any, *, read: Callable[..., Sequence[object]]) -> None:
+    """Puts both arms and the clusters of a frozen container into their own form.
+
+    Args:
+        outcomes: Has `baseline`, `treated` and `clusters` as they were given.
+        read: Checks and converts one arm; called with it and its `name`.
+
+    Raises:
+        InvalidInput: `read` says so, the arms have different numbers of tasks, or `cluster_labels` says so.
+    """
+    baseline, treated = (read(getattr(outcomes, name), name=name) for name in ("baseline", "treated"))
+    if len(baseline) != len(treated):
+        raise InvalidInput(
+            f"baseline has {len(baseline)} tasks, treated has {len(treated)}; they are paired by position. Give the "
+            "same tasks in the same order in both."
+        )
+    object.__setattr__(outcomes, "baseline", baseline)
+    object.__setattr__(outcomes, "treated", treated)
+    if outcomes.clusters is not None:
+        object.__setattr__(outcomes, "clusters", cluster_labels(outcomes.clusters, tasks=len(baseline)))
 
 
 def cluster_labels(clusters: Sequence[str], *, tasks: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.errors import InvalidInput
-from forbear.outcomes.clustered import ClusteredOutcomes, cluster_labels
+from forbear.outcomes.clustered import ClusteredOutcomes, require_aligned
 from forbear.wording import described
 
 Floats = NDArray[np.float64]
@@ -34,15 +34,7 @@ class GradedOutcomes:
     """What each task belongs to, where that is the unit; else None."""
 
     def __post_init__(self) -> None:
-        for name in ("baseline", "treated"):
-            object.__setattr__(self, name, _scores(getattr(self, name), name=name))
-        if len(self.baseline) != len(self.treated):
-            raise InvalidInput(
-                f"baseline has {len(self.baseline)} tasks, treated has {len(self.treated)}; they are paired by "
-                "position. Give the same tasks in the same order in both."
-            )
-        if self.clusters is not None:
-            object.__setattr__(self, "clusters", cluster_labels(self.clusters, tasks=len(self.baseline)))
+        require_aligned(self, read=_scores)
 
     @classmethod
     def from_scores(
