@@ -8,7 +8,7 @@ from forbear.errors import InvalidInput
 from forbear.records.codec import HandedOut, Missing, decode_record, encode_record
 from forbear.records.journal import Journal
 from forbear.records.model import Episode, Task, Termination
-from records.test_journal import plan_of
+from records.samples import plan_of
 
 PLAN = plan_of("t", arms=("baseline", "a"))
 GIVEN = HandedOut(task_id="t", seed=1, arm="a", until=10.5)

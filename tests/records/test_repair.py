@@ -16,7 +16,7 @@ from forbear.records.codec import ArmEnd, HandedOut, Missing, encode_record, epi
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Episode, Origin, Step, Task, Termination
 from forbear.records.repair import repair, survey
-from records.test_journal import plan_of
+from records.samples import plan_of
 from runner.pilots import digest, plan, run
 
 TASKS = [f"t{n}" for n in range(6)]
