@@ -131,6 +131,25 @@ def test_which_holes_are_charged_does_not_depend_on_the_order_of_the_tasks(tasks
     assert found[0] == found[1]
 
 
+scores = st.sampled_from([0.0, 0.2, 0.9, 1.0, None])
+
+
+@given(st.lists(st.tuples(scores, scores), min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_nor_does_it_of_graded_scores(tasks, random):
+    found = []
+    for order in (tasks, random.sample(tasks, len(tasks))):
+        before, after, _ = excess_charged(baseline=[[b] for b, _ in order], treated=[[t] for _, t in order])
+        found.append(sorted(map(repr, zip(before, after, strict=True))))
+    assert found[0] == found[1]
+
+
+def test_a_score_that_is_lost_may_always_have_been_worse_than_its_partner():
+    # Of binary outcomes a baseline run lost beside a success cannot be a disruption; beside a score of .3 it can.
+    for partner, charged in ((0.3, 8), (0.0, 8)):
+        before = [[None]] * 9 + [[0.5]]
+        assert excess_charged(baseline=before, treated=[[partner]] * 9 + [[0.5]])[2] == charged
+
+
 @pytest.mark.slow
 def test_holes_of_a_shared_baseline_are_filled_for_all_arms_at_once():
     rng = np.random.default_rng(5)

@@ -198,10 +198,14 @@ def excess_charged(*, baseline: MaybeOutcomes, treated: MaybeOutcomes) -> tuple[
 
 
 def _alone(baseline: MaybeOutcomes, treated: MaybeOutcomes) -> tuple[list[list[_Spot]], list[list[_Spot]]]:
-    """By arm, (task, seed) of the runs lost without their partner: those that could be a disruption, and the others."""
+    """By arm, (task, seed) of the runs lost without their partner: those that could be a disruption, and the others.
+
+    Graded scores between 0 and 1 can all be worse than their partner.
+    """
     decisive: list[list[_Spot]] = [[], []]
     harmless: list[list[_Spot]] = [[], []]
     paired = _are_paired(baseline, treated)
+    scores = any(x not in (None, 0, 1) for arm in (baseline, treated) for runs in arm for x in runs)
     for task in _alike_together(baseline, treated):
         before, after = baseline[task], treated[task]
         if not paired:
@@ -211,17 +215,15 @@ def _alone(baseline: MaybeOutcomes, treated: MaybeOutcomes) -> tuple[list[list[_
         for seed, (b, t) in enumerate(zip(before, after, strict=True)):
             if (b is None) != (t is None):
                 arm = int(t is None)
-                (decisive if (not t if b is None else b) else harmless)[arm].append((task, seed))
+                (decisive if scores or (not t if b is None else b) else harmless)[arm].append((task, seed))
     return decisive, harmless
 
 
 def _alike_together(baseline: MaybeOutcomes, treated: MaybeOutcomes) -> list[int]:
     """The tasks, those with the same outcomes together: then what is filled does not depend on the order of tasks."""
-    if all(len(seeds) == 1 for arm in (baseline, treated) for seeds in arm):  # which of them is filled is all the same
-        return list(range(len(baseline)))
 
-    def outcomes(task: int) -> list[list[int]]:
-        return [[2 if outcome is None else int(outcome) for outcome in seeds[task]] for seeds in (baseline, treated)]
+    def outcomes(task: int) -> list[list[float]]:
+        return [[2 if outcome is None else float(outcome) for outcome in seeds[task]] for seeds in (baseline, treated)]
 
     return sorted(range(len(baseline)), key=outcomes)
 
