@@ -25,7 +25,7 @@ def test_a_cluster_stays_in_one_piece():
     given = [Task(id=f"t{n}", cluster=f"c{n % 12}") for n in range(48)]
     clusters = [task.cluster for task in planned_order(given, order_seed=0)]
     assert clusters == [name for name in dict.fromkeys(clusters) for _ in range(4)]
-    assert planned_looks(None, ordered=planned_order(given, order_seed=0)).planned == 48
+    assert planned_looks(None, ordered=planned_order(given, order_seed=0), rule=DecisionRule()).planned == 48
 
 
 @pytest.mark.parametrize(

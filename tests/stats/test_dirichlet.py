@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
-from forbear.stats.dirichlet import Units, dirichlet_tail, mean_limits, mean_pvalue
+from forbear.stats.dirichlet import Units, dirichlet_tail, mean_limits, mean_pvalue, units_needed
 
 WEIGHTS = st.sampled_from([0.5, 0.55, 0.7, 1.0])
 DIFFERENCES = st.lists(st.sampled_from([-1.0, -0.5, -1 / 3, 0.0, 0.25, 2 / 3, 1.0]), min_size=1, max_size=40)
@@ -139,3 +139,33 @@ def test_ten_thousand_different_values():
     found = mean_pvalue(Units.of(differences), margin=0.0, alternative="greater", weight=1.0)
     z = (differences.mean() - 1e-4) / (differences.std() / 100)
     assert found == pytest.approx(stats.norm.sf(z), rel=0.05)
+
+
+@pytest.mark.parametrize("alternative", ["greater", "less"])
+@pytest.mark.parametrize(("gain", "alpha"), [(0.1, 0.025), (0.5, 0.05), (0.02, 0.05)])
+def test_units_needed_where_all_are_alike(gain, alpha, alternative):
+    # W₀ ≥ distance·ΣW, W₀ exponential and ΣW gamma: the p-value is (1 + distance)^−n.
+    sign = 1.0 if alternative == "greater" else -1.0
+    units = Units.of(np.full(30, sign * gain))
+    found = units_needed(
+        units, weight=1.0, gain=sign * gain, margin=0.0, alternative=alternative, alpha=alpha, power=0.8
+    )
+    assert found == np.ceil(np.log(alpha) / -np.log1p(gain))
+
+
+def test_units_needed_where_nothing_tells_them_apart():
+    units = Units.of(np.array([0.5, -0.5] * 20))
+    assert units_needed(units, weight=1.0, gain=0.0, margin=0.0, alternative="greater", alpha=0.05, power=0.8) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shares", "weight"), [((0.1, 0.3, 0.6), 1.0), ((0.02, 0.12, 0.86), 0.55)])
+def test_so_many_units_decide_about_as_often_as_said(shares, weight):
+    values, rng = np.array([-1.0, 0.5, 0.0]), np.random.default_rng(8)
+    units = Units(values, np.ones(3), 1000 * np.array(shares))
+    size = units_needed(units, weight=weight, gain=units.mean, margin=0.0, alternative="greater", alpha=0.05, power=0.8)
+    decided = []
+    for counts in rng.multinomial(size, shares, size=400):
+        drawn = Units(values, np.ones(3), counts.astype(float))
+        decided.append(mean_pvalue(drawn, margin=0.0, alternative="greater", weight=weight) <= 0.05)
+    assert 0.7 < np.mean(decided) < 0.9

@@ -94,3 +94,14 @@ def test_size_where_rare_tasks_lose_their_score():
         before = np.full(tasks, 0.8)
         scores = GradedOutcomes.from_scores(baseline=before[:, None], treated=(before + differences).round(9)[:, None])
         assert decide(scores).p_value_gain == pytest.approx(pvalues[0])
+
+
+def test_small_even_scores_are_told_apart_by_few_tasks():
+    # The mean square of a score's difference is no share of tasks that differ: it may be smaller than the gain.
+    rng = np.random.default_rng(2)
+    before = rng.uniform(0.2, 0.7, 25)
+    after = before + rng.normal(0.016, 0.043, 25)
+    verdict = decide(GradedOutcomes.from_scores(baseline=before[:, None], treated=after[:, None]))
+    assert verdict.recommendation is Recommendation.UNDECIDED
+    assert 25 < verdict.tasks_needed < 330
+    assert "worthwhile_out_of_reach" not in {remark.code for remark in verdict.cautions}

@@ -67,7 +67,7 @@ class HostPlan:
         _require_json(self.host, what="host")
         names = [self.baseline, *(arm.name for arm in self.treated)]
         require_plan(self.tasks, seeds=self.seeds, arms=names, rule=self.rule, order_seed=self.order_seed)
-        planned_looks(self.looks, ordered=self.ordered)
+        planned_looks(self.looks, ordered=self.ordered, rule=self.rule)
 
     @property
     def treated(self) -> tuple[HostArm, ...]:
@@ -108,7 +108,7 @@ class HostPlan:
             arms=arms,
             critics={},
             rule=self.rule,
-            looks=planned_looks(self.looks, ordered=ordered),
+            looks=planned_looks(self.looks, ordered=ordered, rule=self.rule),
         )
 
 

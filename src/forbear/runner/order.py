@@ -9,6 +9,7 @@ from forbear.outcomes.clustered import MIN_CLUSTERS
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Task
 from forbear.stats.looks.looks import Looks
+from forbear.stats.looks.sequential import require_joinable
 from forbear.stats.rule import DecisionRule
 from forbear.wording import described
 
@@ -52,15 +53,17 @@ def planned_order(tasks: Sequence[Task], *, order_seed: int) -> tuple[Task, ...]
     return tuple(sorted(tasks, key=rank))
 
 
-def planned_looks(looks: Looks | Sequence[int] | None, *, ordered: Sequence[Task]) -> Looks:
+def planned_looks(looks: Looks | Sequence[int] | None, *, ordered: Sequence[Task], rule: DecisionRule) -> Looks:
     """The looks of a plan.
 
     Args:
         looks: As the plan says; None: `Looks`' default for this many tasks.
         ordered: Its tasks in the planned order.
+        rule: Its rule.
 
     Raises:
-        InvalidInput: The last look is not at all tasks, or the first one sees too few clusters.
+        InvalidInput: The last look is not at all tasks, the first one sees too few clusters, or the rule's guarantee is
+            not to be had for clusters at several looks.
     """
     count, clustered = len(ordered), any(task.cluster for task in ordered)
     if looks is None:
@@ -69,6 +72,8 @@ def planned_looks(looks: Looks | Sequence[int] | None, *, ordered: Sequence[Task
             looks = replace(looks, tasks=tuple(n for n in looks.tasks if _clusters(ordered[:n]) >= MIN_CLUSTERS))
     elif not isinstance(looks, Looks):
         looks = Looks(tasks=tuple(looks))
+    if clustered:
+        require_joinable(looks, rule)
     if clustered and _clusters(ordered[: looks.tasks[0]]) < MIN_CLUSTERS:
         raise InvalidInput(
             f"the first look, at {looks.tasks[0]} tasks, would see fewer than the {MIN_CLUSTERS} clusters that a "

@@ -76,7 +76,7 @@ class PilotPlan:
             raise InvalidInput(f"design must be 'auto', 'coupled' or 'independent', got {self.design!r:.60}.")
         clustered = any(task.cluster for task in self.tasks)
         ordered = planned_order(self.tasks, order_seed=self.order_seed) if clustered else self.tasks
-        planned_looks(self.looks, ordered=ordered)
+        planned_looks(self.looks, ordered=ordered, rule=self.rule)
         if not 0 < self.call_deadline_s < float("inf"):
             raise InvalidInput(
                 f"call_deadline_s must be a number of seconds above 0, got {self.call_deadline_s!r:.60}."
@@ -138,7 +138,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
         InvalidInput: The design asks for more than the world can do, or a config is not JSON.
     """
     plan = replace(plan, tasks=planned_order(plan.tasks, order_seed=plan.order_seed))
-    looks = planned_looks(plan.looks, ordered=plan.tasks)
+    looks = planned_looks(plan.looks, ordered=plan.tasks, rule=plan.rule)
     agent = _said("the agent's factory", plan.agent, check=checked_agent)
     environment = _said("the environment's factory", plan.environment, check=checked_environment)
     restorable = isinstance(environment, Restorable)

@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self
+from typing import Self, TypeAlias
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats import remarks
+from forbear.stats.dirichlet import units_needed
 from forbear.stats.exact import OneSided, exact_unconditional
 from forbear.stats.inference import Inference, inference
 from forbear.stats.intervals import Estimate
@@ -24,6 +25,9 @@ from forbear.wording import described
 
 AnyOutcomes = Outcomes | GradedOutcomes | SequentialOutcomes | AnytimeOutcomes
 """Looked at once (pairs, several seeds, graded scores), at declared looks, or whenever one likes."""
+
+_Target: TypeAlias = tuple[float, OneSided, float]
+"""A gain that is to be told from, on which side of it, and the level."""
 
 _FEWEST_CHECKED = 400
 """Pairs up to which a size that is named is checked by the exact test; above, the approximation is good."""
@@ -300,33 +304,35 @@ def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule, alpha
         rule: Margin and worthwhile gain.
         alpha: What several arms leave this one.
     """
-    discordance = max(data.discordance, abs(gain))
-    approximate = partial(approximate_tasks_needed, gain=gain, discordance=discordance, power=TARGET_POWER)
-    targets: list[tuple[float, OneSided, float]] = []
+    targets: list[_Target] = []
     if gain > rule.margin:
         targets.append((rule.margin, "greater", alpha))
     if gain < rule.worthwhile:
         targets.append((rule.worthwhile, "less", rule.harm_alpha))
-    sizes = [
-        _first_that_decides(max(pairs, least), gain, discordance, target)
-        for target in targets
-        if (pairs := approximate(margin=target[0], alpha=target[2])) is not None
-        and (least := _least(target, differing=discordance > 0)) is not None
-        and max(pairs, least) <= MOST_TASKS
-    ]
-    tasks = math.ceil(min(sizes, default=MOST_TASKS + 1) * data.tasks_per_pair)
+    if data.units is None:
+        sizes, tasks_each = [_pairs_needed(data.discordance, gain, target) for target in targets], data.tasks_per_pair
+    else:
+        units, weight = data.units
+        needed = partial(units_needed, units, weight=weight, gain=gain, power=TARGET_POWER)
+        sizes = [needed(margin=margin, alternative=side, alpha=level) for margin, side, level in targets]
+        tasks_each = data.tasks / float(units.counts.sum())
+    tasks = math.ceil(min((size for size in sizes if size is not None), default=MOST_TASKS + 1) * tasks_each)
     # A pilot that just failed to decide needs more than it had.
     return max(tasks, data.tasks + 1) if tasks <= MOST_TASKS else None
 
 
-def _least(target: tuple[float, OneSided, float], *, differing: bool) -> int | None:
-    margin, alternative, alpha = target
-    return least_tasks(margin=margin if alternative == "greater" else -margin, alpha=alpha, differing=differing)
+def _pairs_needed(discordance: float, gain: float, target: _Target) -> int | None:
+    """By the normal approximation, and from there on the first size at which the very table to be expected decides.
 
-
-def _first_that_decides(pairs: int, gain: float, discordance: float, target: tuple[float, OneSided, float]) -> int:
-    """From a size on, the first at which the very table to be expected decides: the approximation knows no tables."""
+    The approximation knows no tables.
+    """
     margin, alternative, alpha = target
+    discordance = max(discordance, abs(gain))
+    pairs = approximate_tasks_needed(gain=gain, discordance=discordance, margin=margin, alpha=alpha, power=TARGET_POWER)
+    least = least_tasks(margin=margin if alternative == "greater" else -margin, alpha=alpha, differing=discordance > 0)
+    if pairs is None or least is None or max(pairs, least) > MOST_TASKS:
+        return None
+    pairs = max(pairs, least)
     while pairs <= _FEWEST_CHECKED:
         recovered, disrupted = (round(pairs * (discordance + sign * gain) / 2) for sign in (1, -1))
         same = max(0, pairs - recovered - disrupted)

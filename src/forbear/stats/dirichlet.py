@@ -4,6 +4,8 @@ Where rare units lose everything, a sample that missed them looks like a gain. T
 that was not seen, so the test needs no variance, no normality and no minimum size.
 """
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,6 +27,7 @@ _NEGLIGIBLE = 1e-17
 _PRECISION, _STEPS = 1e-10, 120
 """Of a limit, and of its normal quantile."""
 _ENDS: tuple[tuple[OneSided, float], ...] = (("greater", -1.0), ("less", 1.0))
+_MOST_UNITS = 1 << 20
 _ENTRIES = 2_000_000
 """Entries of one block: about 64 MB."""
 
@@ -183,6 +186,46 @@ def mean_limits(units: Units, *, confidence: float, weight: float) -> Interval:
 
         bounds.append(_root(excess, outside, mean))
     return Interval(*bounds)
+
+
+def units_needed(
+    units: Units, *, weight: float, gain: float, margin: float, alternative: OneSided, alpha: float, power: float
+) -> int | None:
+    """Units of a new pilot that would reject Δ ≤ margin ("greater") or Δ ≥ margin ("less") with about this power.
+
+    The first number of units, spread like these around a mean of `gain`, that rejects where their mean lies as many
+    standard errors towards the margin as leave the power.
+
+    Args:
+        units: As observed, at least one.
+        weight: As `mean_pvalue`.
+        gain: The mean that is assumed, in [−1, 1].
+        margin: −1 < margin < 1.
+        alternative: "greater" when a mean above the margin is claimed.
+        alpha: One-sided level, 0 < alpha < 1.
+        power: Probability to reject, 0 < power < 1.
+
+    Returns:
+        At least 1; None where a million do not suffice.
+
+    Checked: units that are all alike against (1 + distance)^−n in closed form; pilots drawn anew from the units.
+    """
+    sign, total = 1.0 if alternative == "greater" else -1.0, units.sizes * units.counts
+    now, mean = float(units.counts.sum()), units.mean
+    variance = float(units.counts @ (units.sizes * (units.differences - mean)) ** 2) / float(total.sum()) ** 2
+    quantile = float(ndtri(power))
+
+    def rejects(count: int) -> bool:
+        shift = gain - mean - sign * quantile * math.sqrt(variance * now / count)
+        there = Units(units.differences + shift, units.sizes, units.counts * (count / now))
+        return mean_pvalue(there, margin=margin, alternative=alternative, weight=weight) <= alpha
+
+    most = 1
+    while not rejects(most):
+        most *= 2
+        if most > _MOST_UNITS:
+            return None
+    return bisect_left(range(most // 2 + 1, most), True, key=rejects) + most // 2 + 1
 
 
 def _root(excess: Callable[[float], float], outside: float, inside: float) -> float:

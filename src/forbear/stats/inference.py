@@ -18,6 +18,7 @@ from forbear.stats.clustered import (
     clustered_gain_interval,
     clustered_gain_test,
     clustered_rate,
+    gain_units,
     seedwise_interval,
     worst_weight,
 )
@@ -33,6 +34,7 @@ from forbear.stats.intervals import (
 )
 from forbear.stats.rule import Guarantee
 from forbear.stats.verdict import Look, Remark
+from forbear.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,10 @@ class Inference(Protocol):
     @property
     def tasks_per_pair(self) -> float:
         """Tasks that weigh as much as one independent pair."""
+
+    @property
+    def units(self) -> tuple[Units, float] | None:
+        """The units of a Dirichlet test, and the weight of its worst value; None for a plain table."""
 
     @property
     def informative(self) -> tuple[int, Remark]:
@@ -130,6 +136,7 @@ class OnePairPerTask:
         self.tasks = self.pairs = pairs.pairs
         self.discordance = pairs.discordant / pairs.pairs
         self.tasks_per_pair = 1.0
+        self.units = None
         self.informative = (
             pairs.discordant,
             Remark(
@@ -200,6 +207,7 @@ class SeveralSeeds:
         )
         weight = worst_weight(outcomes, guarantee=guarantee)
         kind = "finite-sample" if weight == 1 else "calibrated"
+        self.units = gain_units(outcomes), weight
         self._method = f"Dirichlet weights over {unit}, worst value at weight {weight:g} ({kind})"
 
     def method(self, margin: float) -> str:
@@ -240,7 +248,7 @@ class SeedBySeed(SeveralSeeds):
 
     def __init__(self, outcomes: ClusteredOutcomes) -> None:
         super().__init__(outcomes, guarantee="finite-sample")
-        self._method = f"exact by seed, Bonferroni over {len(outcomes.seed_tables())} seeds"
+        self._method = f"exact by seed, Bonferroni over {counted(len(outcomes.seed_tables()), 'seed')}"
 
     def gain(self, confidence: float) -> Estimate:
         """The tightest limits over seeds, at Bonferroni's level."""
@@ -267,7 +275,7 @@ class GradedScores:
             _, cluster = np.unique(outcomes.clusters, return_inverse=True)
             sizes = np.bincount(cluster).astype(float)
             differences = np.bincount(cluster, weights=differences) / sizes
-        self._units = Units.of(differences, sizes)
+        self.units = Units.of(differences, sizes), 1.0
         self.tasks_per_pair = self.tasks / len(differences)
         differing = int(np.count_nonzero(differences))
         self.informative = (
@@ -287,12 +295,14 @@ class GradedScores:
 
     def gain(self, confidence: float) -> Estimate:
         """The gains that the test does not reject."""
-        bounds = mean_limits(self._units, confidence=confidence, weight=1.0)
+        units, weight = self.units
+        bounds = mean_limits(units, confidence=confidence, weight=weight)
         return _estimate(self.outcomes.success_gain, bounds, confidence)
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
         """Of the test that belongs to the interval."""
-        return mean_pvalue(self._units, margin=margin, alternative=alternative, weight=1.0)
+        units, weight = self.units
+        return mean_pvalue(units, margin=margin, alternative=alternative, weight=weight)
 
     def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """Test and interval are one."""

@@ -1,12 +1,14 @@
 """What a verdict says: its reasons and cautions, as sentences with their numbers."""
 
 import math
+from functools import partial
 
 from scipy.special import bdtrc
 
 from forbear.outcomes.missing import LostRuns, MissingOutcomes
 from forbear.outcomes.paired import PairedOutcomes
-from forbear.stats.inference import Inference
+from forbear.stats.dirichlet import units_needed
+from forbear.stats.inference import GradedScores, Inference
 from forbear.stats.intervals import Estimate
 from forbear.stats.looks.anytime import Anytime
 from forbear.stats.planning import approximate_tasks_needed
@@ -108,7 +110,8 @@ def undecided(
         reasons.append(Remark(code="missing_hold_back", text=text, values=values))
     if isinstance(data.look, AtLook) and data.look.next is not None:
         if data.futile:
-            text = "Stopped: under the planned gain a further look would hardly ever say INTERVENE."
+            text = "Stopped: under the planned gain a further look would hardly ever say INTERVENE, "
+            text += "and FORBEAR is not to be expected of one either."
             reasons.append(Remark(code="futile", text=text))
         else:
             text = f"The next declared look is at {data.look.next} tasks."
@@ -209,10 +212,16 @@ def _out_of_reach(data: Inference, rule: DecisionRule, left: int) -> list[Remark
     discordance = max(data.discordance, abs(gain))
     if not rule.margin < gain or not 0 < discordance <= 1:
         return []
-    pairs = approximate_tasks_needed(
-        gain=gain, discordance=discordance, margin=rule.margin, alpha=rule.alpha / left, power=TARGET_POWER
-    )
-    tasks = None if pairs is None else math.ceil(pairs * data.tasks_per_pair)
+    if isinstance(data, GradedScores):
+        units, weight = data.units
+        needed, each = (
+            partial(units_needed, units, weight=weight, alternative="greater"),
+            data.tasks / units.counts.sum(),
+        )
+    else:
+        needed, each = partial(approximate_tasks_needed, discordance=discordance), data.tasks_per_pair
+    count = needed(gain=gain, margin=rule.margin, alpha=rule.alpha / left, power=TARGET_POWER)
+    tasks = None if count is None else math.ceil(count * each)
     if tasks is not None and tasks < _TIMES_TOO_FEW * size:
         return []
     needs = f"more than {MOST_TASKS:,}" if tasks is None or tasks > MOST_TASKS else f"about {tasks:,}"

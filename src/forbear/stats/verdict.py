@@ -136,7 +136,7 @@ class Verdict:
     harmful: bool
     """FORBEAR, and no change or better is rejected too."""
     futile: bool
-    """Stopped because no further look could have decided; False for a single look."""
+    """Stopped because neither verdict was to be expected of a further look; False for a single look."""
     tasks: int
     pairs: int
     both_fail: int | None

@@ -20,6 +20,7 @@ from forbear import (
 )
 from forbear.stats import EProcess, SequentialOutcomes, sequential_outcomes
 from forbear.stats.looks.betting import confidence_sequence
+from forbear.stats.looks.gain_path import gain_path_of
 from forbear.stats.looks.lattice import Bools
 from forbear.stats.looks.looks import sequential_pvalue
 from forbear.stats.looks.sequential import Sequential, unit_differences
@@ -379,6 +380,50 @@ def test_clusters_are_the_units():
     assert verdict.recommendation is INTERVENE
     assert "Dirichlet weights over clusters" in verdict.method
     assert "joined over looks approximately" in verdict.method
+
+
+def test_the_guarantee_at_several_looks_is_not_for_clusters():
+    # 20 clusters of 10 identical tasks: task by task they would be evidence ten times over.
+    rng = np.random.default_rng(1)
+    baseline, treated = ([row for row in arm for _ in range(10)] for arm in runs(drawn(rng, 20, 0.4, 0.1)))
+    labels = [f"scene {i // 10}" for i in range(200)]
+    finite, looks = DecisionRule(guarantee="finite-sample"), Looks(tasks=(100, 200))
+    outcomes, _ = sequential_outcomes(baseline=baseline, treated=treated, looks=looks, clusters=labels)
+    with pytest.raises(InvalidInput, match="finite-sample guarantee holds for tasks"):
+        decide(outcomes, finite)
+    assert decide(outcomes).p_value_gain > 0.01
+    once, _ = sequential_outcomes(baseline=baseline, treated=treated, looks=Looks(tasks=(200,)), clusters=labels)
+    assert decide(once, finite).p_value_gain == pytest.approx(decide(once).p_value_gain)
+
+
+def test_under_the_guarantee_test_and_interval_are_of_the_same_runs():
+    # Five baseline runs a task and one treated run: both go by the first of each.
+    rng = np.random.default_rng(3)
+    baseline, treated = (rng.random((40, 5)) < 0.3).tolist(), (rng.random((40, 1)) < 0.8).tolist()
+    outcomes, _ = sequential_outcomes(baseline=baseline, treated=treated, looks=SMALL)
+    verdict = decide(outcomes, DecisionRule(guarantee="finite-sample"))
+    first, _ = sequential_outcomes(baseline=[row[:1] for row in baseline], treated=treated, looks=SMALL)
+    assert verdict.p_value_gain == pytest.approx(decide(first).p_value_gain)
+    assert "exact by seed, Bonferroni over 1 seed," in verdict.method
+    assert verdict.look.statistic is None
+
+
+def test_clusters_that_are_not_over_say_nothing_yet():
+    baseline, treated = runs(drawn(np.random.default_rng(1), 100, 0.3, 0.1))
+    looks = Looks(tasks=(50, 100, 200))
+    with pytest.raises(InvalidInput, match="goes on after another one began"):
+        sequential_outcomes(
+            baseline=baseline, treated=treated, looks=looks, clusters=[f"c{i % 20}" for i in range(200)]
+        )
+
+
+def test_the_path_has_no_bound_where_no_look_can_reject():
+    # Of several seeds tasks count, not runs: three that differ are too few, however often they were run.
+    baseline, treated = [[False] * 3] * 3 + [[True] * 3] * 47, [[True] * 3] * 50
+    outcomes, _ = sequential_outcomes(baseline=baseline, treated=treated, looks=Looks(tasks=(50, 100, 200)))
+    (look,) = gain_path_of(outcomes, RULE).looks
+    assert Sequential(outcomes, RULE).pvalue(0.0, "greater") == 1.0
+    assert look.intervene_from is None
 
 
 @pytest.mark.slow

@@ -22,7 +22,6 @@ from functools import cached_property
 import numpy as np
 from scipy.special import betaln, xlogy
 
-from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes, unit_counts
 from forbear.outcomes.missing import MaybeOutcomes, MissingOutcomes, Outcomes, observed_and_bounds, planned_outcomes
 from forbear.outcomes.paired import PairedOutcomes
@@ -30,10 +29,9 @@ from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, Rates, inference
 from forbear.stats.intervals import Estimate, Interval, check_confidence
 from forbear.stats.looks.betting import BETS_ON_MEANS, bets_on, log_evidence, log_growth
-from forbear.stats.looks.sequential import unit_differences
+from forbear.stats.looks.sequential import require_one_piece, unit_differences
 from forbear.stats.regions import Floats
 from forbear.stats.verdict import AtAnyTime
-from forbear.wording import shown
 
 _HALVINGS = 40
 """Of [−1, 1], until a bound of the gain is found."""
@@ -80,7 +78,7 @@ def anytime_outcomes(
         InvalidInput: A cluster that comes back after another began, or as `planned_outcomes`.
     """
     if clusters is not None:
-        _check_in_one_piece(clusters)
+        require_one_piece(clusters)
 
     def stream(before: MaybeOutcomes, after: MaybeOutcomes) -> AnytimeOutcomes | None:
         now = planned_outcomes(baseline=before, treated=after, clusters=clusters, arms=names).observed
@@ -93,18 +91,6 @@ def anytime_outcomes(
         return AnytimeOutcomes(now=now, differences=differences, planned=planned)
 
     return observed_and_bounds(stream, baseline=baseline, treated=treated, arms=names)
-
-
-def _check_in_one_piece(clusters: Sequence[str]) -> None:
-    begun: set[str] = set()
-    for before, cluster in zip((None, *clusters), clusters, strict=False):
-        if cluster != before and cluster in begun:
-            raise InvalidInput(
-                f"the cluster '{shown(cluster)}' goes on after another one began; after every task a verdict can use "
-                "whole clusters only. Put the tasks of a cluster next to each other, in the order in which they were "
-                "planned."
-            )
-        begun.add(cluster)
 
 
 # --- Rates at any time --------------------------------------------------------------------------------------
@@ -197,7 +183,7 @@ class Anytime:
         self._base: Inference = inference(outcomes.now)
         self.tasks, self.pairs, self.table = self._base.tasks, self._base.pairs, self._base.table
         self.discordance, self.tasks_per_pair = self._base.discordance, self._base.tasks_per_pair
-        self.informative = self._base.informative
+        self.units, self.informative = self._base.units, self._base.informative
         self._ordered = outcomes.differences is not None
         self._bets = bets_on(several_seeds=not isinstance(outcomes.now, PairedOutcomes), planned=outcomes.planned)
 

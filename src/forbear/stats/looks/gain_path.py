@@ -10,8 +10,8 @@ from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain
 from forbear.stats.intervals import Interval, restricted_discordance
 from forbear.stats.looks.betting import confidence_sequence
-from forbear.stats.looks.looks import boundary_constant, fewest_discordant
-from forbear.stats.looks.sequential import Sequential, SequentialOutcomes
+from forbear.stats.looks.looks import boundary_constant
+from forbear.stats.looks.sequential import Sequential, SequentialOutcomes, enough_differ
 from forbear.stats.looks.stopping import looks_share
 from forbear.stats.rule import DecisionRule
 
@@ -88,7 +88,7 @@ def _look(outcomes: SequentialOutcomes, at_look: Outcomes, rule: DecisionRule, *
 
     def bound(margin: float, constant: float, sign: int) -> float | None:
         """The margin and, on that side of it, the statistic's standard error times what it has to reach."""
-        if recovered + disrupted < fewest_discordant(sign * margin, tasks=int(pairs)):
+        if not enough_differ(at_look, sign * margin):
             return None
         spread = restricted_discordance(recovered, disrupted, n=pairs, gain=margin) - margin * margin
         gain = margin + sign * constant * factor * math.sqrt(max(spread, 0.0) * inflation / pairs)

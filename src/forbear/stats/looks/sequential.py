@@ -40,6 +40,7 @@ from forbear.stats.looks.watch import watch_bets, watch_threshold, watched_pvalu
 from forbear.stats.regions import Counts, Floats
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtLook
+from forbear.wording import shown
 
 _ORDERS = 2000
 """Random orders over which the estimate is averaged where they cannot all be counted."""
@@ -146,6 +147,8 @@ def sequential_outcomes(
     Raises:
         InvalidInput: As `planned_outcomes`, or more tasks than the last look has.
     """
+    if clusters is not None:
+        require_one_piece(clusters)
     size = len(baseline)
     if size > looks.planned:
         raise InvalidInput(
@@ -183,6 +186,22 @@ def sequential_outcomes(
     # Each look charges what was in excess when it was taken: what was not rejected then is not later.
     at_looks = tuple(charged(n) for n in looks.tasks if n <= size)
     return observed, replace(missing, charged=replace(missing.charged, at_looks=at_looks))
+
+
+def require_one_piece(clusters: Sequence[str]) -> None:
+    """Refuses a cluster that goes on after another one began: only whole ones can be used on the way.
+
+    Raises:
+        InvalidInput: One does.
+    """
+    begun: set[str] = set()
+    for before, cluster in zip((None, *clusters), clusters, strict=False):
+        if cluster != before and cluster in begun:
+            raise InvalidInput(
+                f"the cluster '{shown(cluster)}' goes on after another one began; on the way a verdict can use whole "
+                "clusters only. Put the tasks of a cluster next to each other, in the order in which they were planned."
+            )
+        begun.add(cluster)
 
 
 def unit_differences(
@@ -233,20 +252,22 @@ class Sequential:
     """The inference of a pilot with looks."""
 
     def __init__(self, outcomes: SequentialOutcomes, rule: DecisionRule) -> None:
+        if isinstance(outcomes.now, ClusteredOutcomes) and outcomes.now.clusters is not None:
+            require_joinable(outcomes.looks, rule)
         self.outcomes = outcomes
         self.rule = rule
         self._base = self._of(outcomes.now)
         self.tasks, self.pairs, self.table = self._base.tasks, self._base.pairs, self._base.table
         self.discordance, self.tasks_per_pair = self._base.discordance, self._base.tasks_per_pair
-        self.informative = self._base.informative
+        self.units, self.informative = self._base.units, self._base.informative
         self._watches = outcomes.looks.watch and outcomes.differences is not None
         # More seeds, clusters: the watch bets on means, and its exact probabilities are not known.
         self._several = not isinstance(outcomes.now, PairedOutcomes)
         self._one_test = self._watches and not self._several and outcomes.looks.planned <= MOST_EXACT_TASKS
 
     def _of(self, outcomes: Outcomes) -> Inference:
-        if len(self.outcomes.looks.tasks) > 1 and len(_tests_at(outcomes, self.rule)) > 1:
-            assert isinstance(outcomes, ClusteredOutcomes), "one pair per task has one test"
+        by_seed = len(self.outcomes.looks.tasks) > 1 and self.rule.guarantee == "finite-sample"
+        if by_seed and isinstance(outcomes, ClusteredOutcomes) and not outcomes.one_pair_per_task:
             return SeedBySeed(outcomes)
         return inference(outcomes, guarantee=self.rule.guarantee)
 
@@ -356,9 +377,9 @@ class Sequential:
             wider = _confidence(looks, factor, upper, -rule.worthwhile, watched=self._one_test)
             highest = base.gain(wider).high
             # Where too few pairs differ for a margin above 0, the test does not reject it: neither does the interval.
-            if rule.margin > 0 and len(looks.tasks) > 1 and not _enough(outcomes, rule.margin):
+            if rule.margin > 0 and len(looks.tasks) > 1 and not enough_differ(outcomes, rule.margin):
                 lowest = min(lowest, rule.margin)
-            if rule.worthwhile < 0 and len(looks.tasks) > 1 and not _enough(outcomes, -rule.worthwhile):
+            if rule.worthwhile < 0 and len(looks.tasks) > 1 and not enough_differ(outcomes, -rule.worthwhile):
                 highest = max(highest, rule.worthwhile)
             low, high = max(low, lowest), min(high, highest)
         differences, weights, several = self.outcomes.differences, self.outcomes.weights, self._several
@@ -387,7 +408,7 @@ class Sequential:
 
     @property
     def futile(self) -> bool:
-        """Whether this look leaves INTERVENE at a further one too improbable under the planned effect."""
+        """Whether neither verdict is to be expected of a further look: INTERVENE under the planned effect, FORBEAR."""
         data = self.outcomes
         if data.look is None or data.next_look is None or not data.looks.futility:
             return False
@@ -420,10 +441,22 @@ class Sequential:
     @property
     def _now(self) -> float | None:
         """z of all pairs; None where the boundary is, with too few differing pairs, and where seeds are taken apart."""
-        tests = _tests_at(self.outcomes.now, self.rule)
-        if self._boundary is None or len(tests) > 1:
+        if self._boundary is None or isinstance(self._base, SeedBySeed):
             return None
-        return _statistic(tests[0], self.rule.margin, "greater")
+        return _statistic(self.outcomes.now, self.rule.margin, "greater")
+
+
+def require_joinable(looks: Looks, rule: DecisionRule) -> None:
+    """Refuses what nobody knows to guarantee where tasks come in clusters.
+
+    Raises:
+        InvalidInput: Several looks under the finite-sample guarantee, which tests seed by seed as if tasks were alone.
+    """
+    if len(looks.tasks) > 1 and rule.guarantee == "finite-sample":
+        raise InvalidInput(
+            "with several looks the finite-sample guarantee holds for tasks, not for clusters above them: declare one "
+            "look, take the calibrated guarantee, or leave the clusters out and speak about these only."
+        )
 
 
 def _tests_at(outcomes: Outcomes, rule: DecisionRule) -> Sequence[Outcomes]:
@@ -441,15 +474,15 @@ def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> floa
         outcomes = outcomes.table
     if isinstance(outcomes, PairedOutcomes):
         z = tango_statistic(float(outcomes.recovered), float(outcomes.disrupted), n=outcomes.pairs, gain=margin)
-        return sign * z if _enough(outcomes, sign * margin) else None
-    if not _enough(outcomes, sign * margin):
+        return sign * z if enough_differ(outcomes, sign * margin) else None
+    if not enough_differ(outcomes, sign * margin):
         return None
     pvalue = clustered_gain_test(outcomes, margin=margin, alternative=alternative).pvalue
     # Finite where the p-value rounds to 0 or 1.
     return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
 
 
-def _enough(outcomes: Outcomes, margin: float) -> bool:
+def enough_differ(outcomes: Outcomes, margin: float) -> bool:
     """Whether so many pairs (several seeds: units) differ that a look may reject a gain of no more than the margin."""
     if isinstance(outcomes, PairedOutcomes):
         return outcomes.discordant >= fewest_discordant(margin, tasks=outcomes.pairs)
@@ -479,6 +512,8 @@ def _gain_over_orders(data: SequentialOutcomes, rule: DecisionRule) -> float | N
     values = data.differences[known]
     weights = np.ones(len(values)) if data.weights is None else data.weights[known]
     units = len(values)
+    if not units:
+        return None
     # A look at so many tasks is one at as large a share of the units (clusters; tasks without an outcome left out).
     by_look = [max(1, round(units * tasks / data.tasks)) for tasks in looks.tasks if tasks < data.tasks]
     ends, counts, factors = np.array(by_look) - 1, np.array(by_look, float), np.array(looks.factors[: len(by_look)])
