@@ -142,3 +142,11 @@ def test_the_reproduction_is_what_its_command_prints():
     command = [sys.executable, ROOT / "measurements" / "reproduction.py"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed == (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
+
+
+def test_the_files_that_the_source_names_are_there():
+    named = re.compile(r"\b(?:tests|measurements|docs)/[a-z_/-]+\.(?:py|md)\b")
+    sources = [*(ROOT / "src").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    found = {name for path in sources for name in named.findall(path.read_text(encoding="utf-8"))}
+    assert len(found) > 20
+    assert [name for name in sorted(found) if not (ROOT / name).is_file()] == []

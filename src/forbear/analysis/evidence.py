@@ -195,7 +195,13 @@ def _best(result: PilotResult) -> Best | None:
         )
         for name in candidates
     }
-    return best_of(outcomes, rng=np.random.default_rng(0), confidence=1 - plan.rule.alpha, resamples=_CHOICES)
+    return best_of(
+        outcomes,
+        rng=np.random.default_rng(0),
+        confidence=1 - plan.rule.alpha,
+        resamples=_CHOICES,
+        guarantee=plan.rule.guarantee,
+    )
 
 
 def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:

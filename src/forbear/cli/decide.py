@@ -361,16 +361,16 @@ def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: 
     from forbear.stats.context.transport import post_stratified_gain
 
     strata = stratify(table, baseline=pairing.baseline, treated=pairing.treated)
-    return post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha).remarks(margin=rule.margin)
+    mixed = post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha, guarantee=rule.guarantee)
+    return mixed.remarks(margin=rule.margin)
 
 
 def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Remark:
     """The gain at another failure rate, as a remark."""
     from forbear.stats.context.transport import gain_at
 
-    return gain_at(pairing.binary, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha).remark(
-        baseline=pairing.baseline
-    )
+    there = gain_at(pairing.binary, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha, guarantee=rule.guarantee)
+    return there.remark(baseline=pairing.baseline)
 
 
 def _prior(text: str | None) -> Prior:

@@ -6,8 +6,8 @@ alike, whatever happened in between, and no order of tasks or workers changes a 
 How it was made and checked: blake2b keys the draw and fingerprints each candidate; two rounds of the finaliser of
 splitmix64 (Steele, Lea & Flood 2014, OOPSLA) mix them, vectorised over candidates; 52 bits become a uniform. Logarithms
 are computed here from IEEE additions, products and quotients alone, because those of numpy and of C libraries differ in
-the last bits from one platform to the next. tests/test_draw.py holds the tests of uniformity, of independence between
-tasks, seeds, roles, steps, attempts and candidates, of Gumbel choice against softmax, and frozen values.
+the last bits from one platform to the next. tests/contracts/test_draw.py holds the tests of uniformity, of independence
+between tasks, seeds, roles, steps, attempts and candidates, of Gumbel choice against softmax, and frozen values.
 """
 
 import functools

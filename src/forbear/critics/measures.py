@@ -6,7 +6,7 @@ replace it.
 Every function takes `failed`, shape (n,), whether the episode that the scored step belongs to failed, and `p_fail`,
 shape (n,), what the critic said, in [0, 1]. Order does not matter: steps with tied scores are interchangeable.
 
-How each was checked: tests/critics/test_metrics.py, against brute force over pairs, thresholds and bins, and against
+How each was checked: tests/critics/test_measures.py, against brute force over pairs, thresholds and bins, and against
 values of scikit-learn 1.7 where it defines the same.
 """
 

@@ -1,10 +1,12 @@
 import itertools
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 
 from forbear import ClusteredOutcomes, InvalidInput, PairedOutcomes
+from forbear.stats.context.resample import best_of
 from forbear.stats.context.transport import cross_seed_slope, gain_at, gain_curve, post_stratified_gain
 from forbear.stats.intervals import paired_gain_interval
 from forbear.testing.strategies import clustered_outcomes, paired_outcomes
@@ -84,6 +86,35 @@ def test_seeds_that_agree_by_chance_alone_give_no_slope():
     table = outcomes.table
     assert found.line == pytest.approx(0.7 * table.recovery_rate - 0.3 * table.disruption_rate)
     assert (found.gain.value, found.unchanged) == (None, pytest.approx(outcomes.success_gain))
+    assert "hardly agree within a task" in found.remark().text
+    one_run = gain_at(table, failure_rate=0.7)
+    assert "several seeds can" in one_run.remark().text
+
+
+def test_one_task_that_carries_all_differences_has_no_slope():
+    outcomes = ClusteredOutcomes(
+        baseline=((True, True),) + ((False, False),) * 9, treated=((True, True),) + ((False, True),) * 9
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = gain_at(outcomes, failure_rate=0.5)
+    assert found.method == "between no change and the line"
+
+
+def test_the_guarantee_reaches_what_stands_beside_the_verdict():
+    outcomes = pilot(np.random.default_rng(1), tasks=40, seeds=2, chance=0.5)
+
+    def lows(guarantee):
+        rng = np.random.default_rng(0)
+        return (
+            gain_at(outcomes, failure_rate=0.5, guarantee=guarantee).gain.low,
+            post_stratified_gain({"a": outcomes}, mix={"a": 1.0}, guarantee=guarantee).gain.low,
+            best_of({"a": outcomes}, rng=rng, resamples=50, guarantee=guarantee).gain.low,
+        )
+
+    assert all(
+        finite < calibrated for finite, calibrated in zip(lows("finite-sample"), lows("calibrated"), strict=True)
+    )
 
 
 def test_the_chart_is_the_gain_over_failure_rates():

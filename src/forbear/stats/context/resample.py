@@ -14,6 +14,7 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes, unit_counts
 from forbear.stats.clustered import clustered_gain_interval
 from forbear.stats.intervals import Estimate, check_confidence
+from forbear.stats.rule import Guarantee
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +71,7 @@ def best_of(
     rng: np.random.Generator,
     confidence: float = 0.95,
     resamples: int = 10_000,
+    guarantee: Guarantee = "calibrated",
 ) -> Best:
     """Picks the arm with the largest gain and corrects that gain for having been picked.
 
@@ -83,6 +85,7 @@ def best_of(
         rng: Source of the draws.
         confidence: Of the one-sided simultaneous bound.
         resamples: How many.
+        guarantee: Of the bound, as in the rule.
 
     Raises:
         InvalidInput: No arms, fewer than two tasks, arms with different tasks, no resamples, or confidence out of
@@ -90,7 +93,7 @@ def best_of(
 
     Source: out-of-bag estimates as in Efron (1983, JASA 78:316) and Breiman (1996). The gain of a resample's winner in
     the whole pilot, the usual optimism correction, leaves a quarter of the optimism on all-null pilots. Checked: bias
-    on all-null pilots, coverage of the bound (tests/stats/test_resample.py).
+    on all-null pilots, coverage of the bound (tests/stats/context/test_resample.py).
     """
     check_confidence(confidence)
     excess, pairs = _sums(arms)
@@ -107,7 +110,7 @@ def best_of(
     pilot = np.array([outcomes.success_gain for outcomes in arms.values()], dtype=float)
     best = int(pilot.argmax())
     level = 1 - 2 * (1 - confidence) / len(arms)
-    bound = clustered_gain_interval(arms[names[best]], confidence=level).low
+    bound = clustered_gain_interval(arms[names[best]], confidence=level, guarantee=guarantee).low
     out_of_bag = np.concatenate(judged)
     corrected = float(out_of_bag.mean()) if out_of_bag.size else float(pilot[best])
     return Best(

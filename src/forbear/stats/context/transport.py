@@ -19,8 +19,9 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
-from forbear.stats.clustered import clustered_gain_interval
-from forbear.stats.intervals import Estimate, Interval, Rate, check_confidence, paired_gain_interval
+from forbear.stats.inference import inference
+from forbear.stats.intervals import Estimate, check_confidence
+from forbear.stats.rule import Guarantee
 from forbear.stats.verdict import Remark
 from forbear.wording import listed, percent, points, points_confidence, share, shown
 
@@ -54,6 +55,8 @@ class GainAt:
     """The pilot's own gain: that there too if it did not depend on the failure rate; None where the slope is known."""
     line: float | None = None
     """p′·r − (1 − p′)·d, which changes at least as fast with the failure rate as the truth; None as above."""
+    several_seeds: bool = False
+    """Whether there were several seeds a task, and yet no slope: the runs of a task hardly agree."""
 
     def remark(self, *, baseline: str = "baseline") -> Remark:
         """The gain there as a caution for a verdict (`gain_at`).
@@ -70,9 +73,13 @@ class GainAt:
         else:
             text += (
                 f"lies between {points(self.unchanged)} (no change) and {points(self.line)} (r and d as they are); "
-                f"{interval} for all of that. One run a task cannot tell where, whether or not the arms shared their "
-                "draws; several seeds can."
+                f"{interval} for all of that. "
             )
+            if self.several_seeds:
+                text += f"The runs of {who} hardly agree within a task: they cannot tell where."
+            else:
+                text += "One run a task cannot tell where, whether or not the arms shared their draws; several seeds "
+                text += "can."
         values: dict[str, object] = {
             "failure_rate": self.failure_rate,
             "gain": self.gain.to_dict(),
@@ -96,7 +103,9 @@ def cross_seed_slope(outcomes: ClusteredOutcomes) -> Slope | None:
     return None if len(moments) < 3 else _slope(moments.mean(axis=0), _products(moments))
 
 
-def gain_at(outcomes: Outcomes, *, failure_rate: float, confidence: float = 0.95) -> GainAt:
+def gain_at(
+    outcomes: Outcomes, *, failure_rate: float, confidence: float = 0.95, guarantee: Guarantee = "calibrated"
+) -> GainAt:
     """The gain at another failure rate: Δ − β(p′ − p) where the slope can be had, else between Δ and the naive line.
 
     Args:
@@ -105,6 +114,7 @@ def gain_at(outcomes: Outcomes, *, failure_rate: float, confidence: float = 0.95
         confidence: Of the interval: a jackknife over tasks for the slope. Else it reaches from the lower one of the
             ends for Δ and for the line (MOVER from Wilson's limits) to the higher one: where the truth is between the
             two, it errs on a side only where that one's does.
+        guarantee: Of the pilot's own gain, as in the rule; the slope's interval has none.
 
     Raises:
         InvalidInput: A rate out of range, no pairs, or seeds that are not paired where no slope can be had.
@@ -127,11 +137,12 @@ def gain_at(outcomes: Outcomes, *, failure_rate: float, confidence: float = 0.95
         raise InvalidInput(
             "the gain elsewhere needs failures and successes of the baseline; the pilot has only one kind."
         )
-    r, d = Rate(k=table.recovered, n=table.failures), Rate(k=table.disrupted, n=table.successes)
-    # Counts of runs, not of tasks: with several seeds the band is too narrow by at most the root of the design effect.
-    recovery, disruption = r.estimate(confidence=confidence), d.estimate(confidence=confidence)
+    rates = inference(outcomes).rates(confidence)
+    recovery, disruption = rates.recovery, rates.disruption
+    assert recovery is not None, "the baseline fails"
+    assert disruption is not None, "the baseline succeeds"
     line = _combined([(failure_rate, recovery), (failure_rate - 1, disruption)], confidence)
-    unchanged = _gain(outcomes, confidence)
+    unchanged = _gain(outcomes, confidence, guarantee)
     ends = min(line.low, unchanged.low), max(line.high, unchanged.high)
     return GainAt(
         failure_rate=failure_rate,
@@ -139,6 +150,7 @@ def gain_at(outcomes: Outcomes, *, failure_rate: float, confidence: float = 0.95
         method="between no change and the line",
         unchanged=unchanged.value,
         line=line.value,
+        several_seeds=isinstance(outcomes, ClusteredOutcomes) and any(len(runs) > 1 for runs in outcomes.baseline),
     )
 
 
@@ -205,7 +217,10 @@ def _gain_by_slope(outcomes: ClusteredOutcomes, failure_rate: float, confidence:
     cross = (d.sum() - d) * (y.sum() - y) - (d @ y - d * y)
     square = (y.sum() - y) ** 2 - (y @ y - y * y)
     pairs = (n - 1) * (n - 2)
-    slopes = (means[:, 2] - cross / pairs) / (means[:, 3] - square / pairs)
+    spreads = means[:, 3] - square / pairs
+    if (spreads <= 0).any():  # one task carries all that the tasks differ by: without it there is no slope
+        return None
+    slopes = (means[:, 2] - cross / pairs) / spreads
     replicates = means[:, 0] - slopes * (failure_rate - (1 - means[:, 1]))
     error = math.sqrt((n - 1) / n * float(((replicates - replicates.mean()) ** 2).sum()))
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * error
@@ -245,7 +260,11 @@ class MixedGain:
 
 
 def post_stratified_gain(
-    strata: Mapping[str, Outcomes], *, mix: Mapping[str, float], confidence: float = 0.95
+    strata: Mapping[str, Outcomes],
+    *,
+    mix: Mapping[str, float],
+    confidence: float = 0.95,
+    guarantee: Guarantee = "calibrated",
 ) -> MixedGain:
     """The gain on the deployment's mix: each stratum's gain times its weight there, with a MOVER interval.
 
@@ -256,6 +275,7 @@ def post_stratified_gain(
         strata: The pilot's outcomes by stratum.
         mix: Weight of each stratum in deployment; shares that add up to 1.
         confidence: Two-sided coverage, 0 < confidence < 1.
+        guarantee: Of each stratum's gain, as in the rule.
 
     Raises:
         InvalidInput: Weights that are negative or do not add up to 1, or no stratum in common.
@@ -273,7 +293,7 @@ def post_stratified_gain(
         raise InvalidInput(
             f"no stratum of the mix ({listed(weights)}) has tasks in the pilot ({listed(strata)}). Check the names."
         )
-    by_stratum = {name: _gain(strata[name], confidence) for name in known}
+    by_stratum = {name: _gain(strata[name], confidence, guarantee) for name in known}
     combined = _combined([(weights[name], by_stratum[name]) for name in known], confidence)
     unknown = [name for name in weights if name not in by_stratum]
     uncovered = sum(weights[name] for name in unknown)
@@ -301,15 +321,11 @@ def _tasks(outcomes: Outcomes) -> int:
     return outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
 
 
-def _gain(outcomes: Outcomes, confidence: float) -> Estimate:
-    bounds: Interval
-    if isinstance(outcomes, PairedOutcomes):
-        bounds = paired_gain_interval(outcomes, confidence=confidence)
-    elif outcomes.tasks < 2 and not outcomes.one_pair_per_task:
-        bounds = Interval(-1.0, 1.0)  # the seeds of one task say nothing about its stratum
-    else:
-        bounds = clustered_gain_interval(outcomes, confidence=confidence)
-    return Estimate(value=outcomes.success_gain, low=bounds.low, high=bounds.high, confidence=confidence)
+def _gain(outcomes: Outcomes, confidence: float, guarantee: Guarantee) -> Estimate:
+    if isinstance(outcomes, ClusteredOutcomes) and outcomes.tasks < 2 and not outcomes.one_pair_per_task:
+        # The seeds of one task say nothing about its stratum.
+        return Estimate(value=outcomes.success_gain, low=-1.0, high=1.0, confidence=confidence)
+    return inference(outcomes, guarantee=guarantee).gain(confidence)
 
 
 def _combined(terms: Sequence[tuple[float, Estimate]], confidence: float) -> Estimate:
