@@ -14,6 +14,7 @@ LAYERS = [
     {"outcomes"},
     {"records", "stats", "learned"},
     {"contracts"},
+    {"models"},
     {"policy"},
     {"critics", "interventions"},
     {"analysis"},

@@ -10,6 +10,7 @@
     ├── TooManyAgentErrors  an agent failed by exception so often that something is broken
     ├── AgentError        the agent failed: the episode is a failure, it counts
     └── ProviderError     the outside world failed: the episode has no outcome
+        └── ModelUnusable   a model's provider refuses us (key, name, address): waiting mends nothing, the pilot stops
 
 Messages say what was got, what was expected and what to do. What they quote came from agents and files, so it is
 bounded and inert: `forbear.wording`.
@@ -66,6 +67,10 @@ class ProviderError(ForbearError):
     """The outside world failed (provider, environment). The runner retries, then records no outcome."""
 
     exit_code = 3
+
+
+class ModelUnusable(ProviderError):
+    """A provider refuses the key, does not know the model, or is at no such address: every further call would fail."""
 
 
 _CAUSE_LENGTH = 300

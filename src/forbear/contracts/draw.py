@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import ArrayLike, NDArray
 
 from forbear.errors import InvalidInput
@@ -37,6 +38,10 @@ class Draw(Struct, frozen=True, kw_only=True, gc=False):
     step_index: int = 0
     attempt: int = 0
     """How often this episode has already drawn in this role at this index."""
+
+    def sample(self, number: int) -> "Draw":
+        """Returns the draw of one of several uses at the same place; each number, from 0 on, has its own."""
+        return replace(self, role=f"{self.role}#{number}")
 
     def digest(self) -> bytes:
         """Returns 16 bytes that name this draw, e.g. for a provider's idempotency key."""
