@@ -8,6 +8,8 @@
     ├── OutputUnwritable  a report or another file of ours cannot be written; what was found is kept
     ├── NotReproducible   an agent or a world did not repeat what it did under the same draws
     ├── TooManyAgentErrors  an agent failed by exception so often that something is broken
+    ├── TooManyCriticFaults a critic owed so many scores that something is broken
+    ├── BudgetSpent       the pilot may pay for no more; what was found is kept
     ├── AgentError        the agent failed: the episode is a failure, it counts
     └── ProviderError     the outside world failed: the episode has no outcome
         └── ModelUnusable   a model's provider refuses us (key, name, address): waiting mends nothing, the pilot stops
@@ -55,6 +57,18 @@ class NotReproducible(ForbearError):
 
 class TooManyAgentErrors(ForbearError):
     """More of an arm's runs than `max_agent_errors` ended with an exception of the agent; what was found is kept."""
+
+    exit_code = 3
+
+
+class TooManyCriticFaults(ForbearError):
+    """A critic owed a larger share of its scores than `max_critic_faults`; what was found is kept."""
+
+    exit_code = 3
+
+
+class BudgetSpent(ForbearError):
+    """A pilot has reached its budget; what was found is kept, and under a larger one it goes on."""
 
     exit_code = 3
 

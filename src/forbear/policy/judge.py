@@ -8,15 +8,15 @@ answers with something else or would undo what the world calls irreversible.
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forbear.contracts.border import checked_effect, checked_score
 from forbear.contracts.critic import Critic, Score
 from forbear.contracts.draw import Draw
-from forbear.contracts.intervention import Continue, Effect, Retry
+from forbear.contracts.intervention import Continue, Effect, Halt, Retry
 from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is
 from forbear.policy.policy import Decision, InterventionPolicy, PolicyState
-from forbear.records.model import PROCEED, REFUSED, Action, Trajectory
+from forbear.records.model import PROCEED, REFUSED, Action, Trajectory, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,12 @@ class Ruling:
     """As records call it: `PROCEED`, `REFUSED`, or the name of the intervention."""
     refusal: str | None = None
     """What the intervention did instead of answering, where it broke."""
+
+    def with_usage(self, usage: Usage) -> "Ruling":
+        """The same, its effect saying what writing its message took."""
+        if isinstance(self.effect, Halt):
+            return self
+        return replace(self, effect=replace(self.effect, usage=usage))
 
 
 async def ask(critic: Critic, trajectory: Trajectory, proposed: Action, *, draw: Draw, deadline_s: float) -> Review:

@@ -205,6 +205,10 @@ class Action:
     def __reduce__(self) -> tuple[Any, ...]:
         return _action, (self.text, self.extras())
 
+    def with_usage(self, usage: Usage) -> "Action":
+        """The same action, saying what it took."""
+        return Action(self.text, payload=self.payload, rationale=self.rationale, logprobs=self.logprobs, usage=usage)
+
     @property
     def is_plain(self) -> bool:
         """Whether it is nothing but its text."""

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from forbear.contracts.agent import Agent
 from forbear.contracts.border import checked_action, checked_agent
 from forbear.contracts.environment import Restorable, Snapshot
+from forbear.models.session import Meter
 from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is
 from forbear.records.model import Action, Termination, Trajectory
 from forbear.runner.cell import Cell, Fault
-from forbear.runner.memo import Recorded
+from forbear.runner.memo import ELSEWHERE, Recorded
 
 
 class AgentSide:
@@ -32,8 +35,9 @@ class AgentSide:
         """
         draw = self._cell.draw("agent", step_index=len(trajectory.steps) - 1, attempt=attempt)
         limit_s = self._cell.conditions.call_deadline_s
+        call = self._cell.calling("agent", limit_s=limit_s)
         try:
-            with self._cell.calling("agent", limit_s=limit_s):
+            with call:
                 agent = self._awaken()
                 action = await answer(
                     lambda: agent.act(trajectory, draw=draw, excluded=excluded), seconds=limit_s, check=checked_action
@@ -41,12 +45,25 @@ class AgentSide:
                 if self._cell.conditions.agent_remembers and isinstance(agent, Restorable):
                     self._held = answer_at_once(agent.snapshot, check=as_it_is)
         except ForeignFault as fault:
+            self._agent = None  # nobody knows what state it is in
             if fault.kind == "provider":
                 raise Fault(Termination.PROVIDER_ERROR, fault.text) from fault
-            self._agent = None  # nobody knows what state it is in
+            if fault.kind == "timeout" and call.meter.waits:
+                raise Fault(Termination.PROVIDER_ERROR, f"its model gave {fault.text}") from fault
             text = f"the agent gave {fault.text}" if fault.kind in ("timeout", "invalid") else fault.text
-            return Recorded(Action(""), payer=self._cell.arm, error=text, is_late=fault.kind == "timeout")
-        return Recorded(action, payer=self._cell.arm, after=self._held)
+            broken = Recorded(Action(""), payer=self._cell.arm, error=text, is_late=fault.kind == "timeout")
+            return self._charged(broken, call.meter)
+        return self._charged(Recorded(action, payer=self._cell.arm, after=self._held), call.meter)
+
+    def _charged(self, recorded: Recorded, meter: Meter) -> Recorded:
+        """Says what models took for it, where they were asked; what was answered before is nobody's new expense."""
+        usage = meter.claim()
+        if usage is not None:
+            # Without seconds, which are no part of what was found.
+            recorded.action = recorded.action.with_usage(replace(usage, seconds=None))
+            recorded.seconds = usage.seconds
+            recorded.payer = ELSEWHERE if meter.is_free else recorded.payer
+        return recorded
 
     def live_through(self, recorded: Recorded, *, index: int) -> None:
         """Goes on to the state after a proposal, whoever paid for it."""

@@ -3,12 +3,15 @@
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import TracebackType
 
 from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Environment
+from forbear.models.session import Meter
 from forbear.records.model import Task, Termination
+from forbear.runner.ledger import Ledger
 from forbear.runner.watch import Part, Watch
 
 _UNWATCHED = contextlib.nullcontext()
@@ -44,9 +47,20 @@ class Cell:
     watch: Watch | None = None
     """Where calls are announced, for a process that is watched from outside."""
 
-    def calling(self, part: Part, *, limit_s: float) -> contextlib.AbstractContextManager[None]:
-        """Around every call of foreign code."""
-        return _UNWATCHED if self.watch is None else self.watch.calling(part, arm=self.arm, limit_s=limit_s)
+    ledger: Ledger | None = None
+    """What the pilot has spent, where it has a budget."""
+
+    def calling(self, part: Part, *, limit_s: float) -> "Calling":
+        """Around every call of foreign code: says what models answered in it.
+
+        Raises:
+            Fault: The pilot's budget is spent.
+            ForbearError: What makes every further call of a model vain, whatever the foreign code made of it.
+        """
+        if self.ledger is not None and self.ledger.is_spent:
+            raise Fault(Termination.PROVIDER_ERROR, SPENT)
+        watched = _UNWATCHED if self.watch is None else self.watch.calling(part, arm=self.arm, limit_s=limit_s)
+        return Calling(watched)
 
     @property
     def name(self) -> str:
@@ -56,6 +70,33 @@ class Cell:
     def draw(self, role: str, *, step_index: int, attempt: int) -> Draw:
         """Returns the draw of a role at a step."""
         return Draw(task_id=self.task.id, seed=self.draw_seed, role=role, step_index=step_index, attempt=attempt)
+
+
+SPENT = "the budget is spent"
+"""The cause of an episode that a budget cut off."""
+
+
+class Calling:
+    """A call of foreign code while it lasts: a meter that is open, and watched where there is somebody to watch."""
+
+    __slots__ = ("_watched", "meter")
+
+    def __init__(self, watched: contextlib.AbstractContextManager[None]) -> None:
+        self._watched = watched
+        self.meter = Meter()
+
+    def __enter__(self) -> Meter:
+        self._watched.__enter__()
+        return self.meter.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.meter.__exit__(kind, error, trace)
+        self._watched.__exit__(kind, error, trace)
+        session = self.meter.session
+        if session is not None and session.broken is not None:
+            raise session.broken
 
 
 class Fault(Exception):

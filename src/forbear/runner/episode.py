@@ -3,12 +3,14 @@
 import time
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Observation
 from forbear.contracts.intervention import Halt, Replace, Retry
 from forbear.errors import NotReproducible
-from forbear.policy.judge import CONTINUE, Judge, Ruling, ask
+from forbear.policy.judge import CONTINUE, Judge, Review, Ruling, ask
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import (
     FAILED,
@@ -26,7 +28,8 @@ from forbear.records.model import (
 )
 from forbear.runner.agent_side import AgentSide
 from forbear.runner.cell import Cell, Fault
-from forbear.runner.memo import Memo, Node, Paid, Recorded, Scene
+from forbear.runner.ledger import Ledger
+from forbear.runner.memo import ELSEWHERE, Memo, Node, Paid, Recorded, Scene
 from forbear.runner.world_side import WorldSide
 
 _PROCEED = Ruling(CONTINUE, PROCEED)
@@ -103,7 +106,7 @@ class _Run:
         self.attempts: dict[int, int] = {}
         self.excluded: dict[int, tuple[Action, ...]] = {}
         self.spent = 0  # executed and charged steps
-        self.agent_usage, self.critic_usage, self.feedback = _Tally(), _Tally(), _Tally()
+        self.agent_usage, self.critic_usage, self.feedback = (_Tally(cell.ledger) for _ in range(3))
 
     async def to_the_end(self) -> tuple[Termination, bool, str | None]:
         self.node = await self.world.open()
@@ -147,7 +150,7 @@ class _Run:
                 await self.world.see()
             started = time.perf_counter()
             recorded = await self.agent.propose(self.visible(), attempt=attempt, excluded=excluded)
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - started if recorded.seconds is None else recorded.seconds
             self.node.proposals[attempt, excluded] = recorded
         self.agent.live_through(recorded, index=index)
         self.attempts[index] = attempt + 1
@@ -164,10 +167,14 @@ class _Run:
             draw = self.draw(f"critic:{name}")
             deadline_s = self.cell.deadlines[name]
             started = time.perf_counter()
-            with self.cell.calling("critic", limit_s=deadline_s):
+            with self.cell.calling("critic", limit_s=deadline_s) as meter:
                 review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
-            seconds = time.perf_counter() - started
-            paid = recorded.reviews[name] = Paid(review, payer=self.cell.arm)
+            seconds, payer = time.perf_counter() - started, self.cell.arm
+            if (usage := meter.claim()) is not None:
+                seconds, payer = usage.seconds, ELSEWHERE if meter.is_free else payer
+                score = structs.replace(review.score, usage=structs.replace(usage, seconds=None))
+                review = Review(score, review.fault)
+            paid = recorded.reviews[name] = Paid(review, payer=payer)
         self.critic_usage.add(paid.review.score.usage, paid=paid.payer == self.cell.arm, seconds=seconds)
 
     async def rule(self, recorded: Recorded) -> Ruling:
@@ -182,8 +189,11 @@ class _Run:
         await self.verify(recorded)
         started = time.perf_counter()
         draw = self.draw(f"intervention:{self.policy.intervention.name}")
-        with self.cell.calling("intervention", limit_s=self.policy.critic_deadline_s):
+        with self.cell.calling("intervention", limit_s=self.policy.critic_deadline_s) as meter:
             ruling = await self.judge.intervene(self.visible(), recorded.action, review, draw=draw)
+        if (usage := meter.claim()) is not None:
+            self.feedback.add(usage, paid=not meter.is_free, seconds=None)
+            return ruling.with_usage(structs.replace(usage, seconds=None))
         if not isinstance(ruling.effect, Halt) and ruling.effect.usage is not None:
             self.feedback.add(ruling.effect.usage, paid=True, seconds=time.perf_counter() - started)
         return ruling
@@ -326,9 +336,10 @@ _NO_USAGE = Usage()
 class _Tally:
     """What a role took so far: counted here, because most report nothing and sums of structs cost."""
 
-    __slots__ = ("calls", "reported", "reused", "reused_reported", "seconds")
+    __slots__ = ("calls", "ledger", "reported", "reused", "reused_reported", "seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None) -> None:
+        self.ledger = ledger
         self.calls = self.reused = 0
         self.seconds = 0.0
         self.reported = self.reused_reported = _NO_USAGE
@@ -352,6 +363,8 @@ class _Tally:
         if paid:
             self.calls += calls
             self.seconds += seconds or 0.0
+            if self.ledger is not None:
+                self.ledger.add(structs.replace(usage or _NO_USAGE, calls=calls, seconds=seconds))
         else:
             self.reused += calls
 

@@ -19,10 +19,12 @@ import msgspec
 
 from forbear import errors
 from forbear.errors import ForbearError, InvalidInput
+from forbear.models.session import SessionPlan
 from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
 from forbear.records.model import Episode, Termination
 from forbear.runner.episode import ForkCheck
+from forbear.runner.ledger import Ledger, Purse
 from forbear.runner.plan import FrozenPlan
 from forbear.runner.row import Found, RowJob, run_row
 from forbear.runner.watch import SLOTS, Watch
@@ -79,13 +81,14 @@ class InLoop:
 
     width = None
 
-    def __init__(self, plan: FrozenPlan) -> None:
+    def __init__(self, plan: FrozenPlan, *, ledger: Ledger | None = None) -> None:
         self._plan = plan
         self._check = ForkCheck()
+        self._ledger = ledger
 
     def run(self, job: RowJob, *, wanted: Callable[[str], bool]) -> AsyncGenerator[Found, None]:
         """Runs a row."""
-        return run_row(self._plan, job, check=self._check, wanted=wanted)
+        return run_row(self._plan, job, check=self._check, wanted=wanted, ledger=self._ledger)
 
     async def __aenter__(self) -> Self:
         return self
@@ -109,7 +112,15 @@ class Workers:
         InvalidInput: The plan cannot be sent to another process.
     """
 
-    def __init__(self, plan: FrozenPlan, *, count: int, max_memory_mb: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: FrozenPlan,
+        *,
+        count: int,
+        models: SessionPlan,
+        purse: Purse | None = None,
+        max_memory_mb: int | None = None,
+    ) -> None:
         if max_memory_mb is not None and memory_mb(os.getpid()) is None:
             raise InvalidInput("max_memory_mb needs a system that says in /proc what a process takes; leave it out.")
         self._max_memory_mb = max_memory_mb
@@ -122,6 +133,7 @@ class Workers:
                 "Make agent, environment, critics and interventions of classes and functions of a module, not of "
                 "lambdas or inner functions, or run with workers = 1."
             ) from None
+        self._models, self._purse = models, purse
         self.width: int | None = count
         self._count = count
         self._idle: asyncio.Queue[_Worker | BaseException] = asyncio.Queue()
@@ -150,7 +162,9 @@ class Workers:
     async def _started(self) -> None:
         try:
             # A new process takes its plan only once it has imported what is in it: nobody else has to wait for that.
-            worker = await asyncio.to_thread(_Worker, self._plan, arms=self._arms, max_memory_mb=self._max_memory_mb)
+            worker = await asyncio.to_thread(
+                _Worker, (self._plan, self._models, self._purse), arms=self._arms, max_memory_mb=self._max_memory_mb
+            )
         except Exception as error:
             self._idle.put_nowait(error)
         else:
@@ -197,13 +211,15 @@ class Workers:
 class _Worker:
     """One process and the line to it."""
 
-    def __init__(self, plan: bytes, *, arms: Sequence[str], max_memory_mb: int | None) -> None:
+    def __init__(
+        self, work: tuple[bytes, SessionPlan, Purse | None], *, arms: Sequence[str], max_memory_mb: int | None
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         slots = context.RawArray("d", SLOTS)
         self._watch = Watch(slots, arms=arms)
         self._max_memory_mb = max_memory_mb
-        self.process: BaseProcess = context.Process(target=_work, args=(theirs, plan, slots), daemon=True)
+        self.process: BaseProcess = context.Process(target=_work, args=(theirs, *work, slots), daemon=True)
         # Born deaf to Ctrl-C, which is the parent's to answer: it would otherwise die of it while it imports, loudly.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -323,7 +339,9 @@ def _error(said: list[str]) -> Exception:
     return error
 
 
-def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) -> None:
+def _work(
+    connection: Connection, plan: bytes, models: SessionPlan, purse: Purse | None, slots: MutableSequence[float]
+) -> None:
     """The life of a worker: rows come in, what they find goes out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -331,16 +349,17 @@ def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) ->
     # Nothing that is unpickled comes from elsewhere: the parent alone has the other end.
     frozen: FrozenPlan = pickle.loads(plan)  # nosec B301
     connection.send_bytes(_READY)
-    with contextlib.suppress(EOFError):
-        asyncio.run(_serve(connection, frozen, Watch(slots, arms=[arm.name for arm in frozen.arms])))
+    watch = Watch(slots, arms=[arm.name for arm in frozen.arms])
+    with contextlib.suppress(EOFError), models.opened():
+        asyncio.run(_serve(connection, frozen, watch, None if purse is None else purse.ledger()))
 
 
-async def _serve(connection: Connection, plan: FrozenPlan, watch: Watch) -> None:
+async def _serve(connection: Connection, plan: FrozenPlan, watch: Watch, ledger: Ledger | None) -> None:
     check = ForkCheck()
     while True:
         job: RowJob = pickle.loads(connection.recv_bytes())  # nosec B301
         try:
-            async for found in run_row(plan, job, check=check, watch=watch):
+            async for found in run_row(plan, job, check=check, watch=watch, ledger=ledger):
                 connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))
         except Exception as error:
             said = [type(error).__name__, str(error), traceback.format_exc(), *getattr(error, "__notes__", [])]

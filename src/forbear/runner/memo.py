@@ -15,6 +15,9 @@ from forbear.contracts.environment import Observation, Snapshot
 from forbear.policy.judge import Review
 from forbear.records.model import FAILED, Action, Episode, Origin, Proposal, Termination, Usage
 
+ELSEWHERE = ""
+"""Who paid for what models had answered before, for another record: no arm, whose names are not empty."""
+
 
 @dataclass(slots=True)
 class Paid:
@@ -22,7 +25,7 @@ class Paid:
 
     review: Review
     payer: str
-    """The arm for which the critic was asked."""
+    """The arm for which the critic was asked, or `ELSEWHERE`."""
 
 
 @dataclass(slots=True)
@@ -31,6 +34,8 @@ class Recorded:
 
     action: Action
     payer: str
+    seconds: float | None = None
+    """What its models took, where they were asked; no part of what was found."""
     error: str | None = None
     """What broke the agent, where it broke instead of proposing."""
     is_late: bool = False

@@ -6,17 +6,23 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from forbear.analysis.monitor import Monitor
 from forbear.analysis.plan_record import PlanRecord
 from forbear.analysis.result import PilotResult, analyse
 from forbear.errors import InvalidInput, ProviderError
+from forbear.models.prices import NO_PRICES, Prices
+from forbear.models.session import SessionPlan
+from forbear.models.store import NAME
 from forbear.policy.arm import Arm
 from forbear.records.codec import EpisodeKey, Missing, episode_key
 from forbear.records.journal import Journal, JournalWriter, Sync
 from forbear.records.model import Episode, Task
-from forbear.runner.agent_faults import AgentFaults
+from forbear.runner.cell import SPENT
 from forbear.runner.executors import Executor, InLoop, WorkerLost, Workers
+from forbear.runner.faults import AgentFaults, CriticFaults
+from forbear.runner.ledger import Budget, Ledger, Purse
 from forbear.runner.plan import FrozenPlan, PilotPlan, freeze
 from forbear.runner.row import Found, RowJob
 from forbear.wording import counted, shown
@@ -33,7 +39,11 @@ async def run_pilot(
     retries: int = 2,
     outage_after: int = 20,
     max_agent_errors: float | None = 0.2,
+    max_critic_faults: float | None = 0.1,
     max_memory_mb: int | None = None,
+    budget: Budget | None = None,
+    prices: Prices = NO_PRICES,
+    responses: Path | None = None,
     until_look: int | None = None,
     sync: Sync = "group",
     on_episode: Callable[[Episode], None] | None = None,
@@ -54,7 +64,13 @@ async def run_pilot(
         max_agent_errors: The pilot stops when more of an arm's runs end with an exception, a timeout or a wrong answer
             of the agent: a share below 1 (once ten of its runs have ended), or a number of runs; None: never. Such runs
             are failures and stay failures. Only runs of this call count, so that the next one goes on.
+        max_critic_faults: The pilot stops when a critic owes more than this share of its scores, once twenty have been
+            asked for: it raised, was late, or answered with something else. None: never.
         max_memory_mb: What a worker may take; one that takes more is ended, and the call that it was in is at fault.
+        budget: What may be paid for over all resumes; None: anything.
+        prices: Of the language models that parts ask through a `ChatModel`.
+        responses: The file in which answers of such models are kept and found. Omitted: one in the journal; pilots that
+            are to share what they pay for name one and the same.
         until_look: Go no further than this declared look, counted from 1; omitted: to the last, if need be.
         sync: When episodes are forced to the disk: `group` within 100 ms, many at once, which is what a power cut can
             lose; `always` each before it is announced. A kill of the process loses nothing either way.
@@ -69,6 +85,9 @@ async def run_pilot(
         JournalUnwritable: The disk is full or failed.
         NotReproducible: The agent or the world did not repeat what it did under the same draws.
         ProviderError: An outage; the same call goes on where this one stopped.
+        ModelUnusable: A language model's provider refuses the key, the name or the address.
+        BudgetSpent: The budget is; under a larger one the same call goes on.
+        TooManyCriticFaults: A critic owed more than `max_critic_faults` of its scores.
         TooManyAgentErrors: More of an arm's runs than `max_agent_errors` ended with an exception of the agent.
         InvalidInput: The plan asks for what cannot be done, or an argument is out of range.
     """
@@ -87,9 +106,22 @@ async def run_pilot(
     if journal.started:
         where = str(journal.directory)
         frozen.record.require(PlanRecord.of(journal.plan(), where=where), where=where)
-    executor: Executor = InLoop(frozen) if workers == 1 else Workers(frozen, count=workers, max_memory_mb=max_memory_mb)
-    with journal.writing(frozen.record.to_dict(), sync=sync) as writer:
-        limits = Limits(retries=retries, outage_after=outage_after, max_agent_errors=max_agent_errors)
+    models = SessionPlan(responses=responses or journal.directory / NAME, owner=frozen.digest, prices=prices)
+    purse = None if budget is None or workers == 1 else Purse(budget)
+    ledger = purse.ledger() if purse is not None else None if budget is None else Ledger(budget)
+    executor: Executor = (
+        InLoop(frozen, ledger=ledger)
+        if workers == 1
+        else Workers(frozen, count=workers, models=models, purse=purse, max_memory_mb=max_memory_mb)
+    )
+    limits = Limits(
+        retries=retries,
+        outage_after=outage_after,
+        max_agent_errors=max_agent_errors,
+        max_critic_faults=max_critic_faults,
+        ledger=ledger,
+    )
+    with journal.writing(frozen.record.to_dict(), sync=sync) as writer, models.opened():
         pilot = _Pilot(frozen, writer, executor, limits, on_episode=on_episode)
         try:
             async with executor:
@@ -101,11 +133,13 @@ async def run_pilot(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When a pilot stops for what breaks; see `run_pilot`."""
+    """When a pilot stops for what breaks, or for what it spends; see `run_pilot`."""
 
     retries: int
     outage_after: int
     max_agent_errors: float | None
+    max_critic_faults: float | None
+    ledger: Ledger | None
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -160,6 +194,10 @@ class _Pilot:
         """How many outcomes there were when an episode broke first."""
         self.broken_in_a_row: list[EpisodeKey] = []
         self.agent_faults = AgentFaults(limits.max_agent_errors)
+        self.critic_faults = CriticFaults(limits.max_critic_faults)
+        if limits.ledger is not None:
+            for episodes in writer.content.rows.values():
+                limits.ledger.add_episodes(episodes)
         self.round = 0
         self.monitor = Monitor(frozen.record, self._success, ends=writer.content.ends)
         self._advance()
@@ -181,10 +219,14 @@ class _Pilot:
                         "an agent, a world, a critic or an intervention cancelled the task that it was called in. "
                         "Nothing that was written is lost; have it cancel only tasks that it made."
                     )
+                if self._is_spent and self.limits.ledger is not None and any(map(self._left, rows)):
+                    raise self.limits.ledger.error()
                 self.round += 1
 
     async def _work(self, todo: Iterator[_Row]) -> None:
         for row in todo:
+            if self._is_spent:
+                return
             # What broke once is tried again in round 1, after all others, also by a process that resumes.
             due = [
                 arm
@@ -213,6 +255,10 @@ class _Pilot:
                     await asyncio.sleep(0)  # the loop is others' too
         except WorkerLost as lost:
             self._note_lost(row, str(lost))
+
+    @property
+    def _is_spent(self) -> bool:
+        return self.limits.ledger is not None and self.limits.ledger.is_spent
 
     def _left(self, row: _Row) -> list[Arm]:
         return [
@@ -244,11 +290,13 @@ class _Pilot:
             if self.on_episode is not None:
                 self.on_episode(record)
             if record.success is None:
-                self._note_broken(row, record)
+                if record.cause != SPENT:
+                    self._note_broken(row, record)
             else:
                 self.broken_in_a_row.clear()
                 self.outcomes += 1
                 self.agent_faults.add(record)
+                self.critic_faults.add(record.steps)
 
     def _note_broken(self, row: _Row, episode: Episode) -> None:
         key, cause = episode_key(episode), f"{episode.termination.value}: {episode.cause}"

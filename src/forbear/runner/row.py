@@ -12,6 +12,7 @@ from forbear.records.codec import Missing
 from forbear.records.model import Episode, Task
 from forbear.runner.cell import Cell
 from forbear.runner.episode import ForkCheck, run_episode
+from forbear.runner.ledger import Ledger
 from forbear.runner.memo import Memo, share
 from forbear.runner.plan import FrozenPlan
 from forbear.runner.watch import Watch
@@ -43,6 +44,7 @@ async def run_row(
     check: ForkCheck,
     wanted: Callable[[str], bool] = lambda arm: True,
     watch: Watch | None = None,
+    ledger: Ledger | None = None,
 ) -> AsyncGenerator[Found, None]:
     """Runs the arms of a row one after the other, each taking from the others what they have in common.
 
@@ -52,6 +54,7 @@ async def run_row(
         check: While some are left, an intervention on a proposal that another arm paid for has a fresh agent repeat it.
         wanted: Whether an arm is still wanted; asked before each.
         watch: Where calls are announced, for a process that is watched from outside.
+        ledger: What is charged with what is paid for, where the pilot has a budget.
 
     Yields:
         What is to be written, as soon as it is known. Arms that can only be forked while the states of their baseline
@@ -61,7 +64,7 @@ async def run_row(
         NotReproducible: The agent or the world did not repeat what it did under the same draws.
         InvalidInput: The design asks for more than the world can do.
     """
-    row = _Row(plan, job, check, watch)
+    row = _Row(plan, job, check, watch, ledger)
     held: list[Episode | Missing] = []
     for arm in plan.arms:
         if arm.name in job.arms and wanted(arm.name):
@@ -74,9 +77,12 @@ async def run_row(
 
 
 class _Row:
-    def __init__(self, plan: FrozenPlan, job: RowJob, check: ForkCheck, watch: Watch | None) -> None:
+    def __init__(
+        self, plan: FrozenPlan, job: RowJob, check: ForkCheck, watch: Watch | None, ledger: Ledger | None
+    ) -> None:
         self.plan = plan
         self.watch = watch
+        self.ledger = ledger
         self.job = job
         self.check = check
         self.episodes = list(job.written)
@@ -86,7 +92,7 @@ class _Row:
 
     async def run(self, arm: Arm) -> list[Episode | Missing]:
         """Runs one arm; nothing where it has to wait for its baseline."""
-        cell = replace(self.plan.cell(self.job.task, self.job.seed, arm), watch=self.watch)
+        cell = replace(self.plan.cell(self.job.task, self.job.seed, arm), watch=self.watch, ledger=self.ledger)
         if self.plan.design == "coupled" and not arm.is_baseline and not arm.is_rerun:
             baseline = self.plan.arms[0].name
             if baseline in self.missing:

@@ -1,0 +1,171 @@
+"""What the models of one pilot have in common while it runs: what they answered, and what it cost.
+
+A session is entered by the runner; models find it by context, so that an agent's own loop need hand nothing on. A meter
+is open around each call of an agent, a critic or an intervention and adds up what models answered in it: who speaks
+through a `ChatModel` need not report its usage.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from forbear.errors import ForbearError
+from forbear.models.prices import NO_PRICES, Prices
+from forbear.models.store import ResponseStore
+from forbear.records.model import Usage
+
+_SESSION: ContextVar["Session | None"] = ContextVar("forbear-models", default=None)
+_METER: ContextVar["Meter | None"] = ContextVar("forbear-meter", default=None)
+
+_NOTHING = Usage()
+
+
+@dataclass(slots=True)
+class Session:
+    """Of one pilot, in one process."""
+
+    store: ResponseStore | None = None
+    """Where answers are kept and found; None: nowhere."""
+    prices: Prices = NO_PRICES
+    claimed: set[str] = field(default_factory=set)
+    """Keys of kept answers that a record of this process has been charged with."""
+    broken: ForbearError | None = None
+    """What makes every further call vain (a full disk, a key that is refused): the pilot has to stop, whatever the code
+    that asked makes of the error."""
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator["Session"]:
+        """Makes it the session of whatever runs inside."""
+        before = _SESSION.set(self)
+        try:
+            yield self
+        finally:
+            _SESSION.reset(before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlan:
+    """What it takes to open a session, here or in another process."""
+
+    responses: Path
+    """The file of answers; made with the first."""
+    owner: str
+    """Digest of the plan that pays."""
+    prices: Prices = NO_PRICES
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Session]:
+        """Opens a session and makes it the current one.
+
+        Raises:
+            InvalidInput: The answers of before cannot be read.
+        """
+        with (
+            ResponseStore(self.responses, owner=self.owner) as store,
+            Session(store=store, prices=self.prices).active() as session,
+        ):
+            yield session
+
+
+def current_session() -> Session | None:
+    """The session that the caller runs in, if any."""
+    return _SESSION.get()
+
+
+class Meter:
+    """What models answered inside one call of an agent, a critic or an intervention; open as a context manager."""
+
+    __slots__ = ("_before", "keys", "paid", "reused", "session", "waiting", "was_cut")
+
+    def __init__(self, session: Session | None = None) -> None:
+        """Starts at zero.
+
+        Args:
+            session: By default the current one.
+        """
+        self.session = _SESSION.get() if session is None else session
+        self.paid = _NOTHING
+        """New answers, and kept ones that this plan had paid for but no record had been charged with."""
+        self.reused = _NOTHING
+        """Kept answers that others had been charged with."""
+        self.keys: list[str] | None = None
+        """Of what was paid for."""
+        self.waiting = 0
+        """Requests that a provider has not answered yet."""
+        self.was_cut = False
+        """A request was given up before its provider had answered it."""
+        self._before: Token[Meter | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._before = _METER.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._before is not None
+        _METER.reset(self._before)
+
+    def add(self, usage: Usage, *, key: str, paid: bool) -> None:
+        """Counts one answer."""
+        if paid:
+            self.paid += usage
+            self.keys = [*(self.keys or ()), key]
+        else:
+            self.reused += usage
+
+    def has(self, key: str) -> bool:
+        """Whether it has counted this answer, or a record of this process has been charged with it."""
+        claimed = self.session is not None and key in self.session.claimed
+        return claimed or (self.keys is not None and key in self.keys)
+
+    def claim(self) -> Usage | None:
+        """Charges the caller's record with what was answered.
+
+        Returns:
+            What was paid; where nothing was, what the re-used answers had taken; None where no model was asked.
+        """
+        if self.keys is not None and self.session is not None:
+            self.session.claimed.update(self.keys)
+        if self.paid.calls:
+            return self.paid
+        return self.reused if self.reused.calls else None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether models were asked, and everything they said had been paid for before."""
+        return not self.paid.calls and self.reused.calls > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether whoever is late now waited for a provider."""
+        return self.waiting > 0 or self.was_cut
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """While a provider is being asked: who is cut off then waited for the provider."""
+        self.waiting += 1
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            self.was_cut = True
+            raise
+        finally:
+            self.waiting -= 1
+
+
+def current_meter() -> Meter:
+    """The meter that is open, or one that nobody reads."""
+    return _METER.get() or Meter()
+
+
+def priced(usage: Usage, *, model: str) -> Usage:
+    """Adds what it cost, where the session knows the model's price."""
+    session = _SESSION.get()
+    return usage if session is None else session.prices.of(model, usage)
