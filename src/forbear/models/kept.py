@@ -1,16 +1,18 @@
 """A model whose answers are kept, metered and priced; what asks for them is what others add."""
 
+import asyncio
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec import structs
 
 from forbear.contracts.border import checked_config
 from forbear.contracts.draw import Draw
 from forbear.errors import AgentError, InvalidInput, JournalUnwritable, ModelUnusable
 from forbear.models.chat import ChatOptions, Completion, Message
-from forbear.models.session import current_meter, current_session, priced
+from forbear.models.session import current_loop, current_meter, current_session, priced
 from forbear.records.codec import canonical_json
 from forbear.records.model import JSON
 
@@ -27,6 +29,8 @@ class KeptModel(ABC):
 
     name: str
     """As prices call it."""
+    defaults: ChatOptions = ChatOptions()
+    """Options for requests that do not say otherwise; part of `config`."""
 
     @abstractmethod
     async def ask(self, messages: Sequence[Message], *, options: ChatOptions, draw: Draw) -> Completion:
@@ -41,6 +45,7 @@ class KeptModel(ABC):
     ) -> Completion:
         """Returns the answer: the kept one, or a new one; see `ChatModel.complete`."""
         meter, session = current_meter(), current_session()
+        options = _merged(self.defaults, options)
         store = None if session is None else session.store
         key = self.key(messages, options=options, draw=draw)
         if store is not None and (found := store.get(key)) is not None:
@@ -61,6 +66,33 @@ class KeptModel(ABC):
         meter.add(priced(completion.usage, model=self.name), key=key, paid=True)
         return completion
 
+    def complete_sync(
+        self, messages: Sequence[Message], *, options: ChatOptions = ChatOptions(), draw: Draw
+    ) -> Completion:
+        """The same for code that does not wait: from a thread beside a pilot's loop, or where there is no loop.
+
+        Raises:
+            InvalidInput: Called within a running event loop, which it would block: await `complete` there.
+        """
+        loop = current_loop()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            if loop is None:
+                return asyncio.run(self._once(messages, options, draw))
+            call = self.complete(messages, options=options, draw=draw)
+            return asyncio.run_coroutine_threadsafe(call, loop).result()
+        raise InvalidInput("complete_sync would block the event loop that runs here: await complete(...) instead.")
+
+    async def _once(self, messages: Sequence[Message], options: ChatOptions, draw: Draw) -> Completion:
+        try:
+            return await self.complete(messages, options=options, draw=draw)
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:  # noqa: B027  # most have nothing open
+        """Lets go of what is open in the loop that runs; it opens again when asked. A pilot does this at its end."""
+
     def key(self, messages: Sequence[Message], *, options: ChatOptions, draw: Draw) -> str:
         """Names a request under a draw.
 
@@ -77,6 +109,12 @@ class KeptModel(ABC):
         digest = hashlib.sha256(canonical_json(request).encode("utf-8", "surrogatepass"))
         digest.update(draw.digest())
         return digest.hexdigest()[:40]
+
+
+def _merged(defaults: ChatOptions, options: ChatOptions) -> ChatOptions:
+    given = {name: getattr(options, name) for name in options.__struct_fields__}
+    standard = ChatOptions()
+    return structs.replace(defaults, **{k: v for k, v in given.items() if v != getattr(standard, k)})
 
 
 def _require_bounded(completion: Completion) -> None:

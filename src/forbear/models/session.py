@@ -5,13 +5,14 @@ is open around each call of an agent, a critic or an intervention and adds up wh
 through a `ChatModel` need not report its usage.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from forbear.errors import ForbearError
 from forbear.models.prices import NO_PRICES, Prices
@@ -22,6 +23,7 @@ _SESSION: ContextVar["Session | None"] = ContextVar("forbear-models", default=No
 _METER: ContextVar["Meter | None"] = ContextVar("forbear-meter", default=None)
 
 _NOTHING = Usage()
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -36,6 +38,9 @@ class Session:
     broken: ForbearError | None = None
     """What makes every further call vain (a full disk, a key that is refused): the pilot has to stop, whatever the code
     that asked makes of the error."""
+
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What is to be closed before the loop ends: connections to providers."""
 
     @contextlib.contextmanager
     def active(self) -> Iterator["Session"]:
@@ -57,9 +62,9 @@ class SessionPlan:
     """Digest of the plan that pays."""
     prices: Prices = NO_PRICES
 
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[Session]:
-        """Opens a session and makes it the current one.
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[Session]:
+        """Opens a session and makes it the current one; afterwards its models have let go of their connections.
 
         Raises:
             InvalidInput: The answers of before cannot be read.
@@ -68,7 +73,28 @@ class SessionPlan:
             ResponseStore(self.responses, owner=self.owner) as store,
             Session(store=store, prices=self.prices).active() as session,
         ):
-            yield session
+            try:
+                yield session
+            finally:
+                for close in session.closers:
+                    await close()
+
+
+_LOOP: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("forbear-loop", default=None)
+
+
+async def in_thread(call: Callable[[], _T]) -> _T:
+    """Runs a call that blocks in a thread; models that it asks synchronously are asked by the loop that waits here."""
+    before = _LOOP.set(asyncio.get_running_loop())
+    try:
+        return await asyncio.to_thread(call)
+    finally:
+        _LOOP.reset(before)
+
+
+def current_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that waits for the caller's thread, if any."""
+    return _LOOP.get()
 
 
 def current_session() -> Session | None:

@@ -350,11 +350,19 @@ def _work(
     frozen: FrozenPlan = pickle.loads(plan)  # nosec B301
     connection.send_bytes(_READY)
     watch = Watch(slots, arms=[arm.name for arm in frozen.arms])
-    with contextlib.suppress(EOFError), models.opened():
-        asyncio.run(_serve(connection, frozen, watch, None if purse is None else purse.ledger()))
+    ledger = None if purse is None else purse.ledger()
+    with contextlib.suppress(EOFError):
+        asyncio.run(_serve(connection, frozen, watch, models, ledger))
 
 
-async def _serve(connection: Connection, plan: FrozenPlan, watch: Watch, ledger: Ledger | None) -> None:
+async def _serve(
+    connection: Connection, plan: FrozenPlan, watch: Watch, models: SessionPlan, ledger: Ledger | None
+) -> None:
+    async with models.opened():
+        await _answer(connection, plan, watch, ledger)
+
+
+async def _answer(connection: Connection, plan: FrozenPlan, watch: Watch, ledger: Ledger | None) -> None:
     check = ForkCheck()
     while True:
         job: RowJob = pickle.loads(connection.recv_bytes())  # nosec B301

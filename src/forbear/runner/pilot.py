@@ -121,10 +121,10 @@ async def run_pilot(
         max_critic_faults=max_critic_faults,
         ledger=ledger,
     )
-    with journal.writing(frozen.record.to_dict(), sync=sync) as writer, models.opened():
+    with journal.writing(frozen.record.to_dict(), sync=sync) as writer:
         pilot = _Pilot(frozen, writer, executor, limits, on_episode=on_episode)
         try:
-            async with executor:
+            async with models.opened(), executor:
                 await pilot.run(executor.width or concurrency, looks=looks[:until_look])
         except BaseExceptionGroup as group:
             raise _first(group) from None

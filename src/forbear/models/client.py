@@ -1,0 +1,372 @@
+"""Any OpenAI-compatible endpoint as a model; the `openai` package carries the requests (extra `llm`)."""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import msgspec
+from msgspec import Struct
+
+from forbear.contracts.border import checked_config
+from forbear.contracts.draw import Draw
+from forbear.errors import AgentError, InvalidInput, ModelUnusable
+from forbear.models.chat import ChatOptions, Completion, Message, Token, ToolCall
+from forbear.models.gate import Gate, Rates, Transient, Unreachable
+from forbear.models.kept import KeptModel
+from forbear.models.session import current_session
+from forbear.records.codec import config_digest
+from forbear.records.model import JSON, Usage
+from forbear.wording import shown
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+MAX_BODY = 16 << 20
+"""Bytes of an answer that are read."""
+
+_SECRET = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][A-Za-z0-9_\-*.]{6,}|(?i:bearer)\s+\S+")
+_TOO_LONG = re.compile(
+    r"context.?(?:length|size|window)|maximum context|too many tokens|prompt is too long|n_ctx", re.I
+)
+_CODES_FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached", "account_deactivated")
+
+
+class OpenAIChat(KeptModel):
+    """A model behind an OpenAI-compatible endpoint: OpenAI itself, vLLM, llama.cpp, Ollama, a gateway.
+
+    One object serves as many episodes at a time as ask. It can be sent to other processes; the key travels only where
+    it was given as an argument.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        api_key_env: str = "OPENAI_API_KEY",
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        sends_seed: bool = True,
+        max_tokens_key: Literal["max_tokens", "max_completion_tokens"] | None = None,
+        extra_body: Mapping[str, JSON] | None = None,
+        timeout_s: float = 60.0,
+        patience_s: float = 300.0,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+    ) -> None:
+        """Says where the model is; nothing is sent yet.
+
+        Args:
+            model: As the provider calls it.
+            base_url: Ends in /v1, mostly; omitted: `OPENAI_BASE_URL` of the environment, or OpenAI's own.
+            api_key: Rather leave it in the environment.
+            api_key_env: The variable that holds the key. Servers that need none get none.
+            temperature: Of requests that do not say otherwise.
+            max_tokens: Of requests that do not say otherwise.
+            sends_seed: Send the draw as `seed`, which some providers honour; what was answered is kept either way.
+            max_tokens_key: How the provider calls that limit; omitted: OpenAI's new name there, the old one elsewhere.
+            extra_body: Further fields of each request; only its digest is written anywhere.
+            timeout_s: After which a request is sent again.
+            patience_s: For how long one request is tried, and a provider may be down; then the episode has no outcome.
+            requests_per_minute: What goes out at most, by each process.
+            tokens_per_minute: Likewise, as estimated.
+
+        Raises:
+            InvalidInput: A value out of range, a malformed address, or no key for OpenAI itself.
+        """
+        if not model or not isinstance(model, str):
+            raise InvalidInput(f"a model has a name, got {model!r:.60}.")
+        for name, seconds in (("timeout_s", timeout_s), ("patience_s", patience_s)):
+            if not 0 < seconds < float("inf"):
+                raise InvalidInput(f"{name} must be a number of seconds above 0, got {seconds!r:.60}.")
+        self.name = model
+        self.defaults = ChatOptions(temperature=temperature, max_tokens=max_tokens)
+        self._url = _checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
+        self._key, self._key_env = api_key, api_key_env
+        is_openai = self._url.startswith(OPENAI_URL)
+        if is_openai and not self._secret():
+            raise InvalidInput(f"{OPENAI_URL} needs a key: set {api_key_env}, or name another base_url.")
+        self._sends_seed = sends_seed
+        self._max_tokens_key = max_tokens_key or ("max_completion_tokens" if is_openai else "max_tokens")
+        self._extra = dict(checked_config(extra_body or {}, what="model's extra_body"))
+        self._timeout_s, self._patience_s = timeout_s, patience_s
+        self._rates = Rates(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, Gate]] = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out what is open: another process opens its own."""
+        return {**self.__dict__, "_lines": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lines=WeakKeyDictionary())
+
+    def config(self) -> Mapping[str, JSON]:
+        """Names the model, where it is and how it is asked; no key."""
+        config: dict[str, JSON] = {
+            "name": self.name,
+            "base_url": self._url,
+            "options": msgspec.to_builtins(self.defaults),
+            "sends_seed": self._sends_seed,
+        }
+        return config | ({"extra_body": config_digest(self._extra)} if self._extra else {})
+
+    async def ask(self, messages: Sequence[Message], *, options: ChatOptions, draw: Draw) -> Completion:
+        """Asks the endpoint; see `ChatModel.complete` for what it raises."""
+        client, gate = self._line()
+        request = self._request(messages, options, draw)
+        tokens = len(msgspec.json.encode(request["messages"])) // 4 + (options.max_tokens or 0)
+        return await gate.through(lambda: self._send(client, request), tokens=tokens)
+
+    async def aclose(self) -> None:
+        """Closes the connections of the loop that runs."""
+        line = self._lines.pop(asyncio.get_running_loop(), None)
+        if line is not None:
+            await line[0].close()
+
+    def _secret(self) -> str | None:
+        return self._key or os.environ.get(self._key_env) or None
+
+    def _line(self) -> tuple["AsyncOpenAI", Gate]:
+        loop = asyncio.get_running_loop()
+        line = self._lines.get(loop)
+        if line is None:
+            try:
+                from openai import AsyncOpenAI
+            except ImportError:
+                raise InvalidInput("this model needs the extra llm: pip install 'forbear[llm]'.") from None
+            client = AsyncOpenAI(
+                base_url=self._url, api_key=self._secret() or "none", max_retries=0, timeout=self._timeout_s
+            )
+            gate = Gate(self._url, rates=self._rates, patience_s=self._patience_s)
+            line = self._lines[loop] = (client, gate)
+            if (session := current_session()) is not None:
+                session.closers.append(self.aclose)
+        return line
+
+    def _request(self, messages: Sequence[Message], options: ChatOptions, draw: Draw) -> dict[str, Any]:
+        request: dict[str, Any] = {"model": self.name, "messages": [dict(message) for message in messages]}
+        if options.temperature is not None:
+            request["temperature"] = options.temperature
+        if options.max_tokens is not None:
+            request[self._max_tokens_key] = options.max_tokens
+        if options.stop:
+            request["stop"] = list(options.stop)
+        if options.logprobs:
+            request["logprobs"] = True
+            if options.top_logprobs:
+                request["top_logprobs"] = options.top_logprobs
+        if options.tools:
+            request["tools"] = list(options.tools)
+        if options.json_schema is not None:
+            schema = {"name": "answer", "schema": options.json_schema, "strict": True}
+            request["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if self._sends_seed:
+            request["seed"] = draw.integer() & 0x7FFFFFFF
+        grammar = {} if options.grammar is None else {"grammar": options.grammar}
+        if extra := {**self._extra, **grammar}:
+            request["extra_body"] = extra
+        return request
+
+    async def _send(self, client: "AsyncOpenAI", request: dict[str, Any]) -> Completion:
+        """Sends it once.
+
+        Raises:
+            Transient: Another try may help.
+        """
+        import openai
+
+        started = time.perf_counter()
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                client.chat.completions.with_streaming_response.create(**request) as response,
+            ):
+                body = bytearray()
+                async for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        raise AgentError(f"the model's answer is larger than {MAX_BODY >> 20} MiB: set max_tokens.")
+        except (openai.APITimeoutError, TimeoutError):
+            raise Transient(f"no answer within {self._timeout_s:g} s") from None
+        except openai.APIStatusError as error:
+            raise self._refused(error) from None
+        except openai.APIConnectionError as error:
+            raise self._disconnected(error) from None
+        except openai.OpenAIError as error:
+            raise AgentError(f"the request could not be made: {self._said(str(error))}") from None
+        except Exception as error:
+            if not type(error).__module__.startswith(("httpx", "httpcore", "h11", "anyio")):
+                raise
+            raise Transient(f"the connection broke ({type(error).__name__})") from None
+        return _completion(bytes(body), seconds=time.perf_counter() - started, said=self._said)
+
+    def _disconnected(self, error: Exception) -> Transient:
+        cause = error.__cause__ or error
+        kind, name = type(cause).__name__, f"{type(cause).__name__}: {self._said(str(cause))}".rstrip(": ")
+        if kind == "ConnectError":
+            return Unreachable(name, everybody=True)
+        return Transient(f"the connection broke ({name})")
+
+    def _refused(self, error: Any) -> Exception:
+        """What an answer other than 200 means."""
+        status, body = error.status_code, error.body if isinstance(error.body, dict) else {}
+        text = f"HTTP {status}: {self._said(str(body.get('message') or error.message))}"
+        code, where = str(body.get("code") or ""), f"model {shown(self.name)} at {self._url}"
+        if status in (401, 402, 403) or code in _CODES_FOR_GOOD:
+            return ModelUnusable(f"{where}: the provider refuses the key ({text}). Check {self._key_env}.")
+        if status == 404:
+            return ModelUnusable(f"{where}: the provider does not know it ({text}). Check model and base_url.")
+        if status in (408, 409, 425, 429) or status >= 500:
+            return Transient(text, retry_after_s=_retry_after(error.response.headers), everybody=status in (429, 503))
+        if status == 413 or _TOO_LONG.search(f"{code} {text}"):
+            return AgentError(f"the prompt is longer than the model's context ({text})")
+        return AgentError(f"the provider refuses the request ({text})")
+
+    def _said(self, text: str) -> str:
+        """What a provider says, bounded, on one line, and without what must not be written down."""
+        key = self._secret()
+        if key:
+            text = text.replace(key, "[key]")
+        return shown(_SECRET.sub("[key]", text[:2000]), limit=300)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds; None where it is not said, or as a date (few do)."""
+    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < 1e6:
+            return seconds
+    return None
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.query
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidInput(f"base_url must be an address like http://127.0.0.1:8080/v1, got '{shown(url)}'.")
+    if parts.username or parts.password:  # it would be written into plans and messages
+        raise InvalidInput("base_url holds a user or a password; leave secrets in the environment (api_key_env).")
+    return url.rstrip("/")
+
+
+# --- What an answer says ----------------------------------------------------------------------------------
+
+
+class _Top(Struct):
+    token: str = ""
+    logprob: float = 0.0
+
+
+class _Logprob(Struct):
+    token: str = ""
+    logprob: float = 0.0
+    top_logprobs: list[_Top] | None = None
+
+
+class _Logprobs(Struct):
+    content: list[_Logprob] | None = None
+
+
+class _Function(Struct):
+    name: str | None = None
+    arguments: Any = None
+
+
+class _Call(Struct):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Said(Struct):
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Choice(Struct):
+    message: _Said
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Cached(Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Cached | None = None
+
+
+class _Answer(Struct):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+def _completion(body: bytes, *, seconds: float, said: Any) -> Completion:
+    """Reads the body of an answer.
+
+    Raises:
+        Transient: It is no completion: cut, garbage, or an error with status 200.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=_Answer)
+        choice = answer.choices[0]
+    except (msgspec.MsgspecError, ValueError, IndexError, RecursionError):
+        raise Transient(f"an answer that is no completion: '{said(body[:200].decode('utf-8', 'replace'))}'") from None
+    message, usage = choice.message, answer.usage or _Usage()
+    cached = None if usage.prompt_tokens_details is None else usage.prompt_tokens_details.cached_tokens
+    return Completion(
+        text=message.content or "",
+        tool_calls=tuple(map(_tool_call, message.tool_calls or ())),
+        tokens=_tokens(choice.logprobs),
+        finish_reason=choice.finish_reason or "stop",
+        refusal=message.refusal,
+        usage=Usage(
+            calls=1,
+            input_tokens=_count(usage.prompt_tokens),
+            output_tokens=_count(usage.completion_tokens),
+            cached_tokens=_count(cached),
+            seconds=round(seconds, 6),
+        ),
+    )
+
+
+def _tool_call(call: _Call) -> ToolCall:
+    function = call.function or _Function()
+    arguments = function.arguments
+    if not isinstance(arguments, str):  # some servers send the object itself
+        arguments = "" if arguments is None else msgspec.json.encode(arguments).decode()
+    return ToolCall(id=call.id or "", name=function.name or "", arguments=arguments)
+
+
+def _tokens(logprobs: _Logprobs | None) -> tuple[Token, ...] | None:
+    if logprobs is None or logprobs.content is None:
+        return None
+    return tuple(
+        Token(
+            one.token,
+            min(one.logprob, 0.0),
+            {top.token: min(top.logprob, 0.0) for top in one.top_logprobs or ()},
+        )
+        for one in logprobs.content
+    )
+
+
+def _count(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value < 10**15 else None
