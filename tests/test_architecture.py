@@ -10,7 +10,7 @@ PACKAGE = Path(forbear.__file__).parent
 # Bottom first. Names in one row are siblings. `testing` is for tests alone: nothing in the package may import it.
 LAYERS = [
     {"errors", "lazy", "wording"},
-    {"files"},
+    {"files", "templates"},
     {"outcomes"},
     {"records", "stats", "learned"},
     {"contracts"},

@@ -1,7 +1,6 @@
 """Parts that a pilot file names: imported, made, and checked before anything relies on them."""
 
 import importlib
-import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -17,9 +16,24 @@ from forbear.wording import described, shown
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "tasks": {"household:generated": "forbear.worlds.household.pilot:generated_tasks"},
-    "agent": {"household": "forbear.worlds.household.pilot:agent"},
+    "agent": {
+        "chat": "forbear.adapters.agents.chat:ChatAgent",
+        "household": "forbear.worlds.household.pilot:agent",
+    },
     "environment": {"household": "forbear.worlds.household.pilot:environment"},
-    "critic": {"household": "forbear.worlds.household.pilot:critic"},
+    "critic": {
+        "after-step": "forbear.critics.heuristic:AfterStep",
+        "chat": "forbear.critics.chat:ChatCritic",
+        "error-words": "forbear.critics.heuristic:ErrorWords",
+        "every-k": "forbear.critics.heuristic:EveryK",
+        "household": "forbear.worlds.household.pilot:critic",
+        "http": "forbear.critics.http:HTTPCritic",
+        "random": "forbear.critics.heuristic:RandomCritic",
+        "repeated-action": "forbear.critics.heuristic:RepeatedAction",
+        "step-count": "forbear.critics.heuristic:StepCount",
+        "token-probability": "forbear.critics.tokens:TokenProbability",
+    },
+    "model": {"local": "forbear.models.local:LocalChat", "openai": "forbear.models.client:OpenAIChat"},
     "intervention": {
         "append": "forbear.interventions.append:Append",
         "placebo": "forbear.interventions.placebo:Placebo",
@@ -37,6 +51,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "agent": ("act", "config"),
     "environment": ("reset", "step", "config", "replay_safe"),
     "critic": ("score", "config"),
+    "model": ("complete", "config"),
     "intervention": ("name", "apply", "config"),
 }
 
@@ -81,8 +96,8 @@ class Factory:
         return made
 
 
-def factory(part: Part, folder: Path) -> Factory:
-    """Imports what makes a part.
+def imported(part: Part, folder: Path) -> Callable[..., Any]:
+    """Finds what a part's name stands for, and imports it.
 
     Args:
         part: As the file names it.
@@ -90,15 +105,6 @@ def factory(part: Part, folder: Path) -> Factory:
 
     Raises:
         InvalidInput: Neither built in nor importable; the message begins with the place in the file.
-    """
-    return Factory(target=imported(part, folder), options=json.loads(part.options), part=part)
-
-
-def imported(part: Part, folder: Path) -> Callable[..., Any]:
-    """Finds what a part's name stands for.
-
-    Raises:
-        InvalidInput: As `factory`.
     """
     built_in = BUILT_IN[part.kind]
     module_name, _, attribute = built_in.get(part.use, part.use).partition(":")

@@ -13,16 +13,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from forbear.adapters.parts import RERUN, Factory, factory, guarded, imported
+from forbear.adapters.models import Models, prices_of
+from forbear.adapters.parts import RERUN, Factory, guarded, imported
 from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.contracts.critic import Critic
 from forbear.contracts.intervention import Intervention
 from forbear.errors import InvalidInput
 from forbear.files import limit_of, read_bounded, too_large
+from forbear.models.prices import Prices
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Sync, require_sync
 from forbear.records.model import Task
+from forbear.runner.ledger import Budget
 from forbear.runner.plan import PilotPlan
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
@@ -54,6 +57,14 @@ class PilotFile:
     """Processes that run episodes."""
     max_memory_mb: int | None
     """What each of them may take."""
+    max_critic_faults: float
+    """The share of its scores that a critic may owe."""
+    budget: Budget | None
+    """What may be paid for over all resumes."""
+    prices: Prices
+    """Of the language models."""
+    responses: Path | None
+    """Where their answers are kept; None: in the journal."""
     max_agent_errors: float
     """How many of an arm's runs may end with an exception of the agent: a share below 1, or a number."""
     sync: Sync
@@ -93,6 +104,10 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         workers=run.count("workers", default=1, least=1),
         max_memory_mb=run.count("max_memory_mb", default=0, least=0) or None,
         max_agent_errors=_max_agent_errors(run),
+        max_critic_faults=_share(run, "max_critic_faults", 0.1),
+        budget=_budget(top),
+        prices=prices_of(top),
+        responses=file.parent / run.take("responses", str) if "responses" in run.table else None,
         sync=run.guard("sync", make=lambda: require_sync(run.take("sync", str, "group"))),
     )
     for section in (top, run, rule):
@@ -107,8 +122,23 @@ def _max_agent_errors(run: Section) -> float:
     return value
 
 
+def _share(section: Section, key: str, default: float) -> float:
+    value = section.take(key, float, default)
+    if not 0 <= value <= 1:
+        raise section.error(key, message=f"expected a share in [0, 1], got {value}")
+    return value
+
+
+def _budget(top: Section) -> Budget | None:
+    section = top.section("budget", optional=True)
+    limits = section.take_all({"max_calls": int, "max_tokens": int, "max_cost": float, "max_seconds": float})
+    section.close()
+    return section.guard(make=lambda: Budget(**limits)) if limits else None
+
+
 def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Path) -> PilotPlan:
-    arms = [Arm.baseline(), *_arms(top, run, folder)]
+    models = Models.of(top, folder)
+    arms = [Arm.baseline(), *_arms(top, run, models, folder)]
     given = tasks_of(tasks, folder)
     looks = looks_of(run, len(given))
     options = option_kinds(PilotPlan, skip=("tasks", "agent", "environment", "arms", "rule", "looks"))
@@ -116,8 +146,8 @@ def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Pat
         make=lambda: PilotPlan(
             tasks=given,
             looks=looks,
-            agent=_factory(top, "agent", folder),
-            environment=_factory(top, "environment", folder),
+            agent=_factory(top, "agent", models),
+            environment=_factory(top, "environment", models),
             arms=arms,
             rule=rule.guard(make=lambda: DecisionRule(**rule.take_all(option_kinds(DecisionRule)))),
             **run.take_all(options),
@@ -125,10 +155,10 @@ def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Pat
     )
 
 
-def _factory(top: Section, kind: str, folder: Path) -> Factory:
+def _factory(top: Section, kind: str, models: Models) -> Factory:
     part = top.part(kind)
     assert part is not None
-    return factory(part, folder)
+    return models.factory(part)
 
 
 def looks_of(run: Section, tasks: int) -> Looks | None:
@@ -149,6 +179,7 @@ class _Shared:
     """What the arms of a file have in common."""
 
     folder: Path
+    models: Models
     critic: Part | None
     """Of arms that name none."""
     make_critic: Callable[[Part], Critic]
@@ -157,12 +188,13 @@ class _Shared:
     """Options of policies that do not say otherwise."""
 
 
-def _arms(top: Section, run: Section, folder: Path) -> list[Arm]:
+def _arms(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]:
     deadline = run.take_all({"critic_deadline_s": float})
     shared = _Shared(
         folder=folder,
+        models=models,
         critic=top.part("critic", optional=True),
-        make_critic=functools.cache(lambda part: factory(part, folder).once()),
+        make_critic=functools.cache(lambda part: models.factory(part).once()),
         policy={key: value for key, value in deadline.items() if key in option_kinds(InterventionPolicy)},
     )
     sections = top.sections("arm")
@@ -178,7 +210,7 @@ def _arm(section: Section, shared: _Shared) -> Arm:
         section.close()
         return section.guard("name", make=lambda: Arm(name, is_rerun=True))
     policy = option_kinds(InterventionPolicy, skip=("critic", "intervention"))
-    intervention = _intervention(section, shared.folder, taken={*_ARM, *policy})
+    intervention = _intervention(section, shared, taken={*_ARM, *policy})
     part = section.part("critic", optional=True) or shared.critic
     if part is None:
         raise section.error(
@@ -192,7 +224,7 @@ def _arm(section: Section, shared: _Shared) -> Arm:
     )
 
 
-def _intervention(section: Section, folder: Path, *, taken: set[str]) -> Intervention:
+def _intervention(section: Section, shared: _Shared, *, taken: set[str]) -> Intervention:
     """Makes what an arm names; options of a dataclass stand in the arm itself, those of others in `options`."""
     part = Part(
         kind="intervention",
@@ -200,15 +232,16 @@ def _intervention(section: Section, folder: Path, *, taken: set[str]) -> Interve
         options="{}",
         place=section.place("intervention"),
     )
-    target = imported(part, folder)
-    options: Mapping[str, Any]
+    target = imported(part, shared.folder)
+    options: dict[str, Any]
     if isinstance(target, type) and dataclasses.is_dataclass(target):
         kinds = option_kinds(target)
         own = section.section("options", optional=True)
         options = {**section.take_all({k: v for k, v in kinds.items() if k not in taken}), **own.take_all(kinds)}
         own.close()
     else:
-        options = section.take("options", dict, {})
+        options = dict(section.take("options", dict, {}))
+    options = shared.models.filled(target, options, part)
     made: Intervention = Factory(target=target, options=options, part=part).once()
     return made
 

@@ -269,6 +269,10 @@ def _found(
                 max_memory_mb=opened.described.max_memory_mb,
                 sync=opened.described.sync,
                 max_agent_errors=opened.described.max_agent_errors,
+                max_critic_faults=opened.described.max_critic_faults,
+                budget=opened.described.budget,
+                prices=opened.described.prices,
+                responses=opened.described.responses,
                 until_look=until_look,
                 on_episode=on_episode,
             )

@@ -1,0 +1,103 @@
+"""Language models that a pilot file names: `[model]`, and `[models.NAME]` where there are several."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from forbear.adapters.parts import BUILT_IN, Factory, imported
+from forbear.adapters.toml_section import Part, Section, nearest
+from forbear.errors import InvalidInput
+from forbear.models.chat import ChatModel
+from forbear.models.prices import Prices
+from forbear.wording import listed, shown
+
+DEFAULT = "model"
+"""What `[model]` is called where a part names none."""
+
+_PATHS = ("system", "prompt")
+"""Options of built-in parts that may name a file, which lies beside the pilot's."""
+
+
+class Models:
+    """The models of one file, made when the first part asks for them; parts that name the same one share it."""
+
+    def __init__(self, parts: Mapping[str, Part], folder: Path) -> None:
+        self._parts, self._folder = parts, folder
+        self._made: dict[str, ChatModel] = {}
+
+    @classmethod
+    def of(cls, top: Section, folder: Path) -> "Models":
+        """Reads the tables.
+
+        Raises:
+            InvalidInput: A model that is neither built in nor importable by its form.
+        """
+        parts: dict[str, Part] = {}
+        if "model" in top.table:
+            part = top.part("model")
+            assert part is not None
+            parts[DEFAULT] = part
+        several = top.section("models", optional=True)
+        for name in several.table:
+            section = several.section(name)
+            use, options = section.take("use", str), section.take("options", dict, {})
+            section.close()
+            as_json = json.dumps(options, sort_keys=True, default=str)
+            parts[name] = Part(kind="model", use=use, options=as_json, place=section.place("use"))
+            several.known.add(name)
+        return cls(parts, folder)
+
+    def factory(self, part: Part) -> Factory:
+        """Imports what makes a part; one that takes a `model` is given the one that its options name, or `[model]`.
+
+        Raises:
+            InvalidInput: It cannot be imported, or asks for a model that the file does not have.
+        """
+        target = imported(part, self._folder)
+        options: dict[str, Any] = json.loads(part.options)
+        return Factory(target=target, options=self.filled(target, options, part), part=part)
+
+    def filled(self, target: Callable[..., Any], options: dict[str, Any], part: Part) -> dict[str, Any]:
+        """The options of a part, with its model and the places of its files."""
+        if part.use in BUILT_IN.get(part.kind, {}):
+            for key in _PATHS:
+                value = options.get(key)
+                if isinstance(value, str) and "\n" not in value and value.endswith((".txt", ".md")):
+                    options[key] = str(self._folder / value)
+        if part.kind != "model" and _takes_model(target):
+            options["model"] = self._model(options.get("model", DEFAULT), part)
+        return options
+
+    def _model(self, name: object, part: Part) -> ChatModel:
+        if not isinstance(name, str) or name not in self._parts:
+            if not self._parts:
+                raise InvalidInput(
+                    f"{part.place}: '{shown(part.use)}' asks a language model, and this file names none: add [model] "
+                    'with use = "openai" or use = "local".'
+                )
+            raise InvalidInput(
+                f"{part.place}: there is no model '{shown(str(name))}'; the file has {listed(self._parts)}"
+                f"{nearest(str(name), self._parts)}."
+            )
+        if name not in self._made:
+            self._made[name] = self.factory(self._parts[name]).once()
+        return self._made[name]
+
+
+def _takes_model(target: Callable[..., Any]) -> bool:
+    try:
+        return "model" in inspect.signature(target).parameters
+    except (TypeError, ValueError):  # of some built-in functions nothing is known
+        return False
+
+
+def prices_of(top: Section) -> Prices:
+    """Reads `[prices]`: for each model a table of input, output and, optionally, cached, per million tokens.
+
+    Raises:
+        InvalidInput: Something else; the message names the place.
+    """
+    section = top.section("prices", optional=True)
+    return section.guard(make=lambda: Prices.of_table(section.table))

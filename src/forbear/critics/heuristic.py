@@ -1,0 +1,192 @@
+"""Critics without a model, as people really ship them: rules of thumb, clocks and coins.
+
+A coin and a clock know nothing of the run: what they do to an agent is what stepping in does, whoever steps in.
+"""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from forbear.contracts.critic import Score
+from forbear.contracts.draw import Draw
+from forbear.errors import InvalidInput
+from forbear.records.model import JSON, Action, Trajectory
+from forbear.wording import described
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatedAction:
+    """Expects failure where the agent does again what it did: the commonest sign of being stuck."""
+
+    times: int = 2
+    """How often an action stands in the window, the proposed one included, before it is a repetition."""
+    window: int = 5
+    """Of the last executed actions."""
+
+    def __post_init__(self) -> None:
+        _require_count(self.times, "times", least=2)
+        _require_count(self.window, "window", least=1)
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
+        """Returns 1 for a repetition, else 0."""
+        last = [step.executed for step in trajectory.steps if step.executed is not None][-self.window :]
+        seen = last.count(proposed) + 1
+        if seen < self.times:
+            return Score(0.0)
+        return Score(1.0, f"this action would be the same for the {seen}th time in {len(last) + 1} steps")
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns its options."""
+        return {"name": "repeated-action", "times": self.times, "window": self.window}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCount:
+    """Expects failure of long runs: p_fail grows with the step, and is .5 at `half`."""
+
+    half: float = 8.0
+    """The step index at which success and failure are equally likely."""
+    width: float = 3.0
+    """Steps over which it rises from .27 to .73 (a logistic curve)."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("half", self.half), ("width", self.width)):
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e6:
+                raise InvalidInput(f"{name} must be a number of steps above 0, got {described(value)}.")
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
+        """Returns the curve at the open step's index."""
+        from math import exp
+
+        index = len(trajectory.steps) - 1
+        away = min(max(2 * (index - self.half) / self.width, -50.0), 50.0)
+        return Score(1 / (1 + exp(-away)), f"{index} steps were taken")
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns its options."""
+        return {"name": "step-count", "half": float(self.half), "width": float(self.width)}
+
+
+_ERROR_WORDS = ("error", "exception", "traceback", "failed", "invalid", "not found", "denied", "nothing happens")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorWords:
+    """Expects failure where what was seen last holds a word of trouble."""
+
+    words: tuple[str, ...] = _ERROR_WORDS
+    """Whole words, in any case."""
+    last: int = 1
+    """How many of the latest observations are read."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", tuple(self.words))  # a file gives a list
+        if not self.words or not all(isinstance(word, str) and word for word in self.words):
+            raise InvalidInput(f"words must be texts, at least one, got {described(self.words)}.")
+        _require_count(self.last, "last", least=1)
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
+        """Returns 1 where a word is found, else 0."""
+        pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.words))})\b", re.IGNORECASE)
+        for step in trajectory.steps[-self.last :]:
+            if found := pattern.search(step.observation):
+                return Score(1.0, f"'{found[0][:60]}' was seen")
+        return Score(0.0)
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns its options."""
+        return {"name": "error-words", "words": list(self.words), "last": self.last}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomCritic:
+    """Fires at random: what stepping in does by itself, at the rate of a critic that it is compared with."""
+
+    rate: float = 0.1
+    """The share of proposals for which it says 1; for the others it says 0."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, int | float) or isinstance(self.rate, bool) or not 0 <= self.rate <= 1:
+            raise InvalidInput(f"rate must be a number in [0, 1], got {described(self.rate)}.")
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> float:
+        """Returns 1 with probability `rate`, else 0."""
+        return float(draw.uniform() < self.rate)
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns the rate."""
+        return {"name": "random", "rate": float(self.rate)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterStep:
+    """Fires at every proposal from a step on."""
+
+    step: int = 5
+
+    def __post_init__(self) -> None:
+        _require_count(self.step, "step", least=0)
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> float:
+        """Returns 1 from that index on, else 0."""
+        return float(len(trajectory.steps) - 1 >= self.step)
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns the step."""
+        return {"name": "after-step", "step": self.step}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EveryK:
+    """Fires at every k-th step: the reflection loop that many frameworks run."""
+
+    k: int = 3
+
+    def __post_init__(self) -> None:
+        _require_count(self.k, "k", least=1)
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> float:
+        """Returns 1 at indices k, 2k, 3k, ..., else 0."""
+        index = len(trajectory.steps) - 1
+        return float(index > 0 and index % self.k == 0)
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns k."""
+        return {"name": "every-k", "k": self.k}
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCritic:
+    """A function as a critic: of the trajectory and the proposal, with or without waiting."""
+
+    function: Callable[[Trajectory, Action], Awaitable[Score | float | None] | Score | float | None]
+    """Returns the probability that the episode will fail; None abstains."""
+    name: str
+    version: int | str = 1
+    """Another one for another behaviour: a function says nothing of itself."""
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score | float | None:
+        """Returns what the function returns."""
+        said = self.function(trajectory, proposed)
+        return await said if inspect.isawaitable(said) else said
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns name and version."""
+        return {"name": self.name, "version": self.version}
+
+
+def _require_count(value: object, name: str, *, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InvalidInput(f"{name} must be a whole number of at least {least}, got {described(value)}.")
+
+
+def fired(p_fail: Sequence[float | None], *, threshold: float) -> float:
+    """Returns the share of scores above a threshold, abstentions counted: the rate at which a coin has to fire.
+
+    Raises:
+        InvalidInput: No scores.
+    """
+    if not p_fail:
+        raise InvalidInput("there are no scores to match a rate to.")
+    return sum(p is not None and p > threshold for p in p_fail) / len(p_fail)
