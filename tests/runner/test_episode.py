@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -431,7 +432,6 @@ class Speechless(Corridor):
     [
         (lambda: ScriptedAgent(["open"]), Speechless, Termination.ENVIRONMENT_ERROR, "done with success=None"),
         (lambda: broken_agent("open"), corridor, Termination.AGENT_ERROR, "must return an Action, got str"),
-        (lambda: synchronous_agent(), corridor, Termination.AGENT_ERROR, "must be `async def`"),
     ],
 )
 def test_a_broken_contract_is_said_in_a_sentence(agent, environment, ends, said):
@@ -448,12 +448,45 @@ def broken_agent(answer):
     return Broken([])
 
 
-def synchronous_agent():
-    class Synchronous(ScriptedAgent):
+def test_an_agent_and_a_world_that_block_run_in_threads():
+    threads = set()
+
+    class Blocking(ScriptedAgent):
         def act(self, trajectory, *, draw, excluded=()):
+            threads.add(threading.current_thread())
             return Action("open")
 
-    return Synchronous([])
+    class BlockingWorld(Corridor):
+        def step(self, action, *, draw):
+            threads.add(threading.current_thread())
+            return asyncio.run(super().step(action, draw=draw))
+
+    episode = episodes([Arm.baseline()], lambda: Blocking([]), environment=lambda: BlockingWorld(doors=3))["baseline"]
+    assert (episode.termination, episode.success, len(episode.steps)) == (Termination.FINISHED, True, 3)
+    assert threading.main_thread() not in threads
+
+
+def test_a_thread_that_hangs_is_left_behind_and_is_the_agents_failure():
+    released = threading.Event()
+
+    class Hanging(ScriptedAgent):
+        def act(self, trajectory, *, draw, excluded=()):
+            released.wait(30)
+            return Action("open")
+
+    def raising(error):
+        class Raising(ScriptedAgent):
+            def act(self, trajectory, *, draw, excluded=()):
+                raise error
+
+        return lambda: Raising([])
+
+    late = episodes([Arm.baseline()], lambda: Hanging([]), call_deadline_s=0.05)["baseline"]
+    released.set()
+    assert (late.termination, late.success) == (Termination.AGENT_TIMEOUT, False)
+    for error in (ValueError("no"), SystemExit(3), StopIteration(), KeyboardInterrupt()):
+        broken = episodes([Arm.baseline()], raising(error))["baseline"]
+        assert (broken.termination, broken.success) == (Termination.AGENT_ERROR, False)
 
 
 def test_tokens_are_summed_where_they_are_known():

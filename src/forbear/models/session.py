@@ -7,9 +7,12 @@ through a `ChatModel` need not report its usage.
 
 import asyncio
 import contextlib
+import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar, Token, copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -85,11 +88,33 @@ _LOOP: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("forbear-loop",
 
 async def in_thread(call: Callable[[], _T]) -> _T:
     """Runs a call that blocks in a thread; models that it asks synchronously are asked by the loop that waits here."""
-    before = _LOOP.set(asyncio.get_running_loop())
-    try:
-        return await asyncio.to_thread(call)
-    finally:
-        _LOOP.reset(before)
+    loop, process = asyncio.get_running_loop(), os.getpid()
+    answered: asyncio.Future[_T] = loop.create_future()
+    context = copy_context()
+    context.run(_LOOP.set, loop)
+
+    def tell(told: Callable[[], None]) -> None:
+        if not answered.done():
+            told()
+
+    def work() -> None:
+        told: Callable[[], None]
+        try:
+            said = context.run(call)
+        except StopIteration as error:  # which no future takes
+            told = partial(answered.set_exception, RuntimeError(f"StopIteration: {error.value!r:.100}"))
+        except BaseException as error:
+            told = partial(answered.set_exception, error)
+        else:
+            told = partial(answered.set_result, said)
+        if os.getpid() != process:  # it forked, and this is the child
+            os._exit(0)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell, told)
+
+    # One of its own: a pool has few threads, and the interpreter waits at its end for those that hang.
+    threading.Thread(target=work, name="forbear-call", daemon=True).start()
+    return await answered
 
 
 def current_loop() -> asyncio.AbstractEventLoop | None:

@@ -6,6 +6,7 @@ Whatever foreign code raises is its own: also `SystemExit`, a `CancelledError` t
 
 import asyncio
 import functools
+import inspect
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
 
 from forbear.errors import InvalidInput, ProviderError, brief_error
+from forbear.models.session import in_thread
 
 _T = TypeVar("_T")
 _Checked = TypeVar("_Checked")
@@ -87,6 +89,26 @@ async def answer(
             "blocks by asyncio.to_thread, or the pilot with workers",
         )
     return _checked(answered, check)
+
+
+def called(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    """Calls a method that is an `async def`; one that is not is called in a thread, since it may block.
+
+    Such a call cannot be stopped: when it is late, nobody waits for it any longer.
+    """
+    if _is_async(getattr(method, "__func__", method)):
+        return method(*args, **kwargs)  # type: ignore[no-any-return]
+    return _in_thread(lambda: method(*args, **kwargs))
+
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    said = await in_thread(call)
+    return await said if inspect.isawaitable(said) else said
+
+
+@functools.lru_cache(maxsize=256)
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function)
 
 
 def answer_at_once(call: Callable[[], _T], *, check: Callable[[_T], _Checked]) -> _Checked:

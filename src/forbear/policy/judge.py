@@ -14,7 +14,7 @@ from forbear.contracts.border import checked_effect, checked_score
 from forbear.contracts.critic import Critic, Score
 from forbear.contracts.draw import Draw
 from forbear.contracts.intervention import Continue, Effect, Halt, Retry
-from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is
+from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is, called
 from forbear.policy.policy import Decision, InterventionPolicy, PolicyState
 from forbear.records.model import PROCEED, REFUSED, Action, Trajectory, Usage
 
@@ -53,7 +53,9 @@ async def ask(critic: Critic, trajectory: Trajectory, proposed: Action, *, draw:
     """Asks a critic; whatever it does, there is an answer."""
     try:
         return Review(
-            await answer(lambda: critic.score(trajectory, proposed, draw=draw), seconds=deadline_s, check=checked_score)
+            await answer(
+                lambda: called(critic.score, trajectory, proposed, draw=draw), seconds=deadline_s, check=checked_score
+            )
         )
     except ForeignFault as fault:  # a critic that breaks must not take the agent down with it
         logger.info("a critic broke, the agent goes on: %s", fault.text)

@@ -8,7 +8,7 @@ from forbear.contracts.agent import Agent
 from forbear.contracts.border import checked_action, checked_agent
 from forbear.contracts.environment import Restorable, Snapshot
 from forbear.models.session import Meter
-from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is
+from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is, called
 from forbear.records.model import Action, Termination, Trajectory
 from forbear.runner.cell import Cell, Fault
 from forbear.runner.memo import ELSEWHERE, Recorded
@@ -40,7 +40,9 @@ class AgentSide:
             with call:
                 agent = self._awaken()
                 action = await answer(
-                    lambda: agent.act(trajectory, draw=draw, excluded=excluded), seconds=limit_s, check=checked_action
+                    lambda: called(agent.act, trajectory, draw=draw, excluded=excluded),
+                    seconds=limit_s,
+                    check=checked_action,
                 )
                 if self._cell.conditions.agent_remembers and isinstance(agent, Restorable):
                     self._held = answer_at_once(agent.snapshot, check=as_it_is)

@@ -6,7 +6,7 @@ from typing import Any, NoReturn, TypeVar
 from forbear.contracts.border import checked_environment, checked_observation
 from forbear.contracts.environment import Environment, Observation, Restorable
 from forbear.errors import InvalidInput, NotReproducible
-from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is
+from forbear.policy.foreign import ForeignFault, answer, answer_at_once, as_it_is, called
 from forbear.records.model import Action, Termination
 from forbear.runner.cell import Cell, Fault
 from forbear.runner.memo import Memo, Node, Scene
@@ -93,11 +93,11 @@ class WorldSide:
         environment = self._at_once(self._cell.conditions.environment, check=checked_environment)
         self._environment = environment
         draw = self._cell.draw("reset", step_index=0, attempt=0)
-        return await self._answer(lambda: environment.reset(self._cell.task, draw=draw))
+        return await self._answer(lambda: called(environment.reset, self._cell.task, draw=draw))
 
     async def _step(self, environment: Environment, action: Action, *, index: int, attempt: int) -> Observation:
         draw = self._cell.draw("environment", step_index=index, attempt=attempt)
-        return await self._answer(lambda: environment.step(action, draw=draw))
+        return await self._answer(lambda: called(environment.step, action, draw=draw))
 
     async def _answer(self, call: Callable[[], Coroutine[Any, Any, Observation]]) -> Observation:
         limit_s = self._cell.conditions.call_deadline_s
