@@ -96,6 +96,13 @@ def number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
+def amount(value: float | None) -> str:
+    """So much of something: "1,234", "12.3", "0.00412"; "-" where it is not known."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def count(value: int | None) -> str:
     """A whole number: "1,234"; "-" where there is none."""
     return "-" if value is None else f"{value:,}"

@@ -9,7 +9,7 @@ from forbear.contracts.draw import Draw
 from forbear.errors import AgentError, InvalidInput, ModelUnusable, ProviderError
 from forbear.models.chat import ChatOptions
 from forbear.models.client import OpenAIChat
-from forbear.models.session import Meter, SessionPlan
+from forbear.models.session import Meter, ModelSettings
 from forbear.testing.chat_server import ChatServer, Reply, answer, called, refused
 
 DRAW = Draw(task_id="t", seed=1, role="agent")
@@ -201,7 +201,7 @@ def test_no_key_is_in_the_config_the_store_or_what_is_pickled_from_the_environme
         file = tmp_path / "responses.jsonl"
 
         async def in_a_session(chat):
-            async with SessionPlan(responses=file, owner="plan").opened():
+            async with ModelSettings(responses=file, owner="plan").opened():
                 await chat.complete(ASK, draw=DRAW)
 
         asyncio.run(in_a_session(pickle.loads(pickle.dumps(chat))))

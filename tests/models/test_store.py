@@ -96,7 +96,7 @@ def test_what_is_no_file_is_refused(tmp_path):
     os.mkfifo(path)
     with pytest.raises(InvalidInput, match="is no file"):
         ResponseStore(path, owner="a")
-    with pytest.raises(JournalUnwritable), ResponseStore(tmp_path / "missing" / "x", owner="a") as store:
+    with pytest.raises(JournalUnwritable), ResponseStore(path / "x", owner="a") as store:
         store.put("1", FULL, draw=Draw(task_id="t", seed=1, role="agent"))
 
 

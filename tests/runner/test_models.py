@@ -12,6 +12,7 @@ import pytest
 from forbear.errors import BudgetSpent, InvalidInput, ModelUnusable, TooManyCriticFaults
 from forbear.interventions import Rollback
 from forbear.models.prices import Prices
+from forbear.models.session import ModelSettings
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
@@ -74,19 +75,25 @@ def test_money_is_counted_and_limited(tmp_path):
     prices = Prices.of_table({"test": {"input": 1000, "output": 10_000}})
     each = (PAID[0] * 1000 + PAID[1] * 10_000) / 1e6
     with ChatServer(fixed) as server:
-        run(chat_plan(server.url), tmp_path / "a", prices=prices)
+        run(chat_plan(server.url), tmp_path / "a", models=ModelSettings(prices=prices))
         assert paid(tmp_path / "a", "cost") == pytest.approx(len(server.requests) * each)
         with pytest.raises(BudgetSpent, match="max_cost = 1"):
-            run(chat_plan(server.url), tmp_path / "b", prices=prices, budget=Budget(max_cost=1), concurrency=1)
+            run(
+                chat_plan(server.url),
+                tmp_path / "b",
+                models=ModelSettings(prices=prices),
+                budget=Budget(max_cost=1),
+                concurrency=1,
+            )
         assert paid(tmp_path / "b", "cost") == pytest.approx(1, abs=each)
 
 
 def test_two_journals_that_share_their_answers_pay_once(tmp_path):
     with ChatServer(churning()) as server:
-        run(chat_plan(server.url), tmp_path / "a", responses=tmp_path / "shared.jsonl")
+        run(chat_plan(server.url), tmp_path / "a", models=ModelSettings(responses=tmp_path / "shared.jsonl"))
         asked = len(server.requests)
         plan = chat_plan(server.url, order_seed=1)
-        result = run(plan, tmp_path / "b", responses=tmp_path / "shared.jsonl")
+        result = run(plan, tmp_path / "b", models=ModelSettings(responses=tmp_path / "shared.jsonl"))
         assert len(server.requests) == asked
         assert all(arm.usage.agent.paid.tokens is None for arm in result.arms.values())
         assert result.arms["baseline"].usage.agent.reused.tokens

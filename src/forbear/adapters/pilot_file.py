@@ -16,11 +16,12 @@ from typing import Any
 from forbear.adapters.models import Models, prices_of
 from forbear.adapters.parts import RERUN, Factory, guarded, imported
 from forbear.adapters.toml_section import Part, Section, option_kinds
+from forbear.analysis.cautions import MOST_FAULTS
 from forbear.contracts.critic import Critic
 from forbear.contracts.intervention import Intervention
 from forbear.errors import InvalidInput
 from forbear.files import limit_of, read_bounded, too_large
-from forbear.models.prices import Prices
+from forbear.models.session import ModelSettings
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Sync, require_sync
@@ -61,10 +62,8 @@ class PilotFile:
     """The share of its scores that a critic may owe."""
     budget: Budget | None
     """What may be paid for over all resumes."""
-    prices: Prices
-    """Of the language models."""
-    responses: Path | None
-    """Where their answers are kept; None: in the journal."""
+    models: ModelSettings
+    """Prices of language models, and where their answers are kept."""
     max_agent_errors: float
     """How many of an arm's runs may end with an exception of the agent: a share below 1, or a number."""
     sync: Sync
@@ -104,10 +103,12 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         workers=run.count("workers", default=1, least=1),
         max_memory_mb=run.count("max_memory_mb", default=0, least=0) or None,
         max_agent_errors=_max_agent_errors(run),
-        max_critic_faults=_share(run, "max_critic_faults", 0.1),
+        max_critic_faults=_share(run, "max_critic_faults", MOST_FAULTS),
         budget=_budget(top),
-        prices=prices_of(top),
-        responses=file.parent / run.take("responses", str) if "responses" in run.table else None,
+        models=ModelSettings(
+            prices=prices_of(top),
+            responses=file.parent / run.take("responses", str) if "responses" in run.table else None,
+        ),
         sync=run.guard("sync", make=lambda: require_sync(run.take("sync", str, "group"))),
     )
     for section in (top, run, rule):

@@ -4,6 +4,7 @@ Every number of a sentence stands in its values too, unrounded.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from forbear.analysis.pairing import Pairing
 from forbear.analysis.plan_record import PlanRecord
@@ -11,11 +12,14 @@ from forbear.analysis.result import CASCADE, ArmResult, PilotResult
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.stats.context.churn import Churn, net_of_churn
 from forbear.stats.context.resample import Best
-from forbear.stats.verdict import Remark
-from forbear.wording import points, shown
+from forbear.stats.verdict import Recommendation, Remark, Verdict
+from forbear.wording import points, share, shown
 
 EARLY_STEPS = 2
 """Steps 0 and 1, where the study found every one of its regressions."""
+
+MOST_FAULTS = 0.1
+"""The share of its scores that a critic may owe."""
 
 _OFTEN = 0.5
 _MORE_WITHOUT_ANSWER = 0.1
@@ -107,6 +111,19 @@ def _of_the_critic(result: PilotResult, name: str) -> list[Remark]:
     if owed >= asked:
         text = f"The critic never answered ({owed} scores owed): this says nothing about it. Mend it."
     return [Remark(code="critic_faults", text=text, values={"owed": owed, "asked": asked})]
+
+
+def withheld(verdict: Verdict, arm: ArmResult) -> Verdict:
+    """No INTERVENE for a critic that owed more than `MOST_FAULTS` of its scores: what was tried is not what it does."""
+    owed, asked = arm.critic_faults, arm.critic_calls
+    if verdict.recommendation is not Recommendation.INTERVENE or owed <= MOST_FAULTS * asked:
+        return verdict
+    text = (
+        f"Its critic owed {owed} of {asked} scores, more than {share(MOST_FAULTS)}: mend it, and pilot it afresh. One "
+        "that means not to judge abstains."
+    )
+    reason = Remark(code="critic_broken", text=text, values={"owed": owed, "asked": asked, "most": MOST_FAULTS})
+    return replace(verdict, recommendation=Recommendation.UNDECIDED, reasons=(reason,))
 
 
 def _of_the_interventions(result: PilotResult, arm: ArmResult, baseline: ArmResult) -> list[Remark]:

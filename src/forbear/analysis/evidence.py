@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forbear.analysis.cautions import cautions_of, context_of
+from forbear.analysis.cautions import cautions_of, context_of, withheld
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
 from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
@@ -151,7 +151,7 @@ def _verdicts(
         verdict, end = verdicts[name], monitor.ends.get(name)
         look = None if verdict.look is None else replace(verdict.look, stopped=None if end is None else end.reason)
         verdicts[name] = replace(verdict, futile=False, look=look)
-    return verdicts
+    return {name: withheld(verdict, result.arms[name]) for name, verdict in verdicts.items()}
 
 
 def _own_churn(result: PilotResult) -> Churn | None:

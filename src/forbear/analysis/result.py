@@ -12,7 +12,17 @@ from forbear.analysis.plan_record import Design, PlanRecord
 from forbear.errors import InvalidInput
 from forbear.records.codec import EpisodeKey, Missing, encode_record
 from forbear.records.journal import Journal, JournalContent
-from forbear.records.model import PROCEED, REFUSED, Episode, EpisodeUsage, RoleUsage, Termination, Usage, total_usage
+from forbear.records.model import (
+    PROCEED,
+    REFUSED,
+    Episode,
+    EpisodeUsage,
+    RoleUsage,
+    Termination,
+    Usage,
+    paid_usage,
+    total_usage,
+)
 
 CASCADE = 3
 """Interventions from which on an episode counts as a cascade."""
@@ -83,6 +93,8 @@ class PilotResult:
     order of the plan: by task, seed, arm."""
     missing: Mapping[EpisodeKey, Missing] = field(repr=False)
     """Those that will have none."""
+    bill: Usage
+    """All that was paid for, whatever became of it: also by attempts that broke, and beyond the ends of arms."""
     unused: Mapping[EpisodeKey, Episode] = field(repr=False)
     """Paid for and kept, but no evidence: they were under way beyond the task at which their arm ended."""
     monitor: Monitor = field(repr=False, compare=False)
@@ -202,6 +214,7 @@ def analyse(plan: PlanRecord, content: JournalContent, *, monitor: Monitor | Non
         },
         episodes=used,
         missing=missing,
+        bill=paid_usage(episode.usage for row in content.rows.values() for episode in row),
         unused=unused,
         monitor=monitor,
     )

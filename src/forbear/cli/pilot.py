@@ -12,7 +12,14 @@ import click
 
 from forbear.cli.pilot_options import FILE, JOURNAL, JSON, again, directory_of
 from forbear.cli.stopping import Stopper, stoppable
-from forbear.errors import InvalidInput, OutputUnwritable
+from forbear.errors import (
+    BudgetSpent,
+    InvalidInput,
+    OutputUnwritable,
+    ProviderError,
+    TooManyAgentErrors,
+    TooManyCriticFaults,
+)
 from forbear.wording import shown
 
 if TYPE_CHECKING:
@@ -27,12 +34,15 @@ if TYPE_CHECKING:
 _CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="Tasks under way at a time.")
 _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes that run tasks, for agents that compute.")
 
+_STOPPED = (BudgetSpent, ProviderError, TooManyAgentErrors, TooManyCriticFaults)
+"""What ends a pilot in the middle, with everything kept."""
+
 _HELP = """Run the same tasks with and without an intervention, and decide.
 
 \b
 forbear pilot init                writes a commented pilot.toml
 forbear pilot check pilot.toml    tries one task from end to end
-forbear pilot plan pilot.toml     says what it will cost at most
+forbear pilot plan pilot.toml     tries three and says what it will cost
 forbear pilot run pilot.toml      runs it, or goes on where it was stopped
 forbear pilot extend pilot.toml   runs as far as the next declared look
 forbear pilot status pilot.toml   says how far it is
@@ -96,16 +106,31 @@ def check(file: Path) -> None:
 
 @pilot.command()
 @FILE
-def plan(file: Path) -> None:
-    """Say what the pilot will do and what it will cost at most."""
-    from forbear.adapters.pilot_file import read_pilot_file
+@JOURNAL
+@click.option("--try", "tries", type=click.IntRange(0), default=3, metavar="N", help="Tasks to try first. [default: 3]")
+def plan(file: Path, journal: Path | None, tries: int) -> None:
+    """Try a few tasks, then say what the pilot will do and what it will cost."""
     from forbear.cli.foreign import foreign_output
     from forbear.report.pilot_text import plan_text
-    from forbear.runner.plan import freeze
+    from forbear.runner.rehearsal import shadow
 
-    with foreign_output() as ours:
-        click.echo(plan_text(freeze(read_pilot_file(file).plan)), nl=False, file=ours.out)
-        click.echo(f"next: forbear pilot run {file}", file=ours.out)
+    with foreign_output() as ours, stoppable("stopped; nothing was started.") as stopper:
+        opened, tried = _opened(file, journal), None
+        described = opened.described
+        if tries:
+            models = described.models.settled(opened.directory, plan_digest=opened.frozen.digest)
+            tried = stopper.run(
+                shadow(
+                    described.plan,
+                    tasks=tries,
+                    models=models,
+                    concurrency=described.concurrency,
+                    budget=described.budget,
+                )
+            )
+        text = plan_text(opened.frozen, shadow=tried, concurrency=described.concurrency)
+        click.echo(text, nl=False, file=ours.out)
+        click.echo(f"next: forbear pilot run {again(file, journal)}", file=ours.out)
 
 
 @pilot.command()
@@ -180,6 +205,12 @@ class _Opened:
         self.frozen.record.require(PlanRecord.of(content.plan, where=where), where=where)
         return content
 
+    def status(self) -> str:
+        """How far it is, in a few lines."""
+        from forbear.report.pilot_text import status_text
+
+        return status_text(self.frozen.record, self.content(), journal=self.journal_name)
+
 
 def _opened(file: Path, journal: Path | None) -> _Opened:
     from forbear.adapters.pilot_file import read_pilot_file
@@ -212,15 +243,20 @@ def _run(
     with foreign_output() as ours:
         with stoppable(kept) as stopper:
             opened = _opened(file, journal)
-            view = _found(
-                opened,
-                stopper,
-                ours.console,
-                concurrency=concurrency or opened.described.concurrency,
-                workers=workers or opened.described.workers,
-                until_look=until_look(opened),
-                report=directory / "report.html",
-            )
+            try:
+                view = _found(
+                    opened,
+                    stopper,
+                    ours.console,
+                    concurrency=concurrency or opened.described.concurrency,
+                    workers=workers or opened.described.workers,
+                    until_look=until_look(opened),
+                    report=directory / "report.html",
+                )
+            except _STOPPED:
+                if not as_json:
+                    click.echo(opened.status(), nl=False, file=ours.out)
+                raise
         path = opened.directory / "report.html"
         if as_json:
             problem = _write_report(view, path)
@@ -271,8 +307,7 @@ def _found(
                 max_agent_errors=opened.described.max_agent_errors,
                 max_critic_faults=opened.described.max_critic_faults,
                 budget=opened.described.budget,
-                prices=opened.described.prices,
-                responses=opened.described.responses,
+                models=opened.described.models,
                 until_look=until_look,
                 on_episode=on_episode,
             )
@@ -305,7 +340,6 @@ def status(file: Path, journal: Path | None) -> None:
     """Say how far the pilot is."""
     from forbear.adapters.host_file import is_host_file
     from forbear.cli.foreign import foreign_output
-    from forbear.report.pilot_text import status_text
 
     if is_host_file(file):
         from forbear.cli.pilot_ask import host_status
@@ -314,9 +348,7 @@ def status(file: Path, journal: Path | None) -> None:
         return
     _require_started(file, journal)
     with foreign_output() as ours:
-        opened = _opened(file, journal)
-        text = status_text(opened.frozen.record, opened.content(), journal=opened.journal_name)
-        click.echo(text, nl=False, file=ours.out)
+        click.echo(_opened(file, journal).status(), nl=False, file=ours.out)
 
 
 def _require_started(file: Path, journal: Path | None) -> None:

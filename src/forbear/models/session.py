@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar, Token, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from typing import Self, TypeVar
 
 from forbear.errors import ForbearError
 from forbear.models.prices import NO_PRICES, Prices
-from forbear.models.store import ResponseStore
+from forbear.models.store import NAME, ResponseStore
 from forbear.records.model import Usage
 
 _SESSION: ContextVar["Session | None"] = ContextVar("forbear-models", default=None)
@@ -56,14 +56,26 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionPlan:
-    """What it takes to open a session, here or in another process."""
+class ModelSettings:
+    """What a pilot says of the language models that its parts ask through a `ChatModel`."""
 
-    responses: Path
-    """The file of answers; made with the first."""
-    owner: str
-    """Digest of the plan that pays."""
     prices: Prices = NO_PRICES
+    responses: Path | None = None
+    """The file in which answers are kept and found. None: one in the journal; pilots that are to share what they pay
+    for name one and the same."""
+    owner: str | None = None
+    """Who pays: answers that others paid for are re-used. None: with a file in the journal, whoever writes it; with
+    another one, the plan."""
+
+    def settled(self, journal: Path, *, plan_digest: str) -> "ModelSettings":
+        """Returns them with nothing left open.
+
+        Args:
+            journal: The journal's directory.
+            plan_digest: Of its plan.
+        """
+        owner = self.owner if self.owner is not None else "" if self.responses is None else plan_digest
+        return replace(self, responses=self.responses or journal / NAME, owner=owner)
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[Session]:
@@ -72,6 +84,8 @@ class SessionPlan:
         Raises:
             InvalidInput: The answers of before cannot be read.
         """
+        assert self.responses is not None, "settled before they are used"
+        assert self.owner is not None
         with (
             ResponseStore(self.responses, owner=self.owner) as store,
             Session(store=store, prices=self.prices).active() as session,

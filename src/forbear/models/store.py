@@ -123,12 +123,14 @@ class ResponseStore:
     def _open(self, *, create: bool) -> None:
         if self._file is not None:
             return
+        if create:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_CREAT if create else 0)
         try:
             self._file = os.open(self._path, flags, 0o600)
         except OSError as error:
             if create:
-                raise
+                raise  # `put` words it
             raise InvalidInput(f"{shown(str(self._path), limit=200)}: cannot be read ({error.strerror}).") from None
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
             self.close()

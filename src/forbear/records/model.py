@@ -119,6 +119,11 @@ class EpisodeUsage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     """Wall time; no part of any digest."""
 
 
+def paid_usage(usages: Iterable[EpisodeUsage]) -> Usage:
+    """What several episodes paid for, all roles together."""
+    return _sum_of([role.paid for one in usages for role in (one.agent, one.critic, one.feedback)])
+
+
 def total_usage(usages: Sequence[EpisodeUsage]) -> EpisodeUsage:
     """What several episodes took together; None where none of them knew."""
 

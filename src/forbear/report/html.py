@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from forbear.report.charts import gain_chart, path_chart
 from forbear.report.pilot_view import PilotView
-from forbear.wording import count, number, percent, points, shown
+from forbear.wording import amount, count, number, percent, points, shown
 
 
 def pilot_html(view: PilotView) -> str:
@@ -31,6 +31,7 @@ def _environment() -> Environment:
         "points": points,
         "count": count,
         "number": number,
+        "amount": amount,
         # Line breaks are fine in a page; `shown` would mark them as what cannot be printed.
         "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
         "gain_chart": gain_chart,

@@ -1,10 +1,12 @@
 """A pilot's view as text for a terminal, at most 80 columns wide: its sections one after the other."""
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from forbear.analysis.monitor import monitor_of
 from forbear.analysis.plan_record import PlanRecord
+from forbear.analysis.result import PilotResult
 from forbear.records.journal import JournalContent
 from forbear.report.pilot_view import PilotView, describe_arm
 from forbear.report.sections import costs, critics, path
@@ -15,7 +17,7 @@ from forbear.runner.plan import FrozenPlan
 from forbear.stats.looks.looks import MOST_EXACT_TASKS
 from forbear.stats.looks.stopping import looked_power, planned_effect
 from forbear.stats.planning import AssumedEffect
-from forbear.wording import percent, points, shown
+from forbear.wording import amount, counted, percent, points, shown
 
 
 def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
@@ -34,12 +36,19 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
         path.text(terminal, arm["path"], arm["verdict"])
     critics.text(terminal, view["critics"], verdicts)
     arms = {baseline: view["baseline"], **view["arms"]}
-    costs.text(terminal, arms, calls=view["calls"], unused=view["unused"])
+    switched = {name: arm["switching_on"] for name, arm in view["arms"].items()}
+    costs.text(terminal, arms, switched=switched, calls=view["calls"], unused=view["unused"])
     return decision_text(decision, width=width, color=color) + terminal.text
 
 
-def plan_text(frozen: FrozenPlan) -> str:
-    """What a plan will do, and what it can cost."""
+def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurrency: int = 1) -> str:
+    """What a plan will do, and what it can cost.
+
+    Args:
+        frozen: The plan.
+        shadow: Its first tasks, run to see what the others will take; None: none were.
+        concurrency: Tasks under way at a time.
+    """
     plan, looks = frozen.plan, frozen.looks
     cells, steps = len(plan.tasks) * len(plan.seeds), plan.max_steps
     # An intervention costs one proposal more than the steps of the budget.
@@ -68,8 +77,50 @@ def plan_text(frozen: FrozenPlan) -> str:
     else:
         more_said = f"What to expect is computed for one pair per task, to {MOST_EXACT_TASKS} tasks."
     console.print(Text(f"Worst case: {looks.planned:,} tasks, {cells * steps + more:,} agent calls. {more_said}"))
+    if shadow is not None:
+        _print_shadow(console, frozen, shadow, concurrency=concurrency)
     console.print(Text(f"plan {frozen.digest[:12]}"))
     return printed(console)
+
+
+def _print_shadow(console: Console, frozen: FrozenPlan, shadow: PilotResult, *, concurrency: int) -> None:
+    """What the rest will take if it is like the first tasks, and at most."""
+    bill, ran = shadow.bill, len(shadow.plan.tasks)
+    known = [bill.calls, bill.tokens, bill.cost, bill.seconds]
+    took = f"{bill.calls:,} calls"
+    took += "" if bill.tokens is None else f", {bill.tokens:,} tokens"
+    took += "" if bill.cost is None else f", a cost of {amount(bill.cost)}"
+    console.print(
+        Text(
+            f"Tried: the first {counted(ran, 'task')} under every arm took {took}, critics included. What models "
+            "answered is kept; the run does not pay for it again. If the rest is like it, run to a look it takes:"
+        )
+    )
+    at_most = _calls_at_most(frozen) / len(frozen.plan.tasks) / (bill.calls / ran) if bill.calls else 1.0
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("to the look at", "", "calls", "tokens", "cost", "time"):
+        table.add_column(heading, justify="right")
+    for look in frozen.looks.tasks:
+        rest = max(look - ran, 0) / ran
+        for label, factor in (("expected", rest), ("at most", rest * at_most)):
+            calls, tokens, cost, seconds = (None if one is None else one * factor for one in known)
+            minutes = None if seconds is None else seconds / min(concurrency, look) / 60
+            time = "-" if minutes is None else f"{minutes:,.1f} min"
+            table.add_row(
+                f"{look:,}" if label == "expected" else "", label, amount(calls), amount(tokens), amount(cost), time
+            )
+    console.print(table)
+    console.print(Text("At most: every episode to its last step, nothing shared, each call as dear as those tried."))
+
+
+def _calls_at_most(frozen: FrozenPlan) -> int:
+    """Of agents, critics and messages, were every episode to run to its last step and nothing to be shared."""
+    plan = frozen.plan
+    calls = plan.max_steps * (1 + len(frozen.critics))
+    for arm in frozen.arms[1:]:
+        policy = arm.policy
+        calls += plan.max_steps if policy is None else (plan.max_steps + policy.budget) * 2 + policy.budget
+    return calls * len(plan.tasks) * len(plan.seeds)
 
 
 def _expected(frozen: FrozenPlan, *, calls: int) -> Table:

@@ -32,6 +32,8 @@ class TreatedView(costs.CostView):
     path: path.PathView
     description: str
     is_control: bool
+    switching_on: costs.SwitchingOnView | None
+    """What it takes more than the agent alone; None for controls."""
     oracle_gain: float | None
     """What an intervention that never disrupted would have gained."""
     disruption_tax: float | None
@@ -98,7 +100,7 @@ def pilot_view(
         arms={arm: _treated(arm, result, evidence) for arm in plan.treated},
         critic=next(iter(measured.values()), None),
         critics=measured,
-        calls=costs.calls_view(result.arms),
+        calls=costs.calls_view(result.arms, bill=result.bill),
         unused=costs.unused_view(result.unused),
     )
 
@@ -137,6 +139,11 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
         path=path.view(arm, result, evidence),
         description=describe_arm(result.plan.arms[arm]),
         is_control=is_control,
+        switching_on=None
+        if is_control
+        else costs.switching_on_view(
+            result.arms[arm], result.arms[result.plan.baseline_arm], recovered=evidence.verdicts[arm].recovered
+        ),
         oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
         disruption_tax=None if ceiling is None else ceiling.disruption_tax.value,
         forks=shown,

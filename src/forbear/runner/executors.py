@@ -19,7 +19,7 @@ import msgspec
 
 from forbear import errors
 from forbear.errors import ForbearError, InvalidInput
-from forbear.models.session import SessionPlan
+from forbear.models.session import ModelSettings
 from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
 from forbear.records.model import Episode, Termination
@@ -117,7 +117,7 @@ class Workers:
         plan: FrozenPlan,
         *,
         count: int,
-        models: SessionPlan,
+        models: ModelSettings,
         purse: Purse | None = None,
         max_memory_mb: int | None = None,
     ) -> None:
@@ -212,7 +212,7 @@ class _Worker:
     """One process and the line to it."""
 
     def __init__(
-        self, work: tuple[bytes, SessionPlan, Purse | None], *, arms: Sequence[str], max_memory_mb: int | None
+        self, work: tuple[bytes, ModelSettings, Purse | None], *, arms: Sequence[str], max_memory_mb: int | None
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
@@ -340,7 +340,7 @@ def _error(said: list[str]) -> Exception:
 
 
 def _work(
-    connection: Connection, plan: bytes, models: SessionPlan, purse: Purse | None, slots: MutableSequence[float]
+    connection: Connection, plan: bytes, models: ModelSettings, purse: Purse | None, slots: MutableSequence[float]
 ) -> None:
     """The life of a worker: rows come in, what they find goes out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -356,7 +356,7 @@ def _work(
 
 
 async def _serve(
-    connection: Connection, plan: FrozenPlan, watch: Watch, models: SessionPlan, ledger: Ledger | None
+    connection: Connection, plan: FrozenPlan, watch: Watch, models: ModelSettings, ledger: Ledger | None
 ) -> None:
     async with models.opened():
         await _answer(connection, plan, watch, ledger)

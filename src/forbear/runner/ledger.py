@@ -8,7 +8,7 @@ from typing import cast
 from msgspec import Struct
 
 from forbear.errors import BudgetSpent, InvalidInput
-from forbear.records.model import Episode, RoleUsage, Usage
+from forbear.records.model import Episode, Usage, paid_usage
 from forbear.wording import described
 
 _FIELDS = ("calls", "tokens", "cost", "seconds")
@@ -81,9 +81,7 @@ class Ledger:
 
     def add_episodes(self, episodes: Iterable[Episode]) -> None:
         """Charges it with what recorded episodes paid for."""
-        for episode in episodes:
-            for role in _roles(episode):
-                self.add(role.paid)
+        self.add(paid_usage(episode.usage for episode in episodes))
 
     @property
     def is_spent(self) -> bool:
@@ -101,8 +99,3 @@ class Ledger:
             f"the budget is spent: {', '.join(reached)}. The pilot stopped and lost nothing; raise the limit and run "
             "the same again to go on."
         )
-
-
-def _roles(episode: Episode) -> tuple[RoleUsage, ...]:
-    usage = episode.usage
-    return (usage.agent, usage.critic, usage.feedback)

@@ -6,15 +6,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from forbear.analysis.cautions import MOST_FAULTS
 from forbear.analysis.monitor import Monitor
 from forbear.analysis.plan_record import PlanRecord
 from forbear.analysis.result import PilotResult, analyse
 from forbear.errors import InvalidInput, ProviderError
-from forbear.models.prices import NO_PRICES, Prices
-from forbear.models.session import SessionPlan
-from forbear.models.store import NAME
+from forbear.models.session import ModelSettings
 from forbear.policy.arm import Arm
 from forbear.records.codec import EpisodeKey, Missing, episode_key
 from forbear.records.journal import Journal, JournalWriter, Sync
@@ -39,11 +37,10 @@ async def run_pilot(
     retries: int = 2,
     outage_after: int = 20,
     max_agent_errors: float | None = 0.2,
-    max_critic_faults: float | None = 0.1,
+    max_critic_faults: float | None = MOST_FAULTS,
     max_memory_mb: int | None = None,
     budget: Budget | None = None,
-    prices: Prices = NO_PRICES,
-    responses: Path | None = None,
+    models: ModelSettings = ModelSettings(),
     until_look: int | None = None,
     sync: Sync = "group",
     on_episode: Callable[[Episode], None] | None = None,
@@ -65,12 +62,11 @@ async def run_pilot(
             of the agent: a share below 1 (once ten of its runs have ended), or a number of runs; None: never. Such runs
             are failures and stay failures. Only runs of this call count, so that the next one goes on.
         max_critic_faults: The pilot stops when a critic owes more than this share of its scores, once twenty have been
-            asked for: it raised, was late, or answered with something else. None: never.
+            asked for: it raised, was late, or answered with something else. None: never; above the default no verdict
+            is INTERVENE all the same.
         max_memory_mb: What a worker may take; one that takes more is ended, and the call that it was in is at fault.
         budget: What may be paid for over all resumes; None: anything.
-        prices: Of the language models that parts ask through a `ChatModel`.
-        responses: The file in which answers of such models are kept and found. Omitted: one in the journal; pilots that
-            are to share what they pay for name one and the same.
+        models: Prices of language models, and where their answers are kept.
         until_look: Go no further than this declared look, counted from 1; omitted: to the last, if need be.
         sync: When episodes are forced to the disk: `group` within 100 ms, many at once, which is what a power cut can
             lose; `always` each before it is announced. A kill of the process loses nothing either way.
@@ -106,7 +102,7 @@ async def run_pilot(
     if journal.started:
         where = str(journal.directory)
         frozen.record.require(PlanRecord.of(journal.plan(), where=where), where=where)
-    models = SessionPlan(responses=responses or journal.directory / NAME, owner=frozen.digest, prices=prices)
+    models = models.settled(journal.directory, plan_digest=frozen.digest)
     purse = None if budget is None or workers == 1 else Purse(budget)
     ledger = purse.ledger() if purse is not None else None if budget is None else Ledger(budget)
     executor: Executor = (

@@ -7,13 +7,40 @@ from msgspec import structs
 
 from forbear.analysis.result import PilotResult, findings_digest
 from forbear.errors import InvalidInput
+from forbear.models.session import ModelSettings
 from forbear.records.journal import Journal
+from forbear.runner.ledger import Budget
+from forbear.runner.order import planned_order
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
 from forbear.wording import counted, shown
 
 MOST_TASKS = 5
 """Tasks tried at most, until an arm has intervened."""
+
+
+async def shadow(
+    plan: PilotPlan, *, tasks: int, models: ModelSettings, concurrency: int, budget: Budget | None
+) -> PilotResult:
+    """Runs the first tasks of the planned order under every arm, to see what the rest will take.
+
+    What language models answer is kept where the pilot itself looks for it, so that it pays for nothing again.
+
+    Args:
+        plan: Of the pilot.
+        tasks: How many, at least 1.
+        models: Settled for the pilot's own journal.
+        concurrency: Tasks under way at a time.
+        budget: What may be paid for.
+
+    Raises:
+        ForbearError: What `run_pilot` raises.
+    """
+    ordered = planned_order(plan.tasks, order_seed=plan.order_seed)[:tasks]
+    first = [structs.replace(task, cluster=None) for task in ordered]
+    small = replace(plan, tasks=first, looks=None)
+    with tempfile.TemporaryDirectory(prefix="forbear-shadow-") as directory:
+        return await run_pilot(small, Journal(directory), concurrency=concurrency, models=models, budget=budget)
 
 
 async def rehearse(plan: PilotPlan) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from forbear.wording import count, percent, shown
+from forbear.wording import amount, count, percent, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from forbear.analysis.result import ArmResult
     from forbear.records.codec import EpisodeKey
+    from forbear.records.model import Usage
     from forbear.report.terminal import Terminal
 
 
@@ -36,12 +37,31 @@ class CostView(TypedDict):
     """By role (`agent`, `critic`, `feedback`), what was `paid` and what `reused`; unknown is left out."""
 
 
+class AmountView(TypedDict):
+    """So much of everything; None where it is not known."""
+
+    calls: float | None
+    tokens: float | None
+    seconds: float | None
+    cost: float | None
+
+
+class SwitchingOnView(TypedDict):
+    """What an arm takes more than the agent alone, critics and messages included."""
+
+    per_episode: AmountView
+    per_recovered: AmountView
+    """Of all episodes, for each task that it recovered; unknown where it recovered none."""
+
+
 class CallsView(TypedDict):
     """Agent calls of the whole pilot."""
 
     alone: int
     """What the arms would have taken, run apart."""
     paid: int
+    bill: AmountView
+    """All that was paid for in the pilot, critics included, whatever became of it."""
 
 
 class UnusedView(TypedDict):
@@ -74,11 +94,36 @@ def view(arm: ArmResult) -> CostView:
     )
 
 
-def calls_view(arms: Mapping[str, ArmResult]) -> CallsView:
-    """What sharing saved."""
+def calls_view(arms: Mapping[str, ArmResult], *, bill: Usage) -> CallsView:
+    """What sharing saved, and what all of it took."""
     return CallsView(
-        alone=sum(arm.agent_calls for arm in arms.values()), paid=sum(arm.new_agent_calls for arm in arms.values())
+        alone=sum(arm.agent_calls for arm in arms.values()),
+        paid=sum(arm.new_agent_calls for arm in arms.values()),
+        bill=AmountView(calls=bill.calls, tokens=bill.tokens, seconds=bill.seconds, cost=bill.cost),
     )
+
+
+def switching_on_view(arm: ArmResult, baseline: ArmResult, *, recovered: int | None) -> SwitchingOnView | None:
+    """What the arm takes by itself beside the agent alone, which nobody watches; None without episodes."""
+    if not arm.episodes or not baseline.episodes:
+        return None
+    usage, alone = arm.usage, baseline.usage.agent.all
+    taken = usage.agent.all + usage.critic.all + usage.feedback.all
+
+    def per(count: int) -> AmountView:
+        def more(mine: float | None, theirs: float | None) -> float | None:
+            if mine is None or theirs is None or not count:
+                return None
+            return (mine / arm.episodes - theirs / baseline.episodes) * arm.episodes / count
+
+        return AmountView(
+            calls=more(taken.calls, alone.calls),
+            tokens=more(taken.tokens, alone.tokens),
+            seconds=None,  # of what was re-used nobody knows how long it would have taken
+            cost=more(taken.cost, alone.cost),
+        )
+
+    return SwitchingOnView(per_episode=per(arm.episodes), per_recovered=per(recovered or 0))
 
 
 def unused_view(unused: Mapping[EpisodeKey, object]) -> list[UnusedView]:
@@ -90,21 +135,47 @@ def _share(k: int, n: int) -> float | None:
     return k / n if n else None
 
 
-def text(terminal: Terminal, arms: Mapping[str, CostView], *, calls: CallsView, unused: Sequence[UnusedView]) -> None:
+def text(
+    terminal: Terminal,
+    arms: Mapping[str, CostView],
+    *,
+    switched: Mapping[str, SwitchingOnView | None],
+    calls: CallsView,
+    unused: Sequence[UnusedView],
+) -> None:
     """Prints a table, an arm a line, the baseline first."""
     terminal.line("Calls", style="bold")
     columns = ("arm", "success", "interv./ep.", "cascades", "no answer", "calls", "new", "critic")
     terminal.table(columns, [_row(name, arm) for name, arm in arms.items()], left=(0,), gap=1)
     if known := [_tokens(name, arm["usage"]) for name, arm in arms.items() if _tells_tokens(arm["usage"])]:
         terminal.table(("paid by", "tokens in", "of them cached", "out", "critic in", "out", "cost"), known, left=(0,))
+    for name, arm in switched.items():
+        if arm is not None:
+            terminal.line(f"Switching {shown(name, limit=20)} on takes {_switched(arm)}.")
     saved = percent((calls["alone"] - calls["paid"]) / max(calls["alone"], 1))
     terminal.line(
         f"Run apart, the arms would have taken {calls['alone']:,} agent calls; sharing what they have in "
         f"common took {calls['paid']:,} ({saved} saved)."
     )
+    if (bill := calls["bill"])["tokens"] is not None:
+        terminal.line(f"Paid for in all, critics included: {_worded(bill)}.")
     if unused:
         lie = "1 episode lies" if len(unused) == 1 else f"{len(unused)} episodes lie"
         terminal.line(f"{lie} beyond the end of an arm: kept in the journal, not used.")
+
+
+def _switched(arm: SwitchingOnView) -> str:
+    recovered = arm["per_recovered"]
+    each = f"{_worded(arm['per_episode'])} more per episode"
+    return each if recovered["calls"] is None else f"{each}, {_worded(recovered)} per recovered task"
+
+
+def _worded(taken: AmountView) -> str:
+    calls, tokens, cost = taken["calls"], taken["tokens"], taken["cost"]
+    parts = [] if calls is None else [f"{amount(calls)} calls"]
+    parts += [] if tokens is None else [f"{amount(tokens)} tokens"]
+    parts += [] if cost is None else [f"a cost of {amount(cost)}"]
+    return ", ".join(parts)
 
 
 def _row(name: str, arm: CostView) -> tuple[str, ...]:
