@@ -3,6 +3,7 @@
 A coin and a clock know nothing of the run: what they do to an agent is what stepping in does, whoever steps in.
 """
 
+import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -158,9 +159,9 @@ class EveryK:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCritic:
-    """A function as a critic: of the trajectory and the proposal, with or without waiting."""
+    """A function as a critic: of the trajectory, the proposal and, if it asks, the `draw`; with or without waiting."""
 
-    function: Callable[[Trajectory, Action], Awaitable[Score | float | None] | Score | float | None]
+    function: Callable[..., Awaitable[Score | float | None] | Score | float | None]
     """Returns the probability that the episode will fail; None abstains."""
     name: str
     version: int | str = 1
@@ -168,12 +169,21 @@ class FunctionCritic:
 
     async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score | float | None:
         """Returns what the function returns."""
-        said = self.function(trajectory, proposed)
+        more = {"draw": draw} if _takes_draw(self.function) else {}
+        said = self.function(trajectory, proposed, **more)
         return await said if inspect.isawaitable(said) else said
 
     def config(self) -> Mapping[str, JSON]:
         """Returns name and version."""
         return {"name": self.name, "version": self.version}
+
+
+@functools.lru_cache(maxsize=64)
+def _takes_draw(function: Callable[..., object]) -> bool:
+    try:
+        return "draw" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of some built-in functions nothing is known
+        return False
 
 
 def _require_count(value: object, name: str, *, least: int) -> None:
