@@ -5,12 +5,19 @@ methods finds its tests.
 """
 
 from forbear.testing.agents import CoinFlipAgent, DeafAgent, ScriptedAgent
-from forbear.testing.contracts import AgentContract, CriticContract, EnvironmentContract, InterventionContract
+from forbear.testing.contracts import (
+    AgentContract,
+    ChatModelContract,
+    CriticContract,
+    EnvironmentContract,
+    InterventionContract,
+)
 from forbear.testing.critics import CoinCritic, ScriptedCritic, WordCritic
 from forbear.testing.environments import Corridor, RestorableCorridor
 
 __all__ = [
     "AgentContract",
+    "ChatModelContract",
     "CoinCritic",
     "CoinFlipAgent",
     "Corridor",

@@ -13,14 +13,17 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic, Score
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Environment, Observation, Restorable
 from forbear.contracts.intervention import Effect, Intervention, Replace, Retry, is_control, undoes_steps
-from forbear.errors import InvalidInput
+from forbear.errors import AgentError, InvalidInput
+from forbear.models.chat import ChatModel, ChatOptions, Completion, Message
 from forbear.records.codec import canonical_json
-from forbear.records.model import JSON, Action, Task, Trajectory
+from forbear.records.model import JSON, Action, Task, Trajectory, Usage
 
 
 class _Configured(Protocol):
@@ -264,6 +267,108 @@ class InterventionContract(_ConfigContract[Intervention]):
                 read(self.make())
             except InvalidInput as error:
                 raise AssertionError(str(error)) from None
+
+
+class ChatModelContract(_ConfigContract[ChatModel]):
+    """Tests that a language model's answer is a function of (messages, options, draw)."""
+
+    repeats = True
+    """Whether asking again gives the same answer; a provider that honours no seed cannot say so of itself."""
+
+    def requests(self) -> Sequence[tuple[Sequence[Message], ChatOptions]]:
+        """Returns at least two requests that the model can answer; by default a sampled, a greedy and a longer one."""
+        question: Message = {"role": "user", "content": "Name a colour."}
+        talk: list[Message] = [
+            {"role": "system", "content": "Be brief."},
+            question,
+            {"role": "assistant", "content": "Red."},
+            {"role": "user", "content": "Another one, please."},
+        ]
+        return [
+            ([question], ChatOptions(temperature=0.7, max_tokens=8)),
+            ([question], ChatOptions(temperature=0.0, max_tokens=8, logprobs=True, top_logprobs=2)),
+            (talk, ChatOptions(temperature=0.7, max_tokens=12, logprobs=True)),
+        ]
+
+    def too_long(self) -> Sequence[Message] | None:
+        """Returns a conversation that the model's context cannot hold; None: there is none."""
+        return None
+
+    def unusable(self) -> Sequence[ChatOptions]:
+        """Returns options that the model cannot follow."""
+        return [ChatOptions(temperature=-1.0), ChatOptions(max_tokens=0), ChatOptions(logprobs=True, top_logprobs=21)]
+
+    def _situations(self) -> list[tuple[Sequence[Message], ChatOptions, Draw]]:
+        draws = [Draw(task_id="t", seed=0, role="agent", attempt=attempt) for attempt in (0, 1)]
+        return [(messages, options, draw) for messages, options in self.requests() for draw in draws]
+
+    def _answers(self, model: ChatModel, *, backwards: bool = False, together: bool = False) -> list[Completion]:
+        """What it answers to each situation, in their order, without the time that it took."""
+        situations = self._situations()
+
+        async def ask() -> list[Completion]:
+            asked = [model.complete(messages, options=options, draw=draw) for messages, options, draw in situations]
+            if together:
+                return await asyncio.gather(*asked)
+            return [await one for one in (reversed(asked) if backwards else asked)]
+
+        found = [replace(one, usage=Usage()) for one in asyncio.run(ask())]
+        return found[::-1] if backwards else found
+
+    def test_the_same_request_and_draw_give_the_same_answer(self) -> None:
+        """In another instance, in any order, after other calls, and among others at the same time."""
+        if not self.repeats:
+            return
+        model = self.make()
+        first = self._answers(model)
+        _require(first == self._answers(model), "asked again, it answers otherwise")
+        _require(first == self._answers(self.make(), backwards=True), "in another order, it answers otherwise")
+        _require(first == self._answers(self.make(), together=True), "asked together, it answers otherwise")
+
+    def test_answers_say_what_they_took(self) -> None:
+        """Budgets and bills are counted from it."""
+        model = self.make()
+        for messages, options, draw in self._situations():
+            used = asyncio.run(model.complete(messages, options=options, draw=draw)).usage
+            known = (used.input_tokens, used.output_tokens, used.cached_tokens, used.seconds, used.cost)
+            _require(used.calls == 1, f"one call was made, and its usage counts {used.calls}")
+            _require(all(value is None or value >= 0 for value in known), f"usage below 0: {used!r:.200}")
+
+    def test_log_probabilities_are_at_most_0(self) -> None:
+        """Natural logarithms, one for each token, and none where none were asked for."""
+        model = self.make()
+        for messages, options, draw in self._situations():
+            answer = asyncio.run(model.complete(messages, options=options, draw=draw))
+            _require(options.logprobs or answer.tokens is None, "log-probabilities that nobody asked for")
+            for token in answer.tokens or ():
+                told = [token.logprob, *token.top.values()]
+                _require(all(-float("inf") < one <= 0 for one in told), f"log-probabilities {told!r:.100}")
+                _require(len(token.top) <= options.top_logprobs, f"{len(token.top)} alternatives of a token")
+
+    def test_what_cannot_be_asked_is_said(self) -> None:
+        """A request that is too long is the agent's failure, options that cannot be followed are the user's."""
+        model, draw = self.make(), Draw(task_id="t", seed=0, role="agent")
+        messages, _ = self.requests()[0]
+        for options in self.unusable():
+            try:
+                asyncio.run(model.complete(messages, options=options, draw=draw))
+            except InvalidInput:
+                continue
+            raise AssertionError(f"expected InvalidInput for {options!r:.200}")
+        long = self.too_long()
+        if long is not None:
+            try:
+                asyncio.run(model.complete(long, options=ChatOptions(max_tokens=1), draw=draw))
+            except AgentError:
+                return
+            raise AssertionError("expected AgentError for a conversation that is longer than the context")
+
+    def test_answering_leaves_the_config_alone(self) -> None:
+        """A config describes the model, not the run."""
+        model = self.make()
+        before = canonical_json(model.config())
+        self._answers(model)
+        _require(canonical_json(model.config()) == before, "the config changed while it answered")
 
 
 def _draw(task: Task, role: str, step_index: int, attempt: int) -> Draw:
