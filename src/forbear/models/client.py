@@ -87,7 +87,7 @@ class OpenAIChat(KeptModel):
         for name, seconds in (("timeout_s", timeout_s), ("patience_s", patience_s)):
             if not 0 < seconds < float("inf"):
                 raise InvalidInput(f"{name} must be a number of seconds above 0, got {seconds!r:.60}.")
-        self.name = model
+        self._name = model
         self.defaults = ChatOptions(temperature=temperature, max_tokens=max_tokens)
         self._url = _checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
         self._key, self._key_env = api_key, api_key_env
@@ -107,6 +107,11 @@ class OpenAIChat(KeptModel):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lines=WeakKeyDictionary())
+
+    @property
+    def name(self) -> str:
+        """As the provider calls it."""
+        return self._name
 
     def config(self) -> Mapping[str, JSON]:
         """Names the model, where it is and how it is asked; no key."""

@@ -27,8 +27,11 @@ class KeptModel(ABC):
     an answer is kept before it is used; without one nothing is kept.
     """
 
-    name: str
-    """As prices call it."""
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As prices call it."""
+
     defaults: ChatOptions = ChatOptions()
     """Options for requests that do not say otherwise; part of `config`."""
 
@@ -97,10 +100,11 @@ class KeptModel(ABC):
         """Names a request under a draw.
 
         Raises:
-            InvalidInput: No message, or one that JSON cannot hold.
+            AgentError: No message, or one that is none.
+            InvalidInput: One that JSON cannot hold.
         """
         if not messages or not all(isinstance(one, Mapping) and "role" in one for one in messages):
-            raise InvalidInput("a conversation is a list of at least one message: {'role': ..., 'content': ...}.")
+            raise AgentError("a conversation is a list of at least one message: {'role': ..., 'content': ...}.")
         request: dict[str, JSON] = {
             "model": checked_config(self.config(), what="model"),
             "messages": [dict(message) for message in messages],

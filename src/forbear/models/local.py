@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import to_builtins
+
 from forbear.contracts.draw import Draw
 from forbear.errors import AgentError, InvalidInput, ProviderError, brief_error
 from forbear.models.chat import ChatOptions, Completion, Message, Token, ToolCall
+from forbear.models.kept import KeptModel
 from forbear.models.llama import PACKAGE, Engine, Settings, engine_of, engine_version
 from forbear.models.weights import installed_weights, sha256_of
 from forbear.records.model import JSON, Usage
@@ -22,7 +25,7 @@ _SEEDS = 0xFFFFFFFF
 """llama.cpp's seeds are below; that one itself asks for a random seed."""
 
 
-class LocalChat:
+class LocalChat(KeptModel):
     """Answers with a GGUF on the processor, greedily or seeded by the draw; no key, no network.
 
     The same request and draw give the same bytes in any order of calls: an engine answers one after the other and keeps
@@ -30,13 +33,23 @@ class LocalChat:
     weights once for all objects with the same ones. A call that is cancelled while it runs is finished first.
     """
 
-    def __init__(self, model: str | Path | None = None, *, context: int = 2048, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        context: int = 2048,
+        threads: int = 1,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> None:
         """Notes what to load; nothing is loaded before the first answer.
 
         Args:
             model: Path of a GGUF with a chat template; None: the installed weights.
             context: Tokens that a prompt and its answer may have together, at least 256.
             threads: Of the processor. More than one is slower where others work as well, since they wait spinning.
+            temperature: Of requests that do not say otherwise; None: `SAMPLING`'s.
+            max_tokens: Likewise; None: until the model or its context ends.
 
         Raises:
             InvalidInput: A number out of range.
@@ -46,10 +59,15 @@ class LocalChat:
                 raise InvalidInput(f"{name} must be a whole number of at least {least}, got {described(value)}.")
         self._model = None if model is None else Path(model)
         self._context, self._threads = context, threads
+        self.defaults = ChatOptions(temperature=temperature, max_tokens=max_tokens)
+        _check(self.defaults)
 
-    async def complete(
-        self, messages: Sequence[Message], *, options: ChatOptions = ChatOptions(), draw: Draw
-    ) -> Completion:
+    @property
+    def name(self) -> str:
+        """The file's, without its ending."""
+        return self._path().stem
+
+    async def ask(self, messages: Sequence[Message], *, options: ChatOptions, draw: Draw) -> Completion:
         """Returns the answer to a conversation; its usage counts the time of the answer, not of waiting for its turn.
 
         Raises:
@@ -71,12 +89,13 @@ class LocalChat:
         """
         path = self._path()
         return {
-            "name": path.stem,
+            "name": self.name,
             "sha256": sha256_of(path),
             "engine": f"{PACKAGE} {engine_version()}",
             "context": self._context,
             "threads": self._threads,
             "sampling": dict(SAMPLING),
+            "options": to_builtins(self.defaults),
         }
 
     def _path(self) -> Path:
