@@ -90,18 +90,18 @@ def init(file: Path) -> None:
 
 @pilot.command()
 @FILE
-def check(file: Path) -> None:
+@JOURNAL
+def check(file: Path, journal: Path | None) -> None:
     """Try tasks from end to end: configs, determinism, the fork, the critic."""
-    import asyncio
-
-    from forbear.adapters.pilot_file import read_pilot_file
     from forbear.cli.foreign import foreign_output
     from forbear.runner.rehearsal import rehearse
 
-    with foreign_output() as ours:
-        for line in asyncio.run(rehearse(read_pilot_file(file).plan)):
+    with foreign_output() as ours, stoppable("stopped; nothing was started.") as stopper:
+        opened = _opened(file, journal)
+        models = opened.described.models.settled(opened.directory, plan_digest=opened.frozen.digest)
+        for line in stopper.run(rehearse(opened.described.plan, models=models)):
             click.echo(line, file=ours.out)
-        click.echo(f"next: forbear pilot plan {file}", file=ours.out)
+        click.echo(f"next: forbear pilot plan {again(file, journal)}", file=ours.out)
 
 
 @pilot.command()

@@ -103,7 +103,7 @@ class KeptModel(ABC):
             AgentError: No message, or one that is none.
             InvalidInput: One that JSON cannot hold.
         """
-        if not messages or not all(isinstance(one, Mapping) and "role" in one for one in messages):
+        if not messages or not all(isinstance(one, Mapping) for one in messages):
             raise AgentError("a conversation is a list of at least one message: {'role': ..., 'content': ...}.")
         request: dict[str, JSON] = {
             "model": checked_config(self.config(), what="model"),
