@@ -1,6 +1,11 @@
-"""Any OpenAI-compatible endpoint as a model; the `openai` package carries the requests (extra `llm`)."""
+"""Any OpenAI-compatible endpoint as a model (extra `llm`).
+
+`aiohttp` carries the requests (docs/decisions/008-chat-transport.md): of the clients that were measured it alone leaves
+room for 64 episodes at once on one core.
+"""
 
 import asyncio
+import http
 import os
 import re
 import time
@@ -24,7 +29,9 @@ from forbear.records.model import JSON, Usage
 from forbear.wording import shown
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from aiohttp import ClientSession
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -92,6 +99,8 @@ class OpenAIChat(KeptModel):
         self._url = _checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
         self._key, self._key_env = api_key, api_key_env
         is_openai = self._url.startswith(OPENAI_URL)
+        if any(not character.isprintable() or character.isspace() for character in self._secret() or ""):
+            raise InvalidInput(f"the key in {api_key_env} holds a character that no key has, perhaps a line's end.")
         if is_openai and not self._secret():
             raise InvalidInput(f"{OPENAI_URL} needs a key: set {api_key_env}, or name another base_url.")
         self._sends_seed = sends_seed
@@ -99,7 +108,7 @@ class OpenAIChat(KeptModel):
         self._extra = dict(checked_config(extra_body or {}, what="model's extra_body"))
         self._timeout_s, self._patience_s = timeout_s, patience_s
         self._rates = Rates(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
-        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, Gate]] = WeakKeyDictionary()
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[ClientSession, Gate]] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves out what is open: another process opens its own."""
@@ -125,10 +134,10 @@ class OpenAIChat(KeptModel):
 
     async def ask(self, messages: Sequence[Message], *, options: ChatOptions, draw: Draw) -> Completion:
         """Asks the endpoint; see `ChatModel.complete` for what it raises."""
-        client, gate = self._line()
-        request = self._request(messages, options, draw)
-        tokens = len(msgspec.json.encode(request["messages"])) // 4 + (options.max_tokens or 0)
-        return await gate.through(lambda: self._send(client, request), tokens=tokens)
+        session, gate = self._line()
+        body = msgspec.json.encode(self._request(messages, options, draw))
+        tokens = len(body) // 4 + (options.max_tokens or 0)
+        return await gate.through(lambda: self._send(session, body), tokens=tokens)
 
     async def aclose(self) -> None:
         """Closes the connections of the loop that runs."""
@@ -139,21 +148,28 @@ class OpenAIChat(KeptModel):
     def _secret(self) -> str | None:
         return self._key or os.environ.get(self._key_env) or None
 
-    def _line(self) -> tuple["AsyncOpenAI", Gate]:
+    def _line(self) -> tuple["ClientSession", Gate]:
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop)
         if line is None:
             try:
-                from openai import AsyncOpenAI
+                import aiohttp
             except ImportError:
                 raise InvalidInput("this model needs the extra llm: pip install 'forbear[llm]'.") from None
-            client = AsyncOpenAI(
-                base_url=self._url, api_key=self._secret() or "none", max_retries=0, timeout=self._timeout_s
+            headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+            if key := self._secret():
+                headers["Authorization"] = f"Bearer {key}"
+            session = aiohttp.ClientSession(
+                headers=headers,
+                auto_decompress=False,  # a small answer must not become a large one
+                connector=aiohttp.TCPConnector(limit=0),  # how many are under way, the pilot decides
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                trust_env=any(os.environ.get(name) for name in _PROXIES),
             )
-            gate = Gate(self._url, rates=self._rates, patience_s=self._patience_s)
-            line = self._lines[loop] = (client, gate)
-            if (session := current_session()) is not None:
-                session.closers.append(self.aclose)
+            line = self._lines[loop] = (session, Gate(self._url, rates=self._rates, patience_s=self._patience_s))
+            if (current := current_session()) is not None:
+                current.closers.append(self.aclose)
         return line
 
     def _request(self, messages: Sequence[Message], options: ChatOptions, draw: Draw) -> dict[str, Any]:
@@ -176,61 +192,45 @@ class OpenAIChat(KeptModel):
         if self._sends_seed:
             request["seed"] = draw.integer() & 0x7FFFFFFF
         grammar = {} if options.grammar is None else {"grammar": options.grammar}
-        if extra := {**self._extra, **grammar}:
-            request["extra_body"] = extra
-        return request
+        return request | self._extra | grammar
 
-    async def _send(self, client: "AsyncOpenAI", request: dict[str, Any]) -> Completion:
+    async def _send(self, session: "ClientSession", body: bytes) -> Completion:
         """Sends it once.
 
         Raises:
             Transient: Another try may help.
         """
-        import openai
+        import aiohttp
 
         started = time.perf_counter()
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                client.chat.completions.with_streaming_response.create(**request) as response,
-            ):
-                body = bytearray()
-                async for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MAX_BODY:
+            async with session.post(f"{self._url}/chat/completions", data=body, allow_redirects=False) as response:
+                said = bytearray()
+                async for chunk in response.content.iter_any():
+                    said += chunk
+                    if len(said) > MAX_BODY:
                         raise AgentError(f"the model's answer is larger than {MAX_BODY >> 20} MiB: set max_tokens.")
-        except (openai.APITimeoutError, TimeoutError):
+                if response.status != http.HTTPStatus.OK:
+                    raise self._refused(response.status, bytes(said), response.headers)
+        except TimeoutError:
             raise Transient(f"no answer within {self._timeout_s:g} s") from None
-        except openai.APIStatusError as error:
-            raise self._refused(error) from None
-        except openai.APIConnectionError as error:
-            raise self._disconnected(error) from None
-        except openai.OpenAIError as error:
-            raise AgentError(f"the request could not be made: {self._said(str(error))}") from None
-        except Exception as error:
-            if not type(error).__module__.startswith(("httpx", "httpcore", "h11", "anyio")):
-                raise
-            raise Transient(f"the connection broke ({type(error).__name__})") from None
-        return _completion(bytes(body), seconds=time.perf_counter() - started, said=self._said)
+        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
+            raise Unreachable(self._said(str(error)), everybody=True) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Transient(f"the connection broke ({type(error).__name__}: {self._said(str(error))})") from None
+        return _completion(bytes(said), seconds=time.perf_counter() - started, said=self._said)
 
-    def _disconnected(self, error: Exception) -> Transient:
-        cause = error.__cause__ or error
-        kind, name = type(cause).__name__, f"{type(cause).__name__}: {self._said(str(cause))}".rstrip(": ")
-        if kind == "ConnectError":
-            return Unreachable(name, everybody=True)
-        return Transient(f"the connection broke ({name})")
-
-    def _refused(self, error: Any) -> Exception:
+    def _refused(self, status: int, body: bytes, headers: Mapping[str, str]) -> Exception:
         """What an answer other than 200 means."""
-        status, body = error.status_code, error.body if isinstance(error.body, dict) else {}
-        text = f"HTTP {status}: {self._said(str(body.get('message') or error.message))}"
-        code, where = str(body.get("code") or ""), f"model {shown(self.name)} at {self._url}"
+        code, message = _error(body)
+        text = f"HTTP {status}: {self._said(message)}".rstrip(": ")
+        where = f"model {shown(self.name)} at {self._url}"
         if status in (401, 402, 403) or code in _CODES_FOR_GOOD:
             return ModelUnusable(f"{where}: the provider refuses the key ({text}). Check {self._key_env}.")
-        if status == 404:
+        if status < 400 or status in (404, 405):
             return ModelUnusable(f"{where}: the provider does not know it ({text}). Check model and base_url.")
         if status in (408, 409, 425, 429) or status >= 500:
-            return Transient(text, retry_after_s=_retry_after(error.response.headers), everybody=status in (429, 503))
+            return Transient(text, retry_after_s=_retry_after(headers), everybody=status in (429, 503))
         if status == 413 or _TOO_LONG.search(f"{code} {text}"):
             return AgentError(f"the prompt is longer than the model's context ({text})")
         return AgentError(f"the provider refuses the request ({text})")
@@ -241,6 +241,18 @@ class OpenAIChat(KeptModel):
         if key:
             text = text.replace(key, "[key]")
         return shown(_SECRET.sub("[key]", text[:2000]), limit=300)
+
+
+def _error(body: bytes) -> tuple[str, str]:
+    """Code and message of an error as OpenAI tells it; of any other answer its text."""
+    try:
+        told = msgspec.json.decode(body)
+        error = told.get("error", told)
+        if isinstance(error, str):
+            return "", error
+        return str(error.get("code") or ""), str(error.get("message") or "")
+    except (msgspec.MsgspecError, AttributeError, ValueError, RecursionError):
+        return "", body[:2000].decode("utf-8", "replace")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
