@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.adapters.formats.tabular import Columns as Columns
     from forbear.adapters.formats.tabular import read_mix as read_mix
     from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
+    from forbear.adapters.functions import FunctionAgent as FunctionAgent
+    from forbear.adapters.functions import FunctionWorld as FunctionWorld
+    from forbear.adapters.functions import pilot as pilot
     from forbear.adapters.pilot_file import PilotFile as PilotFile
     from forbear.adapters.pilot_file import read_pilot_file as read_pilot_file
     from forbear.analysis.evidence import Evidence as Evidence
@@ -135,6 +138,8 @@ _HOME = {
     "Evidence": "analysis.evidence",
     "ForbearError": "errors",
     "FrozenPlan": "runner.plan",
+    "FunctionAgent": "adapters.functions",
+    "FunctionWorld": "adapters.functions",
     "GradedOutcomes": "outcomes.graded",
     "Halt": "contracts.intervention",
     "HostArm": "runner.host_plan",
@@ -195,6 +200,7 @@ _HOME = {
     "findings_digest": "analysis.result",
     "freeze": "runner.plan",
     "pair_episodes": "analysis.pairing",
+    "pilot": "adapters.functions",
     "pilot_html": "report.html",
     "pilot_json": "report.pilot_view",
     "pilot_text": "report.pilot_text",

@@ -37,6 +37,14 @@ _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes tha
 _STOPPED = (BudgetSpent, ProviderError, TooManyAgentErrors, TooManyCriticFaults)
 """What ends a pilot in the middle, with everything kept."""
 
+_TEMPLATES = {
+    "household": ("household.toml",),
+    "chat": ("chat.toml",),
+    "tools": ("tools.toml",),
+    "own": ("own.toml", "my_parts.py"),
+}
+"""What `init` writes: the pilot's file, and what lies beside it."""
+
 _HELP = """Run the same tasks with and without an intervention, and decide.
 
 \b
@@ -72,20 +80,31 @@ def pilot() -> None:
 
 @pilot.command()
 @click.argument("file", metavar="[PILOT.toml]", default="pilot.toml", type=click.Path(path_type=Path))
-def init(file: Path) -> None:
-    """Write a commented example to start from."""
+@click.option("--template", type=click.Choice(list(_TEMPLATES)), default="household", help="What to start from.")
+def init(file: Path, template: str) -> None:
+    """Write a commented pilot that runs as it stands.
+
+    \b
+    household   a small learned agent in a text world; no key, no download
+    chat        a real language model in this process answers questions
+    tools       a model that calls tools, behind an OpenAI-compatible endpoint
+    own         your agent, world and critic: three functions
+    """  # noqa: D301  # click reads the character
     from importlib.resources import files
 
     from forbear.files import write_whole
 
-    if file.exists():
-        raise InvalidInput(f"{shown(str(file), limit=200)} is there already. Name another file.")
-    example = files("forbear.adapters").joinpath("pilot.toml").read_bytes()
-    try:
-        write_whole(file, example)
-    except OSError as error:
-        raise OutputUnwritable(f"{shown(str(file), limit=200)}: cannot be written ({error.strerror}).") from None
-    click.echo(f"wrote {file}\nnext: forbear pilot check {file}")
+    names = {source: file if source.endswith(".toml") else file.parent / source for source in _TEMPLATES[template]}
+    for path in names.values():
+        if path.exists():
+            raise InvalidInput(f"{shown(str(path), limit=200)} is there already. Name another file or folder.")
+    for source, path in names.items():
+        try:
+            write_whole(path, files("forbear.adapters").joinpath("pilots", source).read_bytes())
+        except OSError as error:
+            raise OutputUnwritable(f"{shown(str(path), limit=200)}: cannot be written ({error.strerror}).") from None
+        click.echo(f"wrote {path}")
+    click.echo(f"next: forbear pilot check {file}")
 
 
 @pilot.command()
