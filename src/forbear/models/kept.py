@@ -13,8 +13,10 @@ from forbear.contracts.draw import Draw
 from forbear.errors import AgentError, InvalidInput, JournalUnwritable, ModelUnusable
 from forbear.models.chat import ChatOptions, Completion, Message
 from forbear.models.session import current_loop, current_meter, current_session, priced
-from forbear.records.codec import canonical_json
+from forbear.records.codec import config_digest
 from forbear.records.model import JSON
+
+_CANONICAL = msgspec.json.Encoder(order="deterministic")
 
 MAX_ANSWER = 1 << 20
 """Characters of an answer, in text and tool calls together: a journal's line would take no more."""
@@ -34,6 +36,8 @@ class KeptModel(ABC):
 
     defaults: ChatOptions = ChatOptions()
     """Options for requests that do not say otherwise; part of `config`."""
+    _config: bytes | None = None
+    """Digest of `config`, which does not change, once it was asked for."""
 
     @abstractmethod
     async def ask(self, messages: Sequence[Message], *, options: ChatOptions, draw: Draw) -> Completion:
@@ -105,12 +109,13 @@ class KeptModel(ABC):
         """
         if not messages or not all(isinstance(one, Mapping) for one in messages):
             raise AgentError("a conversation is a list of at least one message: {'role': ..., 'content': ...}.")
-        request: dict[str, JSON] = {
-            "model": checked_config(self.config(), what="model"),
-            "messages": [dict(message) for message in messages],
-            "options": msgspec.to_builtins(options),
-        }
-        digest = hashlib.sha256(canonical_json(request).encode("utf-8", "surrogatepass"))
+        if self._config is None:
+            self._config = config_digest(checked_config(self.config(), what="model")).encode()
+        try:
+            request = _CANONICAL.encode((self._config, messages, options))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInput(f"a conversation holds only what JSON can: {error!s:.200}.") from None
+        digest = hashlib.sha256(request)
         digest.update(draw.digest())
         return digest.hexdigest()[:40]
 
