@@ -19,6 +19,7 @@ import msgspec
 
 from forbear import errors
 from forbear.errors import ForbearError, InvalidInput
+from forbear.policy.crew import Crew
 from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
 from forbear.records.model import Episode, Termination
@@ -336,12 +337,13 @@ def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) ->
 
 
 async def _serve(connection: Connection, plan: FrozenPlan, watch: Watch) -> None:
-    check = ForkCheck()
+    check, crew = ForkCheck(), Crew()
     while True:
         job: RowJob = pickle.loads(connection.recv_bytes())  # nosec B301
         try:
-            async for found in run_row(plan, job, check=check, watch=watch):
-                connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))
+            with crew.joined():
+                async for found in run_row(plan, job, check=check, watch=watch):
+                    connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))
         except Exception as error:
             said = [type(error).__name__, str(error), traceback.format_exc(), *getattr(error, "__notes__", [])]
             connection.send_bytes(_ERROR + msgspec.json.encode(said))

@@ -12,6 +12,7 @@ from forbear.analysis.plan_record import PlanRecord
 from forbear.analysis.result import PilotResult, analyse
 from forbear.errors import InvalidInput, ProviderError
 from forbear.policy.arm import Arm
+from forbear.policy.crew import Crew
 from forbear.records.codec import EpisodeKey, Missing, episode_key
 from forbear.records.journal import Journal, JournalWriter, Sync
 from forbear.records.model import Episode, Task
@@ -91,11 +92,8 @@ async def run_pilot(
     with journal.writing(frozen.record.to_dict(), sync=sync) as writer:
         limits = Limits(retries=retries, outage_after=outage_after, max_agent_errors=max_agent_errors)
         pilot = _Pilot(frozen, writer, executor, limits, on_episode=on_episode)
-        try:
-            async with executor:
-                await pilot.run(executor.width or concurrency, looks=looks[:until_look])
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+        async with executor:
+            await pilot.run(executor.width or concurrency, looks=looks[:until_look])
         return analyse(frozen.record, writer.content, monitor=pilot.monitor)
 
 
@@ -106,11 +104,6 @@ class Limits:
     retries: int
     outage_after: int
     max_agent_errors: float | None
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +154,7 @@ class _Pilot:
         self.broken_in_a_row: list[EpisodeKey] = []
         self.agent_faults = AgentFaults(limits.max_agent_errors)
         self.round = 0
+        self.crew = Crew(waits=asyncio.current_task())
         self.monitor = Monitor(frozen.record, self._success, ends=writer.content.ends)
         self._advance()
 
@@ -174,12 +168,12 @@ class _Pilot:
             start, self.round = look, 0
             while rows := [row for row in rows if self._left(row)]:
                 todo = iter(rows)
-                async with asyncio.TaskGroup() as group:
-                    working = [group.create_task(self._work(todo)) for _ in range(min(width, len(rows)))]
-                if any(task.cancelled() for task in working):  # which its group takes for an end like any other
+                before = self._lines()
+                is_whole = await self.crew.run(self._work(todo) for _ in range(min(width, len(rows))))
+                if not is_whole and self._lines() == before:  # or this would be tried for ever
                     raise InvalidInput(
-                        "an agent, a world, a critic or an intervention cancelled the task that it was called in. "
-                        "Nothing that was written is lost; have it cancel only tasks that it made."
+                        "an agent, a world, a critic or an intervention cancels tasks before they begin. Nothing that "
+                        "was written is lost; have it cancel only tasks that it made."
                     )
                 self.round += 1
 
@@ -210,7 +204,7 @@ class _Pilot:
             async with contextlib.aclosing(batches):
                 async for found in batches:
                     self._take(row, found)
-                    await asyncio.sleep(0)  # the loop is others' too
+                    await self.crew.settle()  # the loop is others' too
         except WorkerLost as lost:
             self._note_lost(row, str(lost))
 
@@ -222,6 +216,10 @@ class _Pilot:
             and row.key(arm) not in self.content.missing
             and self.monitor.wants(arm.name, row.position)
         ]
+
+    def _lines(self) -> int:
+        """How many were written."""
+        return sum(map(len, self.content.rows.values())) + len(self.content.missing)
 
     def _success(self, key: EpisodeKey) -> bool | None:
         return None if key in self.content.missing else self.content.episodes[key].success
