@@ -152,6 +152,8 @@ class _Pilot:
         self.at_first_break: dict[EpisodeKey, int] = {}
         """How many outcomes there were when an episode broke first."""
         self.broken_in_a_row: list[EpisodeKey] = []
+        """By this process, which takes the world for being up when it begins, and with the rows whose worker died: not
+        what the journal has, by which those who tell one episode a process know of an outage."""
         self.agent_faults = AgentFaults(limits.max_agent_errors)
         self.round = 0
         self.crew = Crew(waits=asyncio.current_task())
