@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,16 @@ class Faulty(CoinFlipAgent):
     async def act(self, trajectory, *, draw, excluded=()):
         if (trajectory.task.id, draw.step_index) == (self._task, 1):
             raise self._error("the state\x1b is gone")
+        return await super().act(trajectory, draw=draw, excluded=excluded)
+
+
+class Talkative(CoinFlipAgent):
+    """Prints what it does, itself and through a subprocess."""
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        if draw.step_index == 0:
+            print("I think")  # noqa: T201
+            subprocess.run(["echo", "therefore"], check=True)  # noqa: ASYNC221
         return await super().act(trajectory, draw=draw, excluded=excluded)
 
 

@@ -17,7 +17,19 @@ from forbear.records.journal import Journal
 from forbear.records.model import Termination
 from forbear.runner.plan import freeze
 from forbear.testing import CoinCritic, CoinFlipAgent, Corridor
-from runner.parts import Blocking, Correct, Counted, Down, Dying, Faulty, Fickle, Rogue, Speechless, Undoable
+from runner.parts import (
+    Blocking,
+    Correct,
+    Counted,
+    Down,
+    Dying,
+    Faulty,
+    Fickle,
+    Rogue,
+    Speechless,
+    Talkative,
+    Undoable,
+)
 from runner.pilots import POLICY, WEIGHTS, digest, order, plan, run, with_
 
 ARMS = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("correct", with_(Correct()))]
@@ -293,6 +305,18 @@ def test_a_parent_that_is_stopped_leaves_no_worker_behind(tmp_path, how):
     parent.wait()
     while any(map(is_alive, workers)):  # the test's own time limit is the only clock
         time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "quiet"), [(1, "err"), (2, "out")])
+def test_what_is_printed_in_workers_goes_to_standard_error_and_here_where_the_host_prints(
+    tmp_path, capfd, workers, quiet
+):
+    made = plan(ARMS[:1], n=2, agent=partial(Talkative, WEIGHTS))
+    run(made, tmp_path / "j", workers=workers)
+    said = capfd.readouterr()._asdict()
+    assert said.pop(quiet) == ""
+    assert sorted(said.popitem()[1].split("\n")) == ["", "I think", "I think", "therefore", "therefore"]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, MutableSequence, Sequence
@@ -326,6 +327,10 @@ def _error(said: list[str]) -> Exception:
 
 def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) -> None:
     """The life of a worker: rows come in, what they find goes out."""
+    # What they print, and their subprocesses, is not the host's output, whose order it would also mix up.
+    with contextlib.suppress(OSError):  # there is no standard error
+        os.dup2(2, 1)
+    sys.stdout = sys.stderr
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_the_parent, daemon=True).start()

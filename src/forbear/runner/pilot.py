@@ -41,6 +41,9 @@ async def run_pilot(
 ) -> PilotResult:
     """Runs what the journal does not hold yet, look by look until every arm is over; then it only counts.
 
+    Standard output is the host's and stays as it is: what agents, worlds and critics print goes there, but from workers
+    to standard error. The command line has all of it on standard error, bounded and inert.
+
     Args:
         plan: Tasks, arms and conditions; has to be the one that the journal was started with. `freeze` makes the parts
             of one once, for callers that want to look at it first.
