@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forbear.errors import ProviderError
+from forbear.interventions import Append
 from forbear.records.model import Action
-from forbear.testing import CoinFlipAgent, Corridor, RestorableCorridor
+from forbear.testing import CoinFlipAgent, Corridor, RestorableCorridor, WordCritic
 from runner.pilots import WEIGHTS
 
 
@@ -121,6 +122,32 @@ class Rogue(CoinFlipAgent):
             time.sleep(3)
             os._exit(0)
         os._exit(5)
+
+
+class RogueCritic(WordCritic):
+    """Does to its process what it was told to, at the second step of one task."""
+
+    def __init__(self, how, task):
+        super().__init__({"jump": 0.9})
+        self._how, self._task = how, task
+
+    async def score(self, trajectory, proposed, *, draw):
+        if (trajectory.task.id, draw.step_index) == (self._task, 1):
+            getattr(Rogue, self._how)(self)
+        return await super().score(trajectory, proposed, draw=draw)
+
+
+@dataclass(frozen=True)
+class RogueIntervention(Append):
+    """Does to its process what it was told to, in one task."""
+
+    how: str = ""
+    task: str = ""
+
+    def apply(self, trajectory, proposed, *, score, draw):
+        if trajectory.task.id == self.task:
+            getattr(Rogue, self.how)(self)
+        return super().apply(trajectory, proposed, score=score, draw=draw)
 
 
 def _block():

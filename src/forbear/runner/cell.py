@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic
@@ -28,6 +29,17 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silenced:
+    """A critic or an intervention that ended its process, or blocked it, in a cell: it is not asked there again."""
+
+    arm: str
+    critic: str | None
+    """Its name; None: the arm's intervention."""
+    fault: Literal["error", "timeout"]
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """Task × arm × seed, and who watches."""
 
@@ -43,10 +55,19 @@ class Cell:
     conditions: Conditions
     watch: Watch | None = None
     """Where calls are announced, for a process that is watched from outside."""
+    silenced: tuple[Silenced, ...] = ()
 
-    def calling(self, part: Part, *, limit_s: float) -> contextlib.AbstractContextManager[None]:
+    def calling(
+        self, part: Part, *, limit_s: float, critic: str | None = None
+    ) -> contextlib.AbstractContextManager[None]:
         """Around every call of foreign code."""
-        return _UNWATCHED if self.watch is None else self.watch.calling(part, arm=self.arm, limit_s=limit_s)
+        if self.watch is None:
+            return _UNWATCHED
+        return self.watch.calling(part, arm=self.arm, limit_s=limit_s, critic=critic)
+
+    def silence(self, critic: str | None) -> Silenced | None:
+        """Why a critic, or with None the intervention, is not asked here."""
+        return next((one for one in self.silenced if (one.arm, one.critic) == (self.arm, critic)), None)
 
     @property
     def name(self) -> str:

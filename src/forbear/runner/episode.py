@@ -3,17 +3,18 @@
 import time
 from dataclasses import dataclass
 
-from forbear.contracts.critic import Critic
+from forbear.contracts.critic import Critic, Score
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Observation
 from forbear.contracts.intervention import Halt, Replace, Retry
 from forbear.errors import NotReproducible
-from forbear.policy.judge import CONTINUE, Judge, Ruling, ask
+from forbear.policy.judge import CONTINUE, Judge, Review, Ruling, ask
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import (
     FAILED,
     NOTHING,
     PROCEED,
+    REFUSED,
     Action,
     Episode,
     EpisodeUsage,
@@ -164,8 +165,12 @@ class _Run:
             draw = self.draw(f"critic:{name}")
             deadline_s = self.cell.deadlines[name]
             started = time.perf_counter()
-            with self.cell.calling("critic", limit_s=deadline_s):
-                review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
+            silenced = self.cell.silence(name)
+            if silenced is not None:
+                review = Review(Score(None, f"the critic {silenced.how}"), silenced.fault)
+            else:
+                with self.cell.calling("critic", limit_s=deadline_s, critic=name):
+                    review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
             seconds = time.perf_counter() - started
             paid = recorded.reviews[name] = Paid(review, payer=self.cell.arm)
         self.critic_usage.add(paid.review.score.usage, paid=paid.payer == self.cell.arm, seconds=seconds)
@@ -179,6 +184,9 @@ class _Run:
             return _PROCEED
         if self.node.scene.is_partial:
             await self.world.see()
+        silenced = self.cell.silence(None)
+        if silenced is not None:
+            return Ruling(CONTINUE, REFUSED, refusal=f"{silenced.fault}: the intervention {silenced.how}")
         await self.verify(recorded)
         started = time.perf_counter()
         draw = self.draw(f"intervention:{self.policy.intervention.name}")

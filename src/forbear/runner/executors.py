@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import msgspec
 
@@ -24,6 +24,7 @@ from forbear.policy.crew import Crew
 from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
 from forbear.records.model import Episode, Termination
+from forbear.runner.cell import Silenced
 from forbear.runner.episode import ForkCheck
 from forbear.runner.plan import FrozenPlan
 from forbear.runner.row import Found, RowJob, run_row
@@ -67,6 +68,16 @@ class Executor(Protocol):
 class WorkerLost(Exception):
     """A worker died in the middle of a row; caught by the pilot, never seen outside the runner."""
 
+    def __init__(self, how: str, *, by: Silenced | None = None) -> None:
+        """Says how.
+
+        Args:
+            how: It died.
+            by: A critic or an intervention that did it, and is not to be asked there again.
+        """
+        super().__init__(how)
+        self.by = by
+
 
 class _Killed(Exception):
     """A worker was killed here, and why."""
@@ -101,8 +112,8 @@ class InLoop:
 class Workers:
     """Runs rows in processes of their own, one at a time in each: for agents and worlds that compute.
 
-    What an agent does to its process (ends it, blocks it beyond its time limit, fills the memory) is its failure; what
-    another part does, or somebody outside, costs a retry of the row.
+    What an agent does to its process (ends it, blocks it beyond its time limit, fills the memory) is its failure; a row
+    in which a critic or an intervention does so is run again without it; a world, or somebody outside, costs a retry.
 
     Processes are started afresh (`spawn`) and get the plan pickled, so its parts have to be importable: factories are
     classes, functions or `functools.partial`s of modules.
@@ -115,7 +126,7 @@ class Workers:
         if max_memory_mb is not None and memory_mb(os.getpid()) is None:
             raise InvalidInput("max_memory_mb needs a system that says in /proc what a process takes; leave it out.")
         self._max_memory_mb = max_memory_mb
-        self._arms = [arm.name for arm in plan.arms]
+        self._arms, self._critics = [arm.name for arm in plan.arms], list(plan.critics)
         try:
             self._plan = pickle.dumps(plan)
         except Exception as error:
@@ -152,7 +163,9 @@ class Workers:
     async def _started(self) -> None:
         try:
             # A new process takes its plan only once it has imported what is in it: nobody else has to wait for that.
-            worker = await asyncio.to_thread(_Worker, self._plan, arms=self._arms, max_memory_mb=self._max_memory_mb)
+            worker = await asyncio.to_thread(
+                _Worker, self._plan, arms=self._arms, critics=self._critics, max_memory_mb=self._max_memory_mb
+            )
         except Exception as error:
             self._idle.put_nowait(error)
         else:
@@ -182,8 +195,8 @@ class Workers:
                     f"a worker process could not start (exit code {worker.process.exitcode}); what it said stands "
                     'above. A script that runs a pilot with workers needs `if __name__ == "__main__":` around the call.'
                 ) from None
-            if isinstance(failed, str):
-                raise WorkerLost(failed) from None
+            if isinstance(failed, WorkerLost):
+                raise failed from None
             yield (failed,)
         finally:
             if whole:
@@ -199,11 +212,11 @@ class Workers:
 class _Worker:
     """One process and the line to it."""
 
-    def __init__(self, plan: bytes, *, arms: Sequence[str], max_memory_mb: int | None) -> None:
+    def __init__(self, plan: bytes, *, arms: Sequence[str], critics: Sequence[str], max_memory_mb: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         slots = context.RawArray("d", SLOTS)
-        self._watch = Watch(slots, arms=arms)
+        self._watch = Watch(slots, arms=arms, critics=critics)
         self._max_memory_mb = max_memory_mb
         self.process: BaseProcess = context.Process(target=_work, args=(theirs, plan, slots), daemon=True)
         # Born deaf to Ctrl-C, which is the parent's to answer: it would otherwise die of it while it imports, loudly.
@@ -266,7 +279,7 @@ class _Worker:
         if taken is not None and self._max_memory_mb is not None and taken > self._max_memory_mb:
             raise _Killed(f"took more than {self._max_memory_mb} MB of memory (max_memory_mb)", is_late=False)
 
-    def ended(self, job: RowJob, error: Exception) -> Episode | str:
+    def ended(self, job: RowJob, error: Exception) -> Episode | WorkerLost:
         """What became of a row whose process ended: a failure of the agent that ended it, or how it was lost."""
         doing = self._watch.doing()
         if isinstance(error, _Killed):
@@ -276,10 +289,14 @@ class _Worker:
         how = str(error) if isinstance(error, _Killed) else f"ended its worker process with exit code {code}"
         is_from_outside = code in (-signal.SIGKILL, -signal.SIGTERM) and not isinstance(error, _Killed)
         if doing is None or is_from_outside:
-            return f"its worker process ended with exit code {code}"
-        if doing.part != "agent":
-            return f"the {doing.part} {how}"
+            return WorkerLost(f"its worker process ended with exit code {code}")
         is_late = isinstance(error, _Killed) and error.is_late
+        if doing.part == "environment":
+            return WorkerLost(f"the environment {how}")
+        if doing.part != "agent":
+            fault: Literal["error", "timeout"] = "timeout" if is_late else "error"
+            by = Silenced(arm=doing.arm, critic=doing.critic, fault=fault, how=how)
+            return WorkerLost(f"the {doing.part} {how}", by=by)
         return Episode(
             task=job.task,
             arm=doing.arm,
@@ -338,7 +355,8 @@ def _work(connection: Connection, plan: bytes, slots: MutableSequence[float]) ->
     frozen: FrozenPlan = pickle.loads(plan)  # nosec B301
     connection.send_bytes(_READY)
     with contextlib.suppress(EOFError):
-        asyncio.run(_serve(connection, frozen, Watch(slots, arms=[arm.name for arm in frozen.arms])))
+        watch = Watch(slots, arms=[arm.name for arm in frozen.arms], critics=list(frozen.critics))
+        asyncio.run(_serve(connection, frozen, watch))
 
 
 async def _serve(connection: Connection, plan: FrozenPlan, watch: Watch) -> None:

@@ -17,6 +17,7 @@ from forbear.records.codec import EpisodeKey, Missing, episode_key
 from forbear.records.journal import Journal, JournalWriter, Sync
 from forbear.records.model import Episode, Task
 from forbear.runner.agent_faults import AgentFaults
+from forbear.runner.cell import Silenced
 from forbear.runner.executors import Executor, InLoop, WorkerLost, Workers
 from forbear.runner.plan import FrozenPlan, PilotPlan, freeze
 from forbear.runner.row import Found, RowJob
@@ -150,6 +151,8 @@ class _Pilot:
         """Of episodes that broke, by this process: one that resumes begins anew."""
         self.losses: Counter[tuple[str, int]] = Counter()
         """Of rows whose worker died, by task and seed."""
+        self.silenced: dict[tuple[str, int], list[Silenced]] = {}
+        """Who ended a worker and is not asked there again, by task and seed."""
         self.outcomes = 0
         """Episodes with an outcome, by this process."""
         self.at_first_break: dict[EpisodeKey, int] = {}
@@ -203,6 +206,7 @@ class _Pilot:
             written=tuple(self.content.rows.get((row.task.id, row.seed), ())),
             missing=frozenset(arm.name for arm in self.frozen.arms if row.key(arm) in self.content.missing),
             tries=self.limits.retries + 1,
+            silenced=tuple(self.silenced.get((row.task.id, row.seed), ())),
         )
         try:
             batches = self.executor.run(job, wanted=lambda arm: self.monitor.wants(arm, row.position))
@@ -211,7 +215,7 @@ class _Pilot:
                     self._take(row, found)
                     await self.crew.settle()  # the loop is others' too
         except WorkerLost as lost:
-            self._note_lost(row, str(lost))
+            self._note_lost(row, lost)
 
     def _left(self, row: _Row) -> list[Arm]:
         return [
@@ -266,10 +270,13 @@ class _Pilot:
                 self._stop_for_outage(episode.cause)
             self._give_up(Missing(task_id=key[0], seed=key[1], arm=key[2], reason=cause))
 
-    def _note_lost(self, row: _Row, how: str) -> None:
-        key = (row.task.id, row.seed)
-        self.losses[key] += 1
+    def _note_lost(self, row: _Row, lost: WorkerLost) -> None:
+        key, how = (row.task.id, row.seed), str(lost)
         logger.warning("task %r, seed %d is tried again: %s", row.task.id, row.seed, how)
+        if lost.by is not None:  # the agent goes on without it, as it would where it only raised
+            self.silenced.setdefault(key, []).append(lost.by)
+            return
+        self.losses[key] += 1
         self._count_break((*key, ""), how)
         if self.losses[key] > self.limits.retries:
             for arm in self._left(row):
