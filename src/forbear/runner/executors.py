@@ -19,7 +19,7 @@ from typing import Literal, Protocol, Self
 import msgspec
 
 from forbear import errors
-from forbear.errors import ForbearError, InvalidInput
+from forbear.errors import ForbearError, InvalidInput, ProviderError
 from forbear.policy.crew import Crew
 from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
@@ -165,6 +165,14 @@ class Workers:
             # A new process takes its plan only once it has imported what is in it: nobody else has to wait for that.
             worker = await asyncio.to_thread(
                 _Worker, self._plan, arms=self._arms, critics=self._critics, max_memory_mb=self._max_memory_mb
+            )
+        except OSError as error:  # no room in shared memory, no process, no descriptor left
+            self._idle.put_nowait(
+                ProviderError(
+                    f"a worker process cannot be started ({error.strerror}). Every finished episode is kept; make room "
+                    "for it in memory and on the disk for temporary files, or ask for fewer workers, then run the same "
+                    "again."
+                )
             )
         except Exception as error:
             self._idle.put_nowait(error)
