@@ -324,8 +324,13 @@ class _Run:
             agent=self.agent_usage.total(),
             critic=self.critic_usage.total(),
             feedback=self.feedback.total(),
-            seconds=round(seconds, 6),
+            seconds=_seconds(seconds),
         )
+
+
+def _seconds(measured: float) -> float:
+    """As records have them: never below 0, although the clocks of some virtual machines have been seen to go back."""
+    return max(0.0, round(measured, 6))
 
 
 _NO_USAGE = Usage()
@@ -365,5 +370,5 @@ class _Tally:
 
     def total(self) -> RoleUsage:
         """The sums."""
-        paid = self.reported + Usage(calls=self.calls, seconds=round(self.seconds, 6) if self.calls else None)
+        paid = self.reported + Usage(calls=self.calls, seconds=_seconds(self.seconds) if self.calls else None)
         return RoleUsage(paid=paid, reused=self.reused_reported + Usage(calls=self.reused))
