@@ -99,6 +99,19 @@ def test_a_call_that_cannot_wait_leaves_no_cancellation_to_the_next_one():
     asyncio.run(main())
 
 
+def test_who_joins_a_crew_for_a_while_leaves_it_as_he_came():
+    async def main():
+        crew, task = Crew(), asyncio.current_task()
+        for call in calls_that(cancel_all):
+            async with crew.joined():
+                with pytest.raises(ForeignFault):
+                    await answer(call, seconds=5, check=as_it_is)
+            assert task.cancelling() == 0
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
 def test_a_time_limit_of_a_call_is_its_own():
     async def limits_itself():
         with contextlib.suppress(TimeoutError):

@@ -113,6 +113,10 @@ class Rogue(CoinFlipAgent):
         self.eaten = [bytes(1 << 20) + b"x" for _ in range(2000)]
         time.sleep(600)
 
+    def cancels(self):
+        for task in asyncio.all_tasks():
+            task.cancel()
+
     def forks(self):
         if os.fork():
             os.wait()

@@ -152,6 +152,7 @@ def test_workers_that_keep_dying_are_an_outage(tmp_path):
         ("leaves_a_child", Termination.AGENT_ERROR, "the agent ended its worker process with exit code 5"),
         ("blocks", Termination.AGENT_TIMEOUT, "the agent gave no answer within 0.5 s and could not be stopped"),
         ("eats", Termination.AGENT_ERROR, "the agent took more than 600 MB of memory (max_memory_mb)"),
+        ("cancels", Termination.AGENT_ERROR, "CancelledError: it cancelled the task that it was called in"),
         ("forks", None, None),
     ],
 )
@@ -170,6 +171,7 @@ def test_what_an_agent_does_to_its_process_is_its_failure_and_nobody_elses(tmp_p
             assert (episode.termination, episode.success, episode.cause) == (ends, False, cause)
         else:
             assert episode.steps == calm.episodes[key].steps
+    assert not Journal(tmp_path / "j").read().broken
     before = lines_of(tmp_path / "j")
     assert run(made, tmp_path / "j", workers=2, max_memory_mb=600) == result
     assert lines_of(tmp_path / "j") == before

@@ -7,7 +7,7 @@ whoever cancels the task that waits for them ends them.
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any
 
 
@@ -72,8 +72,8 @@ class Crew:
         CREWS[task] = self
         return task
 
-    @contextlib.contextmanager
-    def joined(self) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def joined(self) -> AsyncIterator[None]:
         """The task that asks is one of it, for a while."""
         task = asyncio.current_task()
         assert task is not None
@@ -81,9 +81,9 @@ class Crew:
         try:
             yield
         finally:
+            await self.settle()
             MEMBER.reset(token)
             del CREWS[task]
-            UNSETTLED.discard(task)
 
     async def settle(self) -> None:
         """Lets other tasks go on, and takes back what code of others has cancelled here.

@@ -372,7 +372,7 @@ async def _serve(connection: Connection, plan: FrozenPlan, watch: Watch) -> None
     while True:
         job: RowJob = pickle.loads(connection.recv_bytes())  # nosec B301
         try:
-            with crew.joined():
+            async with crew.joined():
                 async for found in run_row(plan, job, check=check, watch=watch):
                     connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))
         except Exception as error:
