@@ -99,6 +99,24 @@ def test_a_call_that_cannot_wait_leaves_no_cancellation_to_the_next_one():
     asyncio.run(main())
 
 
+def test_a_host_that_went_on_after_it_was_cancelled_is_not_stopped():
+    async def main():
+        asyncio.current_task().cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        crew, became = Crew(waits=asyncio.current_task()), []
+
+        async def work():
+            with pytest.raises(ForeignFault) as raised:
+                await answer(calls_that(cancel_all)[0], seconds=5, check=as_it_is)
+            became.append((raised.value.kind, raised.value.text))
+
+        await crew.run([work()])
+        return became
+
+    assert asyncio.run(main()) == [ITSELF]
+
+
 def test_who_joins_a_crew_for_a_while_leaves_it_as_he_came():
     async def main():
         crew, task = Crew(), asyncio.current_task()

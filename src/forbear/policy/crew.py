@@ -21,12 +21,14 @@ class Crew:
             waits: May be cancelled by its owner, which ends the others; None where nobody may cancel anything.
         """
         self._waits = waits
+        self._asked = 0 if waits is None else waits.cancelling()
+        """How often it was cancelled before, and went on nevertheless."""
         self._over = False
 
     @property
     def is_stopped(self) -> bool:
         """Whether somebody who may has ended the work."""
-        return self._over or (self._waits is not None and self._waits.cancelling() > 0)
+        return self._over or (self._waits is not None and self._waits.cancelling() > self._asked)
 
     async def run(self, works: Iterable[Coroutine[Any, Any, None]]) -> bool:
         """Runs all of them, or up to the first error.
@@ -107,7 +109,7 @@ class Crew:
 
         To be called before anything else runs: later nobody can tell whose wish it was.
         """
-        if self._waits is not None and self._waits.cancelling():
+        if self._waits is not None and self._waits.cancelling() > self._asked:
             self._waits.uncancel()
 
 
