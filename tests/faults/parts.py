@@ -207,8 +207,10 @@ class Agent(CoinFlipAgent):
         self.injector = injector
 
     async def act(self, trajectory, *, draw, excluded=()):
-        said = super()
-        return await self.injector.awaited("agent.act", lambda: said.act(trajectory, draw=draw, excluded=excluded))
+        return await self.injector.awaited("agent.act", lambda: self.say(trajectory, draw=draw, excluded=excluded))
+
+    async def say(self, trajectory, *, draw, excluded):
+        return await super().act(trajectory, draw=draw, excluded=excluded)
 
 
 class Remembering(Agent):
@@ -220,8 +222,11 @@ class Remembering(Agent):
 
     async def act(self, trajectory, *, draw, excluded=()):
         self.count += 1
-        said = await super().act(trajectory, draw=draw, excluded=excluded)
-        return Action("wait") if self.count % 4 == 0 and isinstance(said, Action) and said.text == "open" else said
+        return await super().act(trajectory, draw=draw, excluded=excluded)
+
+    async def say(self, trajectory, *, draw, excluded):
+        said = await super().say(trajectory, draw=draw, excluded=excluded)
+        return Action("wait") if self.count % 4 == 0 and said.text == "open" else said
 
     def snapshot(self):
         return self.injector.at_once("agent.snapshot", lambda: self.count)
