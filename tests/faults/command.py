@@ -30,6 +30,13 @@ class Agent(CoinFlipAgent):
                 raise SystemExit(0)
 
             await asyncio.create_task(end())
+        if self._does == "cancels from afar":
+
+            async def cancel():
+                for task in asyncio.all_tasks():
+                    task.cancel()
+
+            await asyncio.create_task(cancel())
 
 
 def agent(does, at="7</b>"):

@@ -3,8 +3,10 @@
 import asyncio
 import random
 from functools import cache, partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from faults.machine import FAULTS, Machine
 from faults.parts import (
     WAITS,
     Agent,
@@ -36,6 +38,9 @@ SCENARIOS = {
 
 CLEAN = Injector()
 
+CLOCK_STRIDE = 5
+"""A clock is looked at some hundred times, most of them alike."""
+
 
 def deadline_of(fault):
     """Seconds: short where the fault waits for it, long where a pause of a busy machine must not be taken for one."""
@@ -65,6 +70,12 @@ def run(scenario, directory, injector=CLEAN, deadline_s=5.0, **options):
     return asyncio.run(run_pilot(plan, Journal(directory), concurrency=1, **options))
 
 
+def run_on_a_machine(scenario, directory, injector, deadline_s=5.0, **options):
+    """With a disk, a lock and a clock that may break; `always`, so that each line is forced to the disk by itself."""
+    with Machine(injector, directory):
+        return run(scenario, directory, injector, deadline_s, sync="always", **options)
+
+
 def digest_of(content, directory):
     return findings_digest(PlanRecord.of(content.plan, where=str(directory)), content)
 
@@ -74,7 +85,7 @@ def clean(scenario, deadline_s=5.0):
     """What a run without fault finds: its outcomes, its digest, and how often each point is called."""
     injector = Injector()
     with TemporaryDirectory() as directory:
-        run(scenario, directory, injector, deadline_s)
+        run_on_a_machine(scenario, directory, injector, deadline_s)
         content = Journal(directory).read()
         return {k: told(e) for k, e in content.episodes.items()}, digest_of(content, directory), dict(injector.calls)
 
@@ -98,8 +109,8 @@ def injections(scenarios=tuple(SCENARIOS)):
         (scenario, point, fault, nth)
         for scenario in scenarios
         for point, calls in clean(scenario)[2].items()
-        for fault in faults_of(point)
-        for nth in range(1, calls + 1)
+        for fault in FAULTS.get(point) or faults_of(point)
+        for nth in range(1, calls + 1, CLOCK_STRIDE if point.startswith("clock.") else 1)
     ]
     random.Random(12).shuffle(every)
     return every
@@ -116,10 +127,18 @@ def check(scenario, point, fault, nth, *, workers=1):
     where, stopped = f"{scenario}: {fault} at call {nth} of {point}", None
     with TemporaryDirectory() as directory:
         try:
-            result = run(scenario, directory, Injector(point, fault, nth), deadline_s, workers=workers)
+            on = run_on_a_machine if point in FAULTS else run
+            result = on(scenario, directory, Injector(point, fault, nth), deadline_s, workers=workers)
             assert len(result.episodes) + len(result.missing) == len(outcomes), where
         except ForbearError as error:
             stopped = type(error).__name__
+        if point.startswith("disk."):
+            assert stopped, where  # nothing that the system refused passes in silence
+            is_begun = (Path(directory) / "plan.json").exists()
+            assert all(told(e) == outcomes[k] for k, e in Journal(directory).read().episodes.items()) if is_begun else 1
+            run(scenario, directory)
+            assert digest_of(Journal(directory).read(), directory) == clean_digest, where
+            return stopped
         content = Journal(directory).read()
         differing = [key for key, episode in content.episodes.items() if told(episode) != outcomes[key]]
         for key in differing:

@@ -116,6 +116,9 @@ OF["world.reset"] = OF["world.step"]
 WAITS = ("hangs", "swallows", "answers late")
 """What a part that is awaited may do instead of answering in time."""
 
+CANCELS = ("cancels itself", "cancels all")
+"""What a part may do to the task that it is called in, or to all that it finds, before it answers."""
+
 AWAITED = ("agent.act", "world.reset", "world.step", "critic.score")
 AT_ONCE = (
     "agent.factory",
@@ -131,9 +134,10 @@ AT_ONCE = (
 def faults_of(point):
     """The names of what may happen at a point."""
     if point in ("agent.snapshot", "agent.restore", "world.snapshot", "world.restore"):
-        return list(RAISED)  # a state is opaque: any answer is one
+        return [*RAISED, *CANCELS]  # a state is opaque: any answer is one
     answers = [name for name in ANSWERS if (point, name) != ("critic.score", "None")]
-    return [*RAISED, *answers, *OF.get(point, ()), *(WAITS if point in AWAITED else ())]
+    waits = (*WAITS, *(f"{cancels} and waits" for cancels in CANCELS)) if point in AWAITED else ()
+    return [*RAISED, *answers, *OF.get(point, ()), *CANCELS, *waits]
 
 
 @dataclass
@@ -153,7 +157,14 @@ class Injector:
         """Answers, or does not."""
         if not self.due(point):
             return answer()
+        if self.fault in CANCELS:
+            self._cancel()
+            return answer()
         return self._now()
+
+    def _cancel(self):
+        for task in asyncio.all_tasks() if self.fault.startswith("cancels all") else [asyncio.current_task()]:
+            task.cancel()
 
     async def awaited(self, point, answer):
         if not self.due(point):
@@ -171,6 +182,11 @@ class Injector:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
                 return await answer()
+        if self.fault.startswith(CANCELS):
+            self._cancel()
+            if self.fault.endswith("waits"):
+                await asyncio.sleep(0)
+            return await answer()
         return self._now()
 
     def _now(self):
@@ -191,8 +207,10 @@ class Agent(CoinFlipAgent):
         self.injector = injector
 
     async def act(self, trajectory, *, draw, excluded=()):
-        said = super()
-        return await self.injector.awaited("agent.act", lambda: said.act(trajectory, draw=draw, excluded=excluded))
+        return await self.injector.awaited("agent.act", lambda: self.say(trajectory, draw=draw, excluded=excluded))
+
+    async def say(self, trajectory, *, draw, excluded):
+        return await super().act(trajectory, draw=draw, excluded=excluded)
 
 
 class Remembering(Agent):
@@ -204,8 +222,11 @@ class Remembering(Agent):
 
     async def act(self, trajectory, *, draw, excluded=()):
         self.count += 1
-        said = await super().act(trajectory, draw=draw, excluded=excluded)
-        return Action("wait") if self.count % 4 == 0 and isinstance(said, Action) and said.text == "open" else said
+        return await super().act(trajectory, draw=draw, excluded=excluded)
+
+    async def say(self, trajectory, *, draw, excluded):
+        said = await super().say(trajectory, draw=draw, excluded=excluded)
+        return Action("wait") if self.count % 4 == 0 and said.text == "open" else said
 
     def snapshot(self):
         return self.injector.at_once("agent.snapshot", lambda: self.count)

@@ -56,8 +56,15 @@ def test_an_agent_that_breaks_everywhere_stops_the_pilot_in_one_line(pilot_run):
     assert "10 times KeyError: 'state'" in err
 
 
-def test_a_part_that_ends_the_event_loop_is_no_success(pilot_run):
-    code, out, err = pilot_run("ends the loop")
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("ends the loop", "error: a part of the pilot ended the event loop with SystemExit(0)"),
+        ("cancels from afar", "error: a task that a part of the pilot had started itself cancelled the pilot."),
+    ],
+)
+def test_a_part_that_ends_everything_from_a_task_of_its_own_is_no_success(pilot_run, does, said):
+    code, out, err = pilot_run(does)
     assert (code, out) == (3, "")
-    assert err.startswith("error: a part of the pilot ended the event loop with SystemExit(0)")
+    assert err.startswith(said)
     assert err.count("\n") == 1

@@ -1,5 +1,6 @@
 import json
 import os
+import tracemalloc
 
 import pytest
 from msgspec.structs import replace
@@ -8,6 +9,7 @@ from forbear.errors import InvalidInput, PlanChanged
 from forbear.records.codec import ArmEnd, Missing, encode_record
 from forbear.records.journal import Journal
 from forbear.records.model import Origin, Task
+from forbear.records.repair import repair, survey
 from records.samples import BROKEN, LOST, PLAN, SHARED, episode, lines_of, plan_of, sealed, written_by_another
 
 
@@ -237,19 +239,47 @@ def test_every_flipped_bit_of_the_plan_is_found_or_changes_nothing(tmp_path):
             assert said.startswith(("plan.json is not", "this version of forbear does not know the format"))
 
 
-def test_what_is_no_file_is_read_without_waiting_and_bounded(journal):
-    for path in (lines_of(journal), journal.directory / "plan.json"):
-        before = path.read_bytes()
-        path.unlink()
-        if path == lines_of(journal):
-            os.mkfifo(path)
-            assert journal.read().episodes == {}
-            path.unlink()
-        path.symlink_to("/dev/zero")
-        with pytest.raises(InvalidInput, match=r"(line 1|plan\.json): larger than 64 MiB"):
-            journal.read()
-        path.unlink()
-        path.write_bytes(before)
+def test_what_is_no_file_is_refused_without_waiting(journal):
+    lines, plan = lines_of(journal), journal.directory / "plan.json"
+    whole = lines.read_bytes(), plan.read_bytes()
+    for put in (os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to("/dev/null")):
+        lines.unlink()
+        put(lines)
+        for use in (journal.read, lambda: journal.writing(PLAN), lambda: survey(journal), lambda: repair(journal)):
+            with pytest.raises(InvalidInput, match=r"episodes\.jsonl: it is no file, but a pipe or a device\. Restore"):
+                use()
+    lines.unlink()
+    lines.write_bytes(whole[0])
+    plan.unlink()
+    plan.symlink_to("/dev/zero")
+    with pytest.raises(InvalidInput, match=r"plan\.json: larger than 64 MiB"):
+        journal.read()
+    plan.unlink()
+    plan.write_bytes(whole[1])
+    assert len(journal.read().episodes) == 2
+
+
+def test_a_line_and_all_lines_are_bounded_and_the_error_says_how_to_read_more(journal, monkeypatch):
+    lines = lines_of(journal)
+    size = lines.stat().st_size
+    os.truncate(lines, 100 << 20)  # a hole: it takes no room
+    with pytest.raises(InvalidInput, match=r"line 5: larger than 64 MiB, .* set FORBEAR_MAX_INPUT_MIB \(now 64\)"):
+        journal.read()
+    os.truncate(lines, (2 << 30) + 1)
+    for use in (journal.read, lambda: journal.writing(PLAN), lambda: survey(journal)):
+        tracemalloc.start()
+        with pytest.raises(InvalidInput, match=r"larger than 2048 MiB, .* set FORBEAR_MAX_INPUT_MIB \(now 2048\)"):
+            use()
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
+    monkeypatch.setenv("FORBEAR_MAX_INPUT_MIB", "1")
+    with pytest.raises(InvalidInput, match="larger than 2048 MiB"):  # what could be written can be read
+        journal.read()
+    monkeypatch.setenv("FORBEAR_MAX_INPUT_MIB", "3000")
+    os.truncate(lines, (3000 << 20) + 1)
+    with pytest.raises(InvalidInput, match="larger than 3000 MiB"):
+        journal.read()
+    os.truncate(lines, size)
     assert len(journal.read().episodes) == 2
 
 

@@ -3,13 +3,15 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from forbear.errors import ProviderError
+from forbear.interventions import Append
 from forbear.records.model import Action
-from forbear.testing import CoinFlipAgent, Corridor, RestorableCorridor
+from forbear.testing import CoinFlipAgent, Corridor, RestorableCorridor, WordCritic
 from runner.pilots import WEIGHTS
 
 
@@ -69,6 +71,16 @@ class Faulty(CoinFlipAgent):
         return await super().act(trajectory, draw=draw, excluded=excluded)
 
 
+class Talkative(CoinFlipAgent):
+    """Prints what it does, itself and through a subprocess."""
+
+    async def act(self, trajectory, *, draw, excluded=()):
+        if draw.step_index == 0:
+            print("I think")  # noqa: T201
+            subprocess.run(["echo", "therefore"], check=True)  # noqa: ASYNC221
+        return await super().act(trajectory, draw=draw, excluded=excluded)
+
+
 class Speechless(CoinFlipAgent):
     """Answers with a text instead of an action."""
 
@@ -101,6 +113,10 @@ class Rogue(CoinFlipAgent):
         self.eaten = [bytes(1 << 20) + b"x" for _ in range(2000)]
         time.sleep(600)
 
+    def cancels(self):
+        for task in asyncio.all_tasks():
+            task.cancel()
+
     def forks(self):
         if os.fork():
             os.wait()
@@ -110,6 +126,32 @@ class Rogue(CoinFlipAgent):
             time.sleep(3)
             os._exit(0)
         os._exit(5)
+
+
+class RogueCritic(WordCritic):
+    """Does to its process what it was told to, at the second step of one task."""
+
+    def __init__(self, how, task):
+        super().__init__({"jump": 0.9})
+        self._how, self._task = how, task
+
+    async def score(self, trajectory, proposed, *, draw):
+        if (trajectory.task.id, draw.step_index) == (self._task, 1):
+            getattr(Rogue, self._how)(self)
+        return await super().score(trajectory, proposed, draw=draw)
+
+
+@dataclass(frozen=True)
+class RogueIntervention(Append):
+    """Does to its process what it was told to, in one task."""
+
+    how: str = ""
+    task: str = ""
+
+    def apply(self, trajectory, proposed, *, score, draw):
+        if trajectory.task.id == self.task:
+            getattr(Rogue, self.how)(self)
+        return super().apply(trajectory, proposed, score=score, draw=draw)
 
 
 def _block():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -14,10 +15,24 @@ from forbear.errors import InvalidInput, NotReproducible, ProviderError
 from forbear.interventions import Append
 from forbear.policy.arm import Arm
 from forbear.records.journal import Journal
-from forbear.records.model import Termination
+from forbear.records.model import PROCEED, REFUSED, Termination
 from forbear.runner.plan import freeze
-from forbear.testing import CoinCritic, CoinFlipAgent, Corridor
-from runner.parts import Blocking, Correct, Counted, Down, Dying, Faulty, Fickle, Rogue, Speechless, Undoable
+from forbear.testing import CoinCritic, CoinFlipAgent, Corridor, WordCritic
+from runner.parts import (
+    Blocking,
+    Correct,
+    Counted,
+    Down,
+    Dying,
+    Faulty,
+    Fickle,
+    Rogue,
+    RogueCritic,
+    RogueIntervention,
+    Speechless,
+    Talkative,
+    Undoable,
+)
 from runner.pilots import POLICY, WEIGHTS, digest, order, plan, run, with_
 
 ARMS = [Arm.baseline(), Arm("rollback", POLICY), Arm("append", with_(Append())), Arm("correct", with_(Correct()))]
@@ -137,6 +152,7 @@ def test_workers_that_keep_dying_are_an_outage(tmp_path):
         ("leaves_a_child", Termination.AGENT_ERROR, "the agent ended its worker process with exit code 5"),
         ("blocks", Termination.AGENT_TIMEOUT, "the agent gave no answer within 0.5 s and could not be stopped"),
         ("eats", Termination.AGENT_ERROR, "the agent took more than 600 MB of memory (max_memory_mb)"),
+        ("cancels", Termination.AGENT_ERROR, "CancelledError: it cancelled the task that it was called in"),
         ("forks", None, None),
     ],
 )
@@ -155,9 +171,62 @@ def test_what_an_agent_does_to_its_process_is_its_failure_and_nobody_elses(tmp_p
             assert (episode.termination, episode.success, episode.cause) == (ends, False, cause)
         else:
             assert episode.steps == calm.episodes[key].steps
+    assert not Journal(tmp_path / "j").read().broken
     before = lines_of(tmp_path / "j")
     assert run(made, tmp_path / "j", workers=2, max_memory_mb=600) == result
     assert lines_of(tmp_path / "j") == before
+
+
+ROGUES = [
+    ("exits", "error", "ended its worker process with exit code 0"),
+    ("blocks", "timeout", "gave no answer within 0.5 s and could not be stopped"),
+    ("eats", "error", "took more than 600 MB of memory (max_memory_mb)"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "fault", "said", "design"),
+    [(*ROGUES[0], "coupled"), (*ROGUES[0], "independent"), (*ROGUES[1], "coupled"), (*ROGUES[2], "independent")],
+)
+def test_after_a_critic_that_ends_its_process_the_agent_goes_on_without_it(tmp_path, how, fault, said, design):
+    task = order(plan(n=3))[1]
+    critic = RogueCritic(how, task)
+    policy = replace(POLICY, critic=critic, critic_deadline_s=0.5 if how == "blocks" else 60)
+    arms = [Arm.baseline(), Arm("rollback", policy), Arm("append", replace(policy, intervention=Append()))]
+    options = {"workers": 2, "max_memory_mb": 600, "retries": 0}
+    result = run(plan(arms, n=3, design=design), tmp_path / "j", **options)
+    assert not result.missing
+    for key, episode in result.episodes.items():
+        assert not episode.termination.is_agent_fault
+        proposals = [proposal for step in episode.steps for proposal in step.proposals]
+        faults = {(kind, one.why[name]) for one in proposals for name, kind in one.faults.items()}
+        assert faults == ({(fault, f"the critic {said}")} if key[0] == task and key[2] != "rerun" else set())
+        if key[0] == task:
+            assert {proposal.decision for proposal in proposals} == {PROCEED}
+    before = lines_of(tmp_path / "j")
+    assert run(plan(arms, n=3, design=design), tmp_path / "j", **options) == result
+    assert lines_of(tmp_path / "j") == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "fault", "said"), ROGUES[:2])
+def test_nor_does_an_intervention_cost_more_than_itself(tmp_path, how, fault, said):
+    always = WordCritic({}, otherwise=0.9)
+    acts = replace(POLICY, critic=always, critic_deadline_s=0.5 if how == "blocks" else 60)
+    task = order(plan(n=3))[1]
+    rogue = Arm("append", replace(acts, intervention=RogueIntervention(how=how, task=task)))
+    arms = [Arm.baseline(), rogue, Arm("rollback", replace(acts, budget=1))]
+    result = run(plan(arms, n=3), tmp_path / "j", workers=2, max_memory_mb=600, retries=0)
+    assert not result.missing
+    refused = {
+        (key[0], key[2], proposal.refusal)
+        for key, episode in result.episodes.items()
+        for step in episode.steps
+        for proposal in step.proposals
+        if proposal.decision == REFUSED
+    }
+    assert refused == {(task, "append", f"{fault}: the intervention {said}")}
 
 
 @pytest.mark.slow
@@ -293,6 +362,18 @@ def test_a_parent_that_is_stopped_leaves_no_worker_behind(tmp_path, how):
     parent.wait()
     while any(map(is_alive, workers)):  # the test's own time limit is the only clock
         time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "quiet"), [(1, "err"), (2, "out")])
+def test_what_is_printed_in_workers_goes_to_standard_error_and_here_where_the_host_prints(
+    tmp_path, capfd, workers, quiet
+):
+    made = plan(ARMS[:1], n=2, agent=partial(Talkative, WEIGHTS))
+    run(made, tmp_path / "j", workers=workers)
+    said = capfd.readouterr()._asdict()
+    assert said.pop(quiet) == ""
+    assert sorted(said.popitem()[1].split("\n")) == ["", "I think", "I think", "therefore", "therefore"]
 
 
 @pytest.mark.slow

@@ -473,3 +473,29 @@ def test_workers_are_bounded_and_overlap(tmp_path):
     assert most == 5
     assert all(e.termination is Termination.FINISHED for e in result.episodes.values())
     assert WORD.config()["name"] == "word"
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_an_agent_that_cancels_tasks_fails_in_its_own_episodes_only(tmp_path, everything):
+    bad = order(plan())[2]
+
+    class Cancelling(CoinFlipAgent):
+        async def act(self, trajectory, *, draw, excluded=()):
+            await asyncio.sleep(0)
+            if trajectory.task.id == bad:
+                for task in asyncio.all_tasks() if everything else [asyncio.current_task()]:
+                    task.cancel()
+            return await super().act(trajectory, draw=draw, excluded=excluded)
+
+    made = plan([Arm.baseline(), Arm("rollback", POLICY)], design="independent")
+    calm = run(made, tmp_path / "calm")
+    result = run(
+        replace(made, agent=lambda: Cancelling(WEIGHTS, warned={"open": 5, "wait": 1})), tmp_path / "j", concurrency=4
+    )
+    assert not result.missing
+    for key, episode in result.episodes.items():
+        if key[0] == bad:
+            assert (episode.termination, episode.success) == (Termination.AGENT_ERROR, False)
+            assert episode.cause == "CancelledError: it cancelled the task that it was called in"
+        else:
+            assert episode.steps == calm.episodes[key].steps

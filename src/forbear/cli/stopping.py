@@ -47,7 +47,7 @@ class Stopper:
 
         Raises:
             KeyboardInterrupt: A signal came.
-            ProviderError: A part raised `SystemExit` where nobody could catch it: in a task of its own.
+            ProviderError: A part ended it where nobody could see whose doing it was: in a task of its own.
         """
 
         async def main() -> T:
@@ -62,9 +62,12 @@ class Stopper:
         try:
             return asyncio.run(main())
         except asyncio.CancelledError:
-            if not self._heard:
-                raise
-            raise KeyboardInterrupt from None
+            if self._heard:
+                raise KeyboardInterrupt from None
+            raise ProviderError(
+                "a task that a part of the pilot had started itself cancelled the pilot. Every finished episode is "
+                "kept; have it cancel only tasks that it made, then run the same again."
+            ) from None
         except SystemExit as stop:
             raise ProviderError(
                 f"a part of the pilot ended the event loop with SystemExit({shown(repr(stop.code))}), in a task that "

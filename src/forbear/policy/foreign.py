@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
 
 from forbear.errors import InvalidInput, ProviderError, brief_error
 from forbear.models.session import in_thread
+from forbear.policy.crew import CREWS, MEMBER, UNSETTLED, current_task
 
 _T = TypeVar("_T")
 _Checked = TypeVar("_Checked")
@@ -57,6 +58,9 @@ async def answer(
     Raises:
         ForeignFault: It did something else than answer.
     """
+    task = MEMBER.get()
+    if UNSETTLED and task in UNSETTLED and task is current_task():
+        await CREWS[task].settle()
     process, started = os.getpid(), time.perf_counter()
     resumed: _Resumed[_T] | None = None
     try:
@@ -79,9 +83,13 @@ async def answer(
             os._exit(0)
         if resumed is not None and resumed.is_closed:
             raise
+        if task is not None and task.cancelling():
+            _tell_cancelled(task, resumed)
         _tell(error)
     if os.getpid() != process:
         os._exit(0)
+    if task is not None and task.cancelling():
+        _tell_cancelled(task, resumed)
     if time.perf_counter() - started > seconds:
         raise ForeignFault(
             "timeout",
@@ -117,15 +125,20 @@ def answer_at_once(call: Callable[[], _T], *, check: Callable[[_T], _Checked]) -
     Raises:
         ForeignFault: It did something else than answer.
     """
-    process = os.getpid()
+    process, task = os.getpid(), MEMBER.get()
+    before = 0 if task is None else task.cancelling()
     try:
         answered = call()
     except BaseException as error:
         if os.getpid() != process:
             os._exit(0)
+        if task is not None and task.cancelling() > before:
+            _tell_cancelled(task)
         _tell(error)
     if os.getpid() != process:
         os._exit(0)
+    if task is not None and task.cancelling() > before:
+        _tell_cancelled(task)
     return _checked(answered, check)
 
 
@@ -152,9 +165,28 @@ def _tell(error: BaseException) -> NoReturn:
     raise ForeignFault("provider" if isinstance(error, ProviderError) else "error", brief_error(error)) from error
 
 
+def _tell_cancelled(task: asyncio.Task[Any], resumed: "_Resumed[Any] | None" = None) -> None:
+    """Raises what a call is told as whose task was cancelled: by itself, by other code, or by who may."""
+    crew = CREWS.get(task)
+    if crew is None or task is not current_task():
+        return  # a task of others: what it makes of it is their affair
+    if resumed is None:
+        crew.spare()
+    if crew.is_stopped:
+        raise asyncio.CancelledError
+    UNSETTLED.add(task)
+    if resumed is None or resumed.by_itself:
+        raise ForeignFault("error", "CancelledError: it cancelled the task that it was called in")
+    raise ForeignFault(
+        "provider", "CancelledError: other code in this process cancelled the task that it was called in"
+    )
+
+
 def _is_ours(error: BaseException) -> bool:
     if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
+        task = current_task()
+        if task in CREWS:
+            return CREWS[task].is_stopped
         return task is not None and task.cancelling() > 0
     if not isinstance(error, KeyboardInterrupt):
         return False
@@ -175,6 +207,8 @@ class _Resumed(Generic[_T]):
 
     def __init__(self, call: Coroutine[Any, Any, _T], awaited: object, *, seconds: float) -> None:
         self._call = call
+        self.by_itself = False
+        """The call cancelled the task that it is in."""
         self._awaited = awaited
         self._seconds = seconds
         self._expired = 0
@@ -186,6 +220,7 @@ class _Resumed(Generic[_T]):
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
         process, awaited, is_cut = os.getpid(), self._awaited, False
+        self._notice(task, 0)
 
         def expire() -> None:
             self._expired += 1
@@ -199,7 +234,7 @@ class _Resumed(Generic[_T]):
                 try:
                     sent = yield awaited
                 except asyncio.CancelledError as error:  # the call's to clean up after
-                    awaited = self._call.throw(error)
+                    awaited = self._step(self._call.throw, error, task)
                     if not task.cancelling():
                         continue  # what it waited for was cancelled by others: its own affair
                     if is_cut:
@@ -213,9 +248,9 @@ class _Resumed(Generic[_T]):
                     _abandon(self._call)
                     raise
                 except BaseException as error:
-                    awaited = self._call.throw(error)
+                    awaited = self._step(self._call.throw, error, task)
                 else:
-                    awaited = self._call.send(sent)
+                    awaited = self._step(self._call.send, sent, task)
         except StopIteration as returned:
             self._end(task)
             value: _T = returned.value
@@ -225,6 +260,19 @@ class _Resumed(Generic[_T]):
             raise
         finally:
             timer.cancel()
+
+    def _step(self, step: Callable[[Any], object], sent: object, task: asyncio.Task[Any]) -> object:
+        before = task.cancelling()
+        try:
+            return step(sent)
+        finally:
+            self._notice(task, before)
+
+    def _notice(self, task: asyncio.Task[Any], before: int) -> None:
+        """Whether the call has just cancelled its task, in which nothing else runs meanwhile."""
+        if task.cancelling() > before and task in CREWS:
+            self.by_itself = True
+            CREWS[task].spare()
 
     def _end(self, task: asyncio.Task[Any]) -> None:
         """Takes back what was cancelled here; whatever the call made of being cancelled, it is over."""

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,9 @@ SYNC_INTERVAL_S = 0.1
 
 MAX_BYTES = 64 << 20
 """Of `plan.json`, and of one line: the most that is read, and written, where the environment does not say otherwise."""
+
+MAX_TOTAL = 2 << 30
+"""Of all lines: 100 kB for each of 20,000 episodes. The environment only raises it: a journal stays readable."""
 
 Sync: TypeAlias = Literal["group", "always"]
 """When lines are forced to the disk. `group`: within 100 ms, many at once; `always`: each append before it returns."""
@@ -116,13 +120,14 @@ class Journal:
         """The lines with their numbers and ends, unchecked; the last one may be torn. None where nothing was written.
 
         Raises:
-            InvalidInput: The file cannot be read, or a line is too long.
+            InvalidInput: The file cannot be read, or is too long, or a line of it.
         """
         try:
             most = limit_of(MAX_BYTES)
-            # A pipe without a writer is empty instead of a wait for ever.
+            # Not to wait for ever: opening a named pipe blocks until somebody opens its other end.
             descriptor = os.open(self.lines_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as file:
+                _require_readable(descriptor, self.lines_path)
                 number = 1
                 while line := file.readline(most + 1):
                     if len(line) > most:
@@ -168,13 +173,15 @@ class Journal:
         """
         try:
             self._make_directory()
-            descriptor = os.open(self.lines_path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(self.lines_path, flags, 0o666)
         except OSError as error:
             raise InvalidInput(
                 f"{self.directory}: a journal cannot be written there ({error.strerror}). Name a directory that you "
                 "can write to."
             ) from None
         try:
+            _require_readable(descriptor, self.lines_path)
             _lock(descriptor, self.directory)
         except BaseException:
             os.close(descriptor)
@@ -222,8 +229,8 @@ class JournalWriter:
         opened = os.fstat(descriptor)
         self._file = (opened.st_dev, opened.st_ino)
         self._size = opened.st_size
-        self._most = limit_of(MAX_BYTES)
-        """Bytes of a line: no longer than what is read of one."""
+        self._most, self._most_in_all = limit_of(MAX_BYTES), _most_in_all()
+        """Bytes of a line, and of all: no more than what is read."""
         self._fault: str | None = None
         """Why nothing more can be written."""
         self._told = False
@@ -268,7 +275,10 @@ class JournalWriter:
                 raise too_large(f"{self._name}: a record of {len(line):,} bytes", self._most)
             parse_line(line, where=self._name)  # what cannot be read back is not written
         self._require_same_file()
-        self._write(b"".join(lines))
+        together = b"".join(lines)
+        if self._size + len(together) > self._most_in_all:
+            raise self._fail(str(too_large("episodes.jsonl", self._most_in_all)))
+        self._write(together)
         self._chain.go_on(records, lines)
         for record in records:
             self.content.add(record, where=self._name)
@@ -362,6 +372,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _most_in_all() -> int:
+    return max(limit_of(MAX_TOTAL), MAX_TOTAL)
+
+
+def _require_readable(descriptor: int, path: Path) -> None:
+    """Refuses what never ends, and what would take too much memory, before it is read."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidInput(f"{path}: it is no file, but a pipe or a device. Restore it, or name another directory.")
+    if status.st_size > _most_in_all():
+        raise too_large(str(path), _most_in_all())
 
 
 def _unwritable(error: OSError) -> str:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Literal
 
 from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic
@@ -31,6 +32,17 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silenced:
+    """A critic or an intervention that ended its process, or blocked it, in a cell: it is not asked there again."""
+
+    arm: str
+    critic: str | None
+    """Its name; None: the arm's intervention."""
+    fault: Literal["error", "timeout"]
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """Task × arm × seed, and who watches."""
 
@@ -46,11 +58,12 @@ class Cell:
     conditions: Conditions
     watch: Watch | None = None
     """Where calls are announced, for a process that is watched from outside."""
+    silenced: tuple[Silenced, ...] = ()
 
     ledger: Ledger | None = None
     """What the pilot has spent, where it has a budget."""
 
-    def calling(self, part: Part, *, limit_s: float) -> "Calling":
+    def calling(self, part: Part, *, limit_s: float, critic: str | None = None) -> "Calling":
         """Around every call of foreign code: says what models answered in it.
 
         Raises:
@@ -59,8 +72,13 @@ class Cell:
         """
         if self.ledger is not None and self.ledger.is_spent:
             raise Fault(Termination.PROVIDER_ERROR, SPENT)
-        watched = _UNWATCHED if self.watch is None else self.watch.calling(part, arm=self.arm, limit_s=limit_s)
-        return Calling(watched)
+        if self.watch is None:
+            return Calling(_UNWATCHED)
+        return Calling(self.watch.calling(part, arm=self.arm, limit_s=limit_s, critic=critic))
+
+    def silence(self, critic: str | None) -> Silenced | None:
+        """Why a critic, or with None the intervention, is not asked here."""
+        return next((one for one in self.silenced if (one.arm, one.critic) == (self.arm, critic)), None)
 
     @property
     def name(self) -> str:

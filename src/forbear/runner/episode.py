@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from forbear.contracts.critic import Critic
+from forbear.contracts.critic import Critic, Score
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Observation
 from forbear.contracts.intervention import Halt, Replace, Retry
@@ -16,6 +16,7 @@ from forbear.records.model import (
     FAILED,
     NOTHING,
     PROCEED,
+    REFUSED,
     Action,
     Episode,
     EpisodeUsage,
@@ -164,18 +165,25 @@ class _Run:
         if paid is None:
             if self.node.scene.is_partial:
                 await self.world.see()
-            draw = self.draw(f"critic:{name}")
-            deadline_s = self.cell.deadlines[name]
             started = time.perf_counter()
-            with self.cell.calling("critic", limit_s=deadline_s) as meter:
-                review = await ask(critic, self.visible(), recorded.action, draw=draw, deadline_s=deadline_s)
-            seconds, payer = time.perf_counter() - started, self.cell.arm
-            if (usage := meter.claim()) is not None:
-                seconds, payer = usage.seconds, ELSEWHERE if meter.is_free else payer
-                score = structs.replace(review.score, usage=structs.replace(usage, seconds=None))
-                review = Review(score, review.fault)
-            paid = recorded.reviews[name] = Paid(review, payer=payer)
+            paid = recorded.reviews[name] = await self.asked(name, critic, recorded.action)
+            seconds = time.perf_counter() - started if paid.seconds is None else paid.seconds
         self.critic_usage.add(paid.review.score.usage, paid=paid.payer == self.cell.arm, seconds=seconds)
+
+    async def asked(self, name: str, critic: Critic, proposed: Action) -> Paid:
+        """Pays for a critic's score."""
+        silenced, deadline_s = self.cell.silence(name), self.cell.deadlines[name]
+        if silenced is not None:
+            return Paid(Review(Score(None, f"the critic {silenced.how}"), silenced.fault), payer=self.cell.arm)
+        draw = self.draw(f"critic:{name}")
+        with self.cell.calling("critic", limit_s=deadline_s, critic=name) as meter:
+            review = await ask(critic, self.visible(), proposed, draw=draw, deadline_s=deadline_s)
+        usage = meter.claim()
+        if usage is None:
+            return Paid(review, payer=self.cell.arm)
+        score = structs.replace(review.score, usage=structs.replace(usage, seconds=None))
+        payer = ELSEWHERE if meter.is_free else self.cell.arm
+        return Paid(Review(score, review.fault), payer=payer, seconds=usage.seconds)
 
     async def rule(self, recorded: Recorded) -> Ruling:
         """Asks the policy, and finds out what its intervention does here."""
@@ -186,6 +194,9 @@ class _Run:
             return _PROCEED
         if self.node.scene.is_partial:
             await self.world.see()
+        silenced = self.cell.silence(None)
+        if silenced is not None:
+            return Ruling(CONTINUE, REFUSED, refusal=f"{silenced.fault}: the intervention {silenced.how}")
         await self.verify(recorded)
         started = time.perf_counter()
         draw = self.draw(f"intervention:{self.policy.intervention.name}")
@@ -326,8 +337,13 @@ class _Run:
             agent=self.agent_usage.total(),
             critic=self.critic_usage.total(),
             feedback=self.feedback.total(),
-            seconds=round(seconds, 6),
+            seconds=_seconds(seconds),
         )
+
+
+def _seconds(measured: float) -> float:
+    """As records have them: never below 0, although the clocks of some virtual machines have been seen to go back."""
+    return max(0.0, round(measured, 6))
 
 
 _NO_USAGE = Usage()
@@ -370,5 +386,5 @@ class _Tally:
 
     def total(self) -> RoleUsage:
         """The sums."""
-        paid = self.reported + Usage(calls=self.calls, seconds=round(self.seconds, 6) if self.calls else None)
+        paid = self.reported + Usage(calls=self.calls, seconds=_seconds(self.seconds) if self.calls else None)
         return RoleUsage(paid=paid, reused=self.reused_reported + Usage(calls=self.reused))

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, MutableSequence, Sequence
@@ -13,16 +14,18 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import msgspec
 
 from forbear import errors
-from forbear.errors import ForbearError, InvalidInput
+from forbear.errors import ForbearError, InvalidInput, ProviderError
 from forbear.models.session import ModelSettings
+from forbear.policy.crew import Crew
 from forbear.policy.foreign import GRACE_S
 from forbear.records.codec import EpisodeKey, Missing, decode_record, encode_record, episode_key
 from forbear.records.model import Episode, Termination
+from forbear.runner.cell import Silenced
 from forbear.runner.episode import ForkCheck
 from forbear.runner.ledger import Ledger, Purse
 from forbear.runner.plan import FrozenPlan
@@ -67,6 +70,16 @@ class Executor(Protocol):
 class WorkerLost(Exception):
     """A worker died in the middle of a row; caught by the pilot, never seen outside the runner."""
 
+    def __init__(self, how: str, *, by: Silenced | None = None) -> None:
+        """Says how.
+
+        Args:
+            how: It died.
+            by: A critic or an intervention that did it, and is not to be asked there again.
+        """
+        super().__init__(how)
+        self.by = by
+
 
 class _Killed(Exception):
     """A worker was killed here, and why."""
@@ -102,8 +115,8 @@ class InLoop:
 class Workers:
     """Runs rows in processes of their own, one at a time in each: for agents and worlds that compute.
 
-    What an agent does to its process (ends it, blocks it beyond its time limit, fills the memory) is its failure; what
-    another part does, or somebody outside, costs a retry of the row.
+    What an agent does to its process (ends it, blocks it beyond its time limit, fills the memory) is its failure; a row
+    in which a critic or an intervention does so is run again without it; a world, or somebody outside, costs a retry.
 
     Processes are started afresh (`spawn`) and get the plan pickled, so its parts have to be importable: factories are
     classes, functions or `functools.partial`s of modules.
@@ -124,7 +137,7 @@ class Workers:
         if max_memory_mb is not None and memory_mb(os.getpid()) is None:
             raise InvalidInput("max_memory_mb needs a system that says in /proc what a process takes; leave it out.")
         self._max_memory_mb = max_memory_mb
-        self._arms = [arm.name for arm in plan.arms]
+        self._arms, self._critics = [arm.name for arm in plan.arms], list(plan.critics)
         try:
             self._plan = pickle.dumps(plan)
         except Exception as error:
@@ -163,7 +176,19 @@ class Workers:
         try:
             # A new process takes its plan only once it has imported what is in it: nobody else has to wait for that.
             worker = await asyncio.to_thread(
-                _Worker, (self._plan, self._models, self._purse), arms=self._arms, max_memory_mb=self._max_memory_mb
+                _Worker,
+                (self._plan, self._models, self._purse),
+                arms=self._arms,
+                critics=self._critics,
+                max_memory_mb=self._max_memory_mb,
+            )
+        except OSError as error:  # no room in shared memory, no process, no descriptor left
+            self._idle.put_nowait(
+                ProviderError(
+                    f"a worker process cannot be started ({error.strerror}). Every finished episode is kept; make room "
+                    "for it in memory and on the disk for temporary files, or ask for fewer workers, then run the same "
+                    "again."
+                )
             )
         except Exception as error:
             self._idle.put_nowait(error)
@@ -194,8 +219,8 @@ class Workers:
                     f"a worker process could not start (exit code {worker.process.exitcode}); what it said stands "
                     'above. A script that runs a pilot with workers needs `if __name__ == "__main__":` around the call.'
                 ) from None
-            if isinstance(failed, str):
-                raise WorkerLost(failed) from None
+            if isinstance(failed, WorkerLost):
+                raise failed from None
             yield (failed,)
         finally:
             if whole:
@@ -212,12 +237,17 @@ class _Worker:
     """One process and the line to it."""
 
     def __init__(
-        self, work: tuple[bytes, ModelSettings, Purse | None], *, arms: Sequence[str], max_memory_mb: int | None
+        self,
+        work: tuple[bytes, ModelSettings, Purse | None],
+        *,
+        arms: Sequence[str],
+        critics: Sequence[str],
+        max_memory_mb: int | None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         slots = context.RawArray("d", SLOTS)
-        self._watch = Watch(slots, arms=arms)
+        self._watch = Watch(slots, arms=arms, critics=critics)
         self._max_memory_mb = max_memory_mb
         self.process: BaseProcess = context.Process(target=_work, args=(theirs, *work, slots), daemon=True)
         # Born deaf to Ctrl-C, which is the parent's to answer: it would otherwise die of it while it imports, loudly.
@@ -280,7 +310,7 @@ class _Worker:
         if taken is not None and self._max_memory_mb is not None and taken > self._max_memory_mb:
             raise _Killed(f"took more than {self._max_memory_mb} MB of memory (max_memory_mb)", is_late=False)
 
-    def ended(self, job: RowJob, error: Exception) -> Episode | str:
+    def ended(self, job: RowJob, error: Exception) -> Episode | WorkerLost:
         """What became of a row whose process ended: a failure of the agent that ended it, or how it was lost."""
         doing = self._watch.doing()
         if isinstance(error, _Killed):
@@ -290,10 +320,14 @@ class _Worker:
         how = str(error) if isinstance(error, _Killed) else f"ended its worker process with exit code {code}"
         is_from_outside = code in (-signal.SIGKILL, -signal.SIGTERM) and not isinstance(error, _Killed)
         if doing is None or is_from_outside:
-            return f"its worker process ended with exit code {code}"
-        if doing.part != "agent":
-            return f"the {doing.part} {how}"
+            return WorkerLost(f"its worker process ended with exit code {code}")
         is_late = isinstance(error, _Killed) and error.is_late
+        if doing.part == "environment":
+            return WorkerLost(f"the environment {how}")
+        if doing.part != "agent":
+            fault: Literal["error", "timeout"] = "timeout" if is_late else "error"
+            by = Silenced(arm=doing.arm, critic=doing.critic, fault=fault, how=how)
+            return WorkerLost(f"the {doing.part} {how}", by=by)
         return Episode(
             task=job.task,
             arm=doing.arm,
@@ -343,13 +377,17 @@ def _work(
     connection: Connection, plan: bytes, models: ModelSettings, purse: Purse | None, slots: MutableSequence[float]
 ) -> None:
     """The life of a worker: rows come in, what they find goes out."""
+    # What they print, and their subprocesses, is not the host's output, whose order it would also mix up.
+    with contextlib.suppress(OSError):  # there is no standard error
+        os.dup2(2, 1)
+    sys.stdout = sys.stderr
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     # Nothing that is unpickled comes from elsewhere: the parent alone has the other end.
     frozen: FrozenPlan = pickle.loads(plan)  # nosec B301
     connection.send_bytes(_READY)
-    watch = Watch(slots, arms=[arm.name for arm in frozen.arms])
+    watch = Watch(slots, arms=[arm.name for arm in frozen.arms], critics=list(frozen.critics))
     ledger = None if purse is None else purse.ledger()
     with contextlib.suppress(EOFError):
         asyncio.run(_serve(connection, frozen, watch, models, ledger))
@@ -363,12 +401,13 @@ async def _serve(
 
 
 async def _answer(connection: Connection, plan: FrozenPlan, watch: Watch, ledger: Ledger | None) -> None:
-    check = ForkCheck()
+    check, crew = ForkCheck(), Crew()
     while True:
         job: RowJob = pickle.loads(connection.recv_bytes())  # nosec B301
         try:
-            async for found in run_row(plan, job, check=check, watch=watch, ledger=ledger):
-                connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))
+            async with crew.joined():
+                async for found in run_row(plan, job, check=check, watch=watch, ledger=ledger):
+                    connection.send_bytes(_FOUND + b"\n".join(map(encode_record, found)))
         except Exception as error:
             said = [type(error).__name__, str(error), traceback.format_exc(), *getattr(error, "__notes__", [])]
             connection.send_bytes(_ERROR + msgspec.json.encode(said))

@@ -26,6 +26,8 @@ class Paid:
     review: Review
     payer: str
     """The arm for which the critic was asked, or `ELSEWHERE`."""
+    seconds: float | None = None
+    """What its models took, where they were asked; no part of what was found."""
 
 
 @dataclass(slots=True)

@@ -14,10 +14,11 @@ from forbear.analysis.result import PilotResult, analyse
 from forbear.errors import InvalidInput, ProviderError
 from forbear.models.session import ModelSettings
 from forbear.policy.arm import Arm
+from forbear.policy.crew import Crew
 from forbear.records.codec import EpisodeKey, Missing, episode_key
 from forbear.records.journal import Journal, JournalWriter, Sync
 from forbear.records.model import Episode, Task
-from forbear.runner.cell import SPENT
+from forbear.runner.cell import SPENT, Silenced
 from forbear.runner.executors import Executor, InLoop, WorkerLost, Workers
 from forbear.runner.faults import AgentFaults, CriticFaults
 from forbear.runner.ledger import Budget, Ledger, Purse
@@ -46,6 +47,9 @@ async def run_pilot(
     on_episode: Callable[[Episode], None] | None = None,
 ) -> PilotResult:
     """Runs what the journal does not hold yet, look by look until every arm is over; then it only counts.
+
+    Standard output is the host's and stays as it is: what agents, worlds and critics print goes there, but from workers
+    to standard error. The command line has all of it on standard error, bounded and inert.
 
     Args:
         plan: Tasks, arms and conditions; has to be the one that the journal was started with. `freeze` makes the parts
@@ -119,11 +123,8 @@ async def run_pilot(
     )
     with journal.writing(frozen.record.to_dict(), sync=sync) as writer:
         pilot = _Pilot(frozen, writer, executor, limits, on_episode=on_episode)
-        try:
-            async with models.opened(), executor:
-                await pilot.run(executor.width or concurrency, looks=looks[:until_look])
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+        async with models.opened(), executor:
+            await pilot.run(executor.width or concurrency, looks=looks[:until_look])
         return analyse(frozen.record, writer.content, monitor=pilot.monitor)
 
 
@@ -136,11 +137,6 @@ class Limits:
     max_agent_errors: float | None
     max_critic_faults: float | None
     ledger: Ledger | None
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +180,22 @@ class _Pilot:
         """Of episodes that broke, by this process: one that resumes begins anew."""
         self.losses: Counter[tuple[str, int]] = Counter()
         """Of rows whose worker died, by task and seed."""
+        self.silenced: dict[tuple[str, int], list[Silenced]] = {}
+        """Who ended a worker and is not asked there again, by task and seed."""
         self.outcomes = 0
         """Episodes with an outcome, by this process."""
         self.at_first_break: dict[EpisodeKey, int] = {}
         """How many outcomes there were when an episode broke first."""
         self.broken_in_a_row: list[EpisodeKey] = []
+        """By this process, which takes the world for being up when it begins, and with the rows whose worker died: not
+        what the journal has, by which those who tell one episode a process know of an outage."""
         self.agent_faults = AgentFaults(limits.max_agent_errors)
         self.critic_faults = CriticFaults(limits.max_critic_faults)
         if limits.ledger is not None:
             for episodes in writer.content.rows.values():
                 limits.ledger.add_episodes(episodes)
         self.round = 0
+        self.crew = Crew(waits=asyncio.current_task())
         self.monitor = Monitor(frozen.record, self._success, ends=writer.content.ends)
         self._advance()
 
@@ -208,12 +209,12 @@ class _Pilot:
             start, self.round = look, 0
             while rows := [row for row in rows if self._left(row)]:
                 todo = iter(rows)
-                async with asyncio.TaskGroup() as group:
-                    working = [group.create_task(self._work(todo)) for _ in range(min(width, len(rows)))]
-                if any(task.cancelled() for task in working):  # which its group takes for an end like any other
+                before = self._lines()
+                is_whole = await self.crew.run(self._work(todo) for _ in range(min(width, len(rows))))
+                if not is_whole and self._lines() == before:  # or this would be tried for ever
                     raise InvalidInput(
-                        "an agent, a world, a critic or an intervention cancelled the task that it was called in. "
-                        "Nothing that was written is lost; have it cancel only tasks that it made."
+                        "an agent, a world, a critic or an intervention cancels tasks before they begin. Nothing that "
+                        "was written is lost; have it cancel only tasks that it made."
                     )
                 if self._is_spent and self.limits.ledger is not None and any(map(self._left, rows)):
                     raise self.limits.ledger.error()
@@ -242,15 +243,16 @@ class _Pilot:
             written=tuple(self.content.rows.get((row.task.id, row.seed), ())),
             missing=frozenset(arm.name for arm in self.frozen.arms if row.key(arm) in self.content.missing),
             tries=self.limits.retries + 1,
+            silenced=tuple(self.silenced.get((row.task.id, row.seed), ())),
         )
         try:
             batches = self.executor.run(job, wanted=lambda arm: self.monitor.wants(arm, row.position))
             async with contextlib.aclosing(batches):
                 async for found in batches:
                     self._take(row, found)
-                    await asyncio.sleep(0)  # the loop is others' too
+                    await self.crew.settle()  # the loop is others' too
         except WorkerLost as lost:
-            self._note_lost(row, str(lost))
+            self._note_lost(row, lost)
 
     @property
     def _is_spent(self) -> bool:
@@ -264,6 +266,10 @@ class _Pilot:
             and row.key(arm) not in self.content.missing
             and self.monitor.wants(arm.name, row.position)
         ]
+
+    def _lines(self) -> int:
+        """How many were written."""
+        return sum(map(len, self.content.rows.values())) + len(self.content.missing)
 
     def _success(self, key: EpisodeKey) -> bool | None:
         return None if key in self.content.missing else self.content.episodes[key].success
@@ -307,10 +313,13 @@ class _Pilot:
                 self._stop_for_outage(episode.cause)
             self._give_up(Missing(task_id=key[0], seed=key[1], arm=key[2], reason=cause))
 
-    def _note_lost(self, row: _Row, how: str) -> None:
-        key = (row.task.id, row.seed)
-        self.losses[key] += 1
+    def _note_lost(self, row: _Row, lost: WorkerLost) -> None:
+        key, how = (row.task.id, row.seed), str(lost)
         logger.warning("task %r, seed %d is tried again: %s", row.task.id, row.seed, how)
+        if lost.by is not None:  # the agent goes on without it, as it would where it only raised
+            self.silenced.setdefault(key, []).append(lost.by)
+            return
+        self.losses[key] += 1
         self._count_break((*key, ""), how)
         if self.losses[key] > self.limits.retries:
             for arm in self._left(row):

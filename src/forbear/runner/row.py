@@ -10,7 +10,7 @@ from typing import TypeAlias
 from forbear.policy.arm import Arm
 from forbear.records.codec import Missing
 from forbear.records.model import Episode, Task
-from forbear.runner.cell import Cell
+from forbear.runner.cell import Cell, Silenced
 from forbear.runner.episode import ForkCheck, run_episode
 from forbear.runner.ledger import Ledger
 from forbear.runner.memo import Memo, share
@@ -35,6 +35,8 @@ class RowJob:
     """Arms that will have no outcome here."""
     tries: int = 1
     """How often an arm that breaks is tried where its row has to be run in one go; elsewhere a later job does that."""
+    silenced: tuple[Silenced, ...] = ()
+    """Who is not asked again, since that ended the process in which the row was run before."""
 
 
 async def run_row(
@@ -92,7 +94,8 @@ class _Row:
 
     async def run(self, arm: Arm) -> list[Episode | Missing]:
         """Runs one arm; nothing where it has to wait for its baseline."""
-        cell = replace(self.plan.cell(self.job.task, self.job.seed, arm), watch=self.watch, ledger=self.ledger)
+        cell = self.plan.cell(self.job.task, self.job.seed, arm)
+        cell = replace(cell, watch=self.watch, ledger=self.ledger, silenced=self.job.silenced)
         if self.plan.design == "coupled" and not arm.is_baseline and not arm.is_rerun:
             baseline = self.plan.arms[0].name
             if baseline in self.missing:

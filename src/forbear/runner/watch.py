@@ -14,8 +14,8 @@ Part: TypeAlias = Literal["agent", "environment", "critic", "intervention"]
 
 _PARTS: tuple[Part, ...] = ("agent", "environment", "critic", "intervention")
 
-SLOTS = 4
-"""Doubles that an announcement takes: part (0: none), arm, since when, and its time limit."""
+SLOTS = 5
+"""Doubles that an announcement takes: part (0: none), arm, since when, its time limit, and which critic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Doing:
     """On the clock of `time.monotonic`."""
     limit_s: float
     """How long it may wait."""
+    critic: str | None
+    """Which one, where it is a critic."""
 
     @property
     def overdue_s(self) -> float:
@@ -38,20 +40,23 @@ class Doing:
 class Watch:
     """Announces calls on one side, and says what is announced on the other."""
 
-    def __init__(self, slots: MutableSequence[float], *, arms: Sequence[str]) -> None:
+    def __init__(self, slots: MutableSequence[float], *, arms: Sequence[str], critics: Sequence[str]) -> None:
         """Looks at shared memory.
 
         Args:
             slots: `SLOTS` doubles, all 0 at first.
             arms: All of the plan, in the same order on both sides.
+            critics: Likewise.
         """
         self._slots = slots
         self._arms = tuple(arms)
+        self._critics = tuple(critics)
 
     @contextlib.contextmanager
-    def calling(self, part: Part, *, arm: str, limit_s: float) -> Iterator[None]:
+    def calling(self, part: Part, *, arm: str, limit_s: float, critic: str | None = None) -> Iterator[None]:
         """Announces a call while it lasts."""
         slots = self._slots
+        slots[4] = 0.0 if critic is None else float(self._critics.index(critic))
         slots[1], slots[2], slots[3] = float(self._arms.index(arm)), time.monotonic(), limit_s
         slots[0] = 1.0 + _PARTS.index(part)
         try:
@@ -61,5 +66,9 @@ class Watch:
 
     def doing(self) -> Doing | None:
         """What is being called now, or was when the process ended."""
-        part, arm, since_s, limit_s = self._slots[0:SLOTS]
-        return Doing(_PARTS[int(part) - 1], self._arms[int(arm)], since_s, limit_s) if part else None
+        number, arm, since_s, limit_s, critic = self._slots[0:SLOTS]
+        if not number:
+            return None
+        part = _PARTS[int(number) - 1]
+        name = self._critics[int(critic)] if part == "critic" else None
+        return Doing(part, self._arms[int(arm)], since_s, limit_s, name)
