@@ -16,6 +16,7 @@ from forbear.cli.bench import bench
 from forbear.cli.churn import churn
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
+from forbear.cli.models import models
 from forbear.cli.pilot import pilot
 from forbear.cli.pilot_ask import ask, tell
 from forbear.cli.power import power
@@ -36,7 +37,7 @@ def cli() -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
 
 
-for command in (decide, churn, power, pilot, journal, bench):
+for command in (decide, churn, power, pilot, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)
