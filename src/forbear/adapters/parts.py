@@ -15,12 +15,19 @@ from forbear.errors import ForbearError, InvalidInput, brief_error
 from forbear.wording import described, shown
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
-    "tasks": {"household:generated": "forbear.worlds.household.pilot:generated_tasks"},
+    "tasks": {
+        "household:generated": "forbear.worlds.household.pilot:generated_tasks",
+        "questions:file": "forbear.worlds.questions.pilot:file_tasks",
+        "questions:shipped": "forbear.worlds.questions.pilot:shipped_tasks",
+    },
     "agent": {
         "chat": "forbear.adapters.agents.chat:ChatAgent",
         "household": "forbear.worlds.household.pilot:agent",
     },
-    "environment": {"household": "forbear.worlds.household.pilot:environment"},
+    "environment": {
+        "household": "forbear.worlds.household.pilot:environment",
+        "questions": "forbear.worlds.questions.pilot:environment",
+    },
     "critic": {
         "after-step": "forbear.critics.heuristic:AfterStep",
         "chat": "forbear.critics.chat:ChatCritic",
