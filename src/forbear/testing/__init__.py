@@ -8,6 +8,7 @@ from forbear.testing.agents import CoinFlipAgent, DeafAgent, ScriptedAgent
 from forbear.testing.contracts import AgentContract, CriticContract, EnvironmentContract, InterventionContract
 from forbear.testing.critics import CoinCritic, ScriptedCritic, WordCritic
 from forbear.testing.environments import Corridor, RestorableCorridor
+from forbear.testing.models import ScriptedModel
 
 __all__ = [
     "AgentContract",
@@ -21,5 +22,6 @@ __all__ = [
     "RestorableCorridor",
     "ScriptedAgent",
     "ScriptedCritic",
+    "ScriptedModel",
     "WordCritic",
 ]
