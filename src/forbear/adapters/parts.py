@@ -37,9 +37,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "model": {"local": "forbear.models.local:LocalChat", "openai": "forbear.models.client:OpenAIChat"},
     "intervention": {
         "append": "forbear.interventions.append:Append",
+        "feedback": "forbear.interventions.feedback:ChatFeedback",
+        "nudge": "forbear.interventions.ready:Nudge",
         "placebo": "forbear.interventions.placebo:Placebo",
         "restart": "forbear.interventions.restart:Restart",
         "rollback": "forbear.interventions.rollback:Rollback",
+        "rollback-silent": "forbear.interventions.ready:SilentRollback",
+        "rollback-told": "forbear.interventions.ready:ToldRollback",
         "stop": "forbear.interventions.stop:Stop",
     },
 }
