@@ -1,6 +1,7 @@
 """Any OpenAI-compatible endpoint as a model; the `openai` package carries the requests (extra `llm`)."""
 
 import asyncio
+import json
 import os
 import re
 import time
@@ -325,7 +326,7 @@ def _completion(body: bytes, *, seconds: float, said: Any) -> Completion:
         Transient: It is no completion: cut, garbage, or an error with status 200.
     """
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        answer = _answer(body)
         choice = answer.choices[0]
     except (msgspec.MsgspecError, ValueError, IndexError, RecursionError):
         raise Transient(f"an answer that is no completion: '{said(body[:200].decode('utf-8', 'replace'))}'") from None
@@ -345,6 +346,17 @@ def _completion(body: bytes, *, seconds: float, said: Any) -> Completion:
             seconds=round(seconds, 6),
         ),
     )
+
+
+def _answer(body: bytes) -> _Answer:
+    try:
+        return msgspec.json.decode(body, type=_Answer)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.MsgspecError, ValueError):
+        # Half of a pair of surrogates, or bytes that are no UTF-8: a model cut within a character, no broken server.
+        text = json.dumps(json.loads(body.decode("utf-8", "replace")), ensure_ascii=False)
+        return msgspec.json.decode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), type=_Answer)
 
 
 def _tool_call(call: _Call) -> ToolCall:
