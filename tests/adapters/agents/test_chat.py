@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import json
 import math
 import time
@@ -9,14 +10,18 @@ from forbear.adapters.agents.chat import ChatAgent
 from forbear.adapters.agents.tools import ToolSet
 from forbear.contracts.border import checked_action
 from forbear.contracts.draw import Draw
+from forbear.contracts.environment import Observation
+from forbear.critics.heuristic import RandomCritic
 from forbear.errors import AgentError, InvalidInput
 from forbear.interventions import Rollback
 from forbear.models.chat import Completion, Token, ToolCall
+from forbear.models.client import OpenAIChat
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
-from forbear.records.model import Action, Step, Task, Trajectory
+from forbear.records.model import Action, Step, Task, Termination, Trajectory
 from forbear.runner.plan import PilotPlan
 from forbear.testing import AgentContract, Corridor, ScriptedModel, WordCritic
+from forbear.testing.chat_server import ChatServer, answer, called
 from runner.pilots import run, tasks
 
 DRAW = Draw(task_id="t", seed=1, role="agent")
@@ -382,3 +387,76 @@ def test_hostile_answers_are_read_at_once(kind, mode):
 def test_options_that_mean_nothing_are_refused(options, message):
     with pytest.raises(InvalidInput, match=message):
         ChatAgent(ScriptedModel([""]), **options)
+
+
+# --- A server that answers anything -------------------------------------------------------------------------
+
+
+class Library:
+    """A world with tools of its own, done when Rome is found."""
+
+    replay_safe = True
+
+    async def reset(self, task, *, draw):
+        return Observation(text="", payload=WORLD)
+
+    async def step(self, action, *, draw):
+        done = action.payload == {"tool": "search", "arguments": {"text": "Rome"}}
+        return Observation(text=f"You did {action.text[:20]}.", done=done, success=done or None, legal_actions=LEGAL)
+
+    def config(self):
+        return {"name": "library"}
+
+
+ANYTHING = [
+    answer("Action: open"),
+    answer("open"),
+    answer(""),
+    answer(" \n\x00\x1b[2J\u202e"),
+    answer("Action:\n" * 500),
+    answer("\ud800 \udfff"),
+    answer("", refusal="I will not.\ud800"),
+    answer("x" * 50_000, finish_reason="length"),
+    answer("", tool_calls=[]),
+    answer("", tool_calls=[called("search", '{"text": "Rome"}')]),
+    answer("I look.", tool_calls=[called("search", '{"text": "\\ud800"}')]),
+    answer("", tool_calls=[called("search", "[" * 10_000)]),
+    answer("", tool_calls=[called("book", '{"from": {"a": [1, 2.5, null]}, "to": "x"}')]),
+    answer("", tool_calls=[called("act", '{"action": "open"}'), called("act", '{"action": "jump"}')]),
+    answer("", tool_calls=[called("", ""), called("search", "{}")]),
+    answer(
+        "", tool_calls=[{"id": None, "type": "function", "function": {"name": "act", "arguments": {"action": "open"}}}]
+    ),
+    answer("open", logprobs=[{"token": "B", "logprob": -9999.0, "top_logprobs": []}]),
+    answer("A", logprobs=[]),
+]
+
+
+def anything(request):
+    number = int.from_bytes(hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()[:4], "big")
+    return ANYTHING[number % len(ANYTHING)]
+
+
+@pytest.mark.parametrize("mode", ["text", "line", "tools"])
+@pytest.mark.parametrize("world", [Library, Corridor])
+def test_a_pilot_ends_whatever_the_model_says(tmp_path, mode, world):
+    with ChatServer(anything) as server:
+        model = OpenAIChat("test", base_url=server.url, timeout_s=5.0, patience_s=3.0)
+        policy = InterventionPolicy(
+            critic=RandomCritic(rate=0.3), intervention=Rollback(message="\x1b no", exclude=True)
+        )
+        plan = PilotPlan(
+            tasks=tasks(6),
+            agent=lambda: ChatAgent(model, mode=mode, legal="hint", logprobs=True),
+            environment=world,
+            arms=[Arm.baseline(), Arm("rollback", policy)],
+            max_steps=5,
+        )
+        result = run(plan, tmp_path)
+        asked = len(server.requests)
+        assert {e.termination for e in result.episodes.values()} <= {Termination.FINISHED, Termination.STEP_LIMIT}
+        steps = [step for e in result.episodes.values() for step in e.steps]
+        assert all(step.executed.text.strip() for step in steps if step.executed)
+        (tmp_path / "episodes.jsonl").unlink()
+        assert run(plan, tmp_path).episodes.keys() == result.episodes.keys()
+        assert len(server.requests) == asked
