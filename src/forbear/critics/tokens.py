@@ -25,7 +25,8 @@ class TokenProbability:
         if not proposed.logprobs:
             raise InvalidInput(
                 "the agent's proposals carry no log-probabilities, which this critic reads: set logprobs = true for "
-                "the chat agent, or Action(..., logprobs=...) in one of your own."
+                "the chat agent, with mode text or line (few servers give those of tool calls), or "
+                "Action(..., logprobs=...) in one of your own."
             )
         sure = math.fsum(map(math.exp, proposed.logprobs)) / len(proposed.logprobs)
         return Score(min(max(1.0 - sure, 0.0), 1.0))

@@ -281,7 +281,8 @@ def _seen(step: Step) -> str:
 
 def _grammar(legal: Sequence[str], *, before: str) -> str:
     """A grammar (GBNF) of nothing but these."""
-    return f'root ::= "{before}" ({" | ".join(map(_literal, legal))})'
+    either = " | ".join(map(_literal, dict.fromkeys(legal)))
+    return f'root ::= "{before}" ({either})' if before else f"root ::= {either}"
 
 
 def _literal(text: str) -> str:
