@@ -12,6 +12,7 @@ from forbear.lazy import lazily
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear import critics as critics
     from forbear import stats as stats
+    from forbear.adapters.agents.chat import ChatAgent as ChatAgent
     from forbear.adapters.formats.tabular import Columns as Columns
     from forbear.adapters.formats.tabular import read_mix as read_mix
     from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
@@ -48,21 +49,34 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.contracts.intervention import Intervention as Intervention
     from forbear.contracts.intervention import Replace as Replace
     from forbear.contracts.intervention import Retry as Retry
+    from forbear.critics.heuristic import FunctionCritic as FunctionCritic
     from forbear.errors import AgentError as AgentError
+    from forbear.errors import BudgetSpent as BudgetSpent
     from forbear.errors import ForbearError as ForbearError
     from forbear.errors import InvalidInput as InvalidInput
     from forbear.errors import JournalLocked as JournalLocked
     from forbear.errors import JournalUnwritable as JournalUnwritable
+    from forbear.errors import ModelUnusable as ModelUnusable
     from forbear.errors import NotReproducible as NotReproducible
     from forbear.errors import OutputUnwritable as OutputUnwritable
     from forbear.errors import PlanChanged as PlanChanged
     from forbear.errors import ProviderError as ProviderError
     from forbear.errors import TooManyAgentErrors as TooManyAgentErrors
+    from forbear.errors import TooManyCriticFaults as TooManyCriticFaults
     from forbear.interventions.append import Append as Append
+    from forbear.interventions.feedback import ChatFeedback as ChatFeedback
     from forbear.interventions.placebo import Placebo as Placebo
+    from forbear.interventions.ready import Nudge as Nudge
+    from forbear.interventions.ready import SilentRollback as SilentRollback
+    from forbear.interventions.ready import ToldRollback as ToldRollback
     from forbear.interventions.restart import Restart as Restart
     from forbear.interventions.rollback import Rollback as Rollback
     from forbear.interventions.stop import Stop as Stop
+    from forbear.models.chat import ChatModel as ChatModel
+    from forbear.models.chat import ChatOptions as ChatOptions
+    from forbear.models.chat import Completion as Completion
+    from forbear.models.client import OpenAIChat as OpenAIChat
+    from forbear.models.prices import Prices as Prices
     from forbear.outcomes.clustered import ClusteredOutcomes as ClusteredOutcomes
     from forbear.outcomes.graded import GradedOutcomes as GradedOutcomes
     from forbear.outcomes.missing import MissingOutcomes as MissingOutcomes
@@ -96,6 +110,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.runner.ask_tell import HostPilot as HostPilot
     from forbear.runner.host_plan import HostArm as HostArm
     from forbear.runner.host_plan import HostPlan as HostPlan
+    from forbear.runner.ledger import Budget as Budget
     from forbear.runner.pilot import run_pilot as run_pilot
     from forbear.runner.plan import FrozenPlan as FrozenPlan
     from forbear.runner.plan import PilotPlan as PilotPlan
@@ -124,8 +139,15 @@ _HOME = {
     "Assignment": "runner.ask_tell",
     "AtAnyTime": "stats.verdict",
     "AtLook": "stats.verdict",
+    "Budget": "runner.ledger",
+    "BudgetSpent": "errors",
+    "ChatAgent": "adapters.agents.chat",
+    "ChatFeedback": "interventions.feedback",
+    "ChatModel": "models.chat",
+    "ChatOptions": "models.chat",
     "ClusteredOutcomes": "outcomes.clustered",
     "Columns": "adapters.formats.tabular",
+    "Completion": "models.chat",
     "Continue": "contracts.intervention",
     "Critic": "contracts.critic",
     "DecisionRule": "stats.rule",
@@ -139,6 +161,7 @@ _HOME = {
     "ForbearError": "errors",
     "FrozenPlan": "runner.plan",
     "FunctionAgent": "adapters.functions",
+    "FunctionCritic": "critics.heuristic",
     "FunctionWorld": "adapters.functions",
     "GradedOutcomes": "outcomes.graded",
     "Halt": "contracts.intervention",
@@ -154,8 +177,11 @@ _HOME = {
     "Judge": "policy.judge",
     "Looks": "stats.looks.looks",
     "MissingOutcomes": "outcomes.missing",
+    "ModelUnusable": "errors",
     "NotReproducible": "errors",
+    "Nudge": "interventions.ready",
     "Observation": "contracts.environment",
+    "OpenAIChat": "models.client",
     "OutcomeTable": "outcomes.table",
     "OutputUnwritable": "errors",
     "PairedOutcomes": "outcomes.paired",
@@ -167,6 +193,7 @@ _HOME = {
     "PlanChanged": "errors",
     "PlanRecord": "analysis.plan_record",
     "PlannedOutcomes": "outcomes.missing",
+    "Prices": "models.prices",
     "Proposal": "records.model",
     "ProviderError": "errors",
     "Recommendation": "stats.verdict",
@@ -179,11 +206,14 @@ _HOME = {
     "Rollback": "interventions.rollback",
     "Ruling": "policy.judge",
     "Score": "contracts.critic",
+    "SilentRollback": "interventions.ready",
     "Step": "records.model",
     "Stop": "interventions.stop",
     "Task": "records.model",
     "Termination": "records.model",
+    "ToldRollback": "interventions.ready",
     "TooManyAgentErrors": "errors",
+    "TooManyCriticFaults": "errors",
     "Trajectory": "records.model",
     "Usage": "records.model",
     "Verdict": "stats.verdict",

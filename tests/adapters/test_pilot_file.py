@@ -93,7 +93,11 @@ def test_the_rule_is_part_of_the_plan(tmp_path):
             '"os:getcwd"',
             "line 1: environment: the environment's factory gave .* has no reset and no step",
         ),
-        ("options = { scores =", "options = { scored =", "unexpected keyword argument 'scored'"),
+        (
+            "options = { scores =",
+            "options = { scored =",
+            "'forbear.testing:WordCritic' has no option 'scored'; did you mean 'scores'",
+        ),
         ('source = "tasks.jsonl"', 'source = "task.jsonl"', "line 12: tasks.source: .*task.jsonl cannot be read"),
         ('[tasks]\nsource = "tasks.jsonl"', "", r"the table \[tasks\] is missing"),
         ("[critic]", "[critics]", "critic"),
@@ -342,7 +346,10 @@ def test_a_restart_is_built_in(tmp_path):
         ('intervention = "mine:Nudge"\noptions = { bdget = 4 }', "line 22: .*bdget'; did you mean 'budget'"),
         ('intervention = "mine:Plain"\ntimes = 2', "line 22: arm.times: unknown key 'times'"),
         ('intervention = "mine:Plain"\noptions = { times = 0 }', "line 21: arm.intervention: times must be at least"),
-        ('intervention = "mine:Plain"\noptions = { tms = 0 }', "line 21: arm.intervention: .*unexpected keyword"),
+        (
+            'intervention = "mine:Plain"\noptions = { tms = 0 }',
+            "line 22: arm.options: 'mine:Plain' has no option 'tms'; did you mean 'times'",
+        ),
         (
             'intervention = "mine:Shy"',
             r"line 21: arm.intervention: the intervention's config\(\) must return a mapping, got NoneType",

@@ -146,8 +146,9 @@ def test_lone_surrogates_become_replacement_characters_wherever_they_stand():
     action = checked_action(Action(SURROGATES, payload={SURROGATES: [SURROGATES]}, rationale=SURROGATES))
     assert action == Action(MENDED, payload={MENDED: [MENDED]})
     assert action.rationale == MENDED
-    seen = checked_observation(Observation(text=SURROGATES, payload=SURROGATES))
+    seen = checked_observation(Observation(text=SURROGATES, payload=SURROGATES, legal_actions=("a", SURROGATES)))
     assert (seen.text, seen.payload) == (MENDED, MENDED)
+    assert seen.legal_actions == ("a", MENDED)
     assert checked_score(Score(0.5, SURROGATES)).why == MENDED
     for effect in (Continue(message=SURROGATES), Retry(message=SURROGATES), Replace(Action("a"), message=SURROGATES)):
         assert checked_effect(effect).message == MENDED

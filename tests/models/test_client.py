@@ -255,3 +255,19 @@ def test_it_can_be_asked_without_waiting_and_is_metered():
 
         with pytest.raises(InvalidInput, match="await complete"):
             asyncio.run(wrong(model(server)))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"\\ud83d\\ude00", "\U0001f600"),
+        (b"cut \\ud83d", "cut \ufffd"),
+        (b"cut \xf0\x9f", "cut \ufffd"),
+        (b"\\udead\\ude00", "\ufffd\ufffd"),
+    ],
+)
+def test_an_answer_that_was_cut_within_a_character_is_an_answer(content, text):
+    body = answer("CONTENT").body.replace(b"CONTENT", content)
+    with ChatServer(lambda request: Reply(body=body)) as server:
+        assert ask(model(server)).text == text
+        assert len(server.requests) == 1

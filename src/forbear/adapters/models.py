@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from forbear.adapters.parts import BUILT_IN, Factory, imported
+from forbear.adapters.parts import BUILT_IN, Factory, imported, parameters_of
 from forbear.adapters.toml_section import Part, Section, nearest
 from forbear.errors import InvalidInput
 from forbear.models.chat import ChatModel
@@ -35,22 +35,24 @@ class Models:
             InvalidInput: A model that is neither built in nor importable by its form.
         """
         parts: dict[str, Part] = {}
-        if "model" in top.table:
-            part = top.part("model")
-            assert part is not None
-            parts[DEFAULT] = part
+        if (one := top.part("model", optional=True)) is not None:
+            parts[DEFAULT] = one
         several = top.section("models", optional=True)
         for name in several.table:
+            if name in parts:
+                raise several.error(name, message=f"[{DEFAULT}] has this name already; take another")
             section = several.section(name)
             use, options = section.take("use", str), section.take("options", dict, {})
             section.close()
             as_json = json.dumps(options, sort_keys=True, default=str)
-            parts[name] = Part(kind="model", use=use, options=as_json, place=section.place("use"))
-            several.known.add(name)
+            place, options_place = several.place(name), section.place("options")
+            parts[name] = Part(kind="model", use=use, options=as_json, place=place, options_place=options_place)
         return cls(parts, folder)
 
     def factory(self, part: Part) -> Factory:
         """Imports what makes a part; one that takes a `model` is given the one that its options name, or `[model]`.
+
+        A part of somebody else's that can do without a model of the file's is left alone.
 
         Raises:
             InvalidInput: It cannot be imported, or asks for a model that the file does not have.
@@ -66,9 +68,18 @@ class Models:
                 value = options.get(key)
                 if isinstance(value, str) and "\n" not in value and value.endswith((".txt", ".md")):
                     options[key] = str(self._folder / value)
-        if part.kind != "model" and _takes_model(target):
+        taken = parameters_of(target) or {}
+        if part.kind != "model" and "model" in taken and self._is_meant(taken["model"].default, options, part):
             options["model"] = self._model(options.get("model", DEFAULT), part)
         return options
+
+    def _is_meant(self, default: object, options: Mapping[str, Any], part: Part) -> bool:
+        """Whether a part's `model` is one of this file's; to somebody else's part it may be a name of its own."""
+        if "model" in options:
+            is_ours = part.use in BUILT_IN.get(part.kind, {})
+            needs_ours = default is inspect.Parameter.empty and bool(self._parts)
+            return is_ours or needs_ours or options["model"] in list(self._parts)
+        return default is inspect.Parameter.empty or (default is None and DEFAULT in self._parts)
 
     def _model(self, name: object, part: Part) -> ChatModel:
         if not isinstance(name, str) or name not in self._parts:
@@ -84,13 +95,6 @@ class Models:
         if name not in self._made:
             self._made[name] = self.factory(self._parts[name]).once()
         return self._made[name]
-
-
-def _takes_model(target: Callable[..., Any]) -> bool:
-    try:
-        return "model" in inspect.signature(target).parameters
-    except (TypeError, ValueError):  # of some built-in functions nothing is known
-        return False
 
 
 def prices_of(top: Section) -> Prices:

@@ -1,6 +1,7 @@
 """Parts that a pilot file names: imported, made, and checked before anything relies on them."""
 
 import importlib
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from forbear.adapters.toml_section import Part, nearest
 from forbear.contracts.border import config_of
 from forbear.contracts.intervention import is_control, undoes_steps
 from forbear.errors import ForbearError, InvalidInput, brief_error
-from forbear.wording import described, shown
+from forbear.wording import described, listed, shown
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "tasks": {
@@ -43,9 +44,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "model": {"local": "forbear.models.local:LocalChat", "openai": "forbear.models.client:OpenAIChat"},
     "intervention": {
         "append": "forbear.interventions.append:Append",
+        "feedback": "forbear.interventions.feedback:ChatFeedback",
+        "nudge": "forbear.interventions.ready:Nudge",
         "placebo": "forbear.interventions.placebo:Placebo",
         "restart": "forbear.interventions.restart:Restart",
         "rollback": "forbear.interventions.rollback:Rollback",
+        "rollback-silent": "forbear.interventions.ready:SilentRollback",
+        "rollback-told": "forbear.interventions.ready:ToldRollback",
         "stop": "forbear.interventions.stop:Stop",
     },
 }
@@ -65,11 +70,31 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factory:
-    """Makes a part as often as asked. Can be pickled where the factory that it calls can."""
+    """Makes a part as often as asked. Can be pickled where the factory that it calls can.
+
+    Raises:
+        InvalidInput: An option that what is called does not take, or one that it needs and is not there.
+    """
 
     target: Callable[..., Any]
     options: Mapping[str, Any]
     part: Part
+
+    def __post_init__(self) -> None:
+        taken = parameters_of(self.target)
+        if taken is None:
+            return
+        place, use = self.part.options_place or self.part.place, shown(self.part.use)
+        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        names = [name for name, one in taken.items() if one.kind in by_name]
+        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
+        for key in () if takes_any else self.options:
+            if key not in names:
+                known = f"; its options are {', '.join(names)}." if names else "; it has none."
+                raise InvalidInput(f"{place}: '{use}' has no option '{shown(key)}'{nearest(key, names) or known}")
+        missing = [name for name in names if taken[name].default is taken[name].empty and name not in self.options]
+        if missing:
+            raise InvalidInput(f"{place}: '{use}' needs the option {listed(missing)}, which is missing.")
 
     def __call__(self) -> Any:
         """Makes one.
@@ -101,6 +126,14 @@ class Factory:
             if not isinstance(name, str):
                 raise InvalidInput(f"{self.part.place}: its name must be a text, got {described(name)}.")
         return made
+
+
+def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """What a factory takes, by name; None of some built-in functions, of which nothing is known."""
+    try:
+        return inspect.signature(target).parameters
+    except (TypeError, ValueError):
+        return None
 
 
 def imported(part: Part, folder: Path) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from forbear.adapters.models import Models, prices_of
-from forbear.adapters.parts import RERUN, Factory, guarded, imported
+from forbear.adapters.parts import RERUN, Factory, guarded, imported, parameters_of
 from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.analysis.cautions import MOST_FAULTS
 from forbear.contracts.critic import Critic
@@ -232,6 +232,7 @@ def _intervention(section: Section, shared: _Shared, *, taken: set[str]) -> Inte
         use=section.take("intervention", str),
         options="{}",
         place=section.place("intervention"),
+        options_place=section.place("options") if "options" in section.table else "",
     )
     target = imported(part, shared.folder)
     options: dict[str, Any]
@@ -271,10 +272,7 @@ def tasks_of(section: Section, folder: Path) -> Sequence[Task]:
 def _made_tasks(section: Section, make: Callable[..., Any], part: Part) -> list[Task]:
     """Calls a factory of tasks with whatever else the table says."""
     options = {key: value for key, value in section.table.items() if key != "source"}
-    try:
-        taken = inspect.signature(make).parameters
-    except (TypeError, ValueError):  # of some built-in functions nothing is known
-        taken = None
+    taken = parameters_of(make)
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     if taken is not None and not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values()):
         section.known |= {name for name, one in taken.items() if one.kind in by_name}

@@ -86,6 +86,8 @@ class Part:
     """As JSON, so that equal options are equal."""
     place: str = field(compare=False)
     """File, line and key, for messages."""
+    options_place: str = field(default="", compare=False)
+    """The same of its options, where they stand by themselves."""
 
 
 class Section:
@@ -175,7 +177,7 @@ class Section:
         use, options = section.take("use", str), section.take("options", dict, {})
         section.close()
         as_json = json.dumps(options, sort_keys=True, default=str)
-        return Part(kind=kind, use=use, options=as_json, place=self.place(kind))
+        return Part(kind=kind, use=use, options=as_json, place=self.place(kind), options_place=section.place("options"))
 
     def section(self, key: str, *, optional: bool = False) -> "Section":
         """The table of this key; an empty one where it is optional and missing."""

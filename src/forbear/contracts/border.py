@@ -80,10 +80,13 @@ def checked_observation(answer: object) -> Observation:
             raise InvalidInput(f"an observation's legal_actions are a tuple of texts or None, got {described(legal)}.")
         if sum(map(len, legal)) > MAX_PAYLOAD:
             raise InvalidInput(f"an observation's legal_actions have more than {MAX_PAYLOAD:,} characters.")
+        if not all(map(str.isascii, legal)):  # as they would come back in an action
+            legal = tuple(_text(one, "a legal action", limit=MAX_PAYLOAD) for one in legal)
+            legal = answer.legal_actions if legal == answer.legal_actions else legal
     irreversible = _flag(answer.irreversible, "an observation's irreversible")
     same = (
         type(answer) is Observation and text is answer.text and payload is answer.payload and success is answer.success
-    )
+    ) and legal is answer.legal_actions
     if same and done is answer.done and irreversible is answer.irreversible:
         return answer
     return Observation(

@@ -6,6 +6,16 @@ from forbear.lazy import lazily
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
     from forbear.critics.calibration import fit_temperature as fit_temperature
+    from forbear.critics.chat import ChatCritic as ChatCritic
+    from forbear.critics.heuristic import AfterStep as AfterStep
+    from forbear.critics.heuristic import ErrorWords as ErrorWords
+    from forbear.critics.heuristic import EveryK as EveryK
+    from forbear.critics.heuristic import FunctionCritic as FunctionCritic
+    from forbear.critics.heuristic import RandomCritic as RandomCritic
+    from forbear.critics.heuristic import RepeatedAction as RepeatedAction
+    from forbear.critics.heuristic import StepCount as StepCount
+    from forbear.critics.heuristic import matched_rate as matched_rate
+    from forbear.critics.http import HTTPCritic as HTTPCritic
     from forbear.critics.logistic import Features as Features
     from forbear.critics.logistic import LogisticCritic as LogisticCritic
     from forbear.critics.logistic import LogisticWeights as LogisticWeights
@@ -21,13 +31,24 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.measures import evaluate_critic as evaluate_critic
     from forbear.critics.measures import log_loss as log_loss
     from forbear.critics.measures import reliability_curve as reliability_curve
+    from forbear.critics.tokens import TokenProbability as TokenProbability
 
 _HOME = {
+    "AfterStep": "heuristic",
+    "ChatCritic": "chat",
     "CriticReport": "measures",
+    "ErrorWords": "heuristic",
+    "EveryK": "heuristic",
     "Features": "logistic",
+    "FunctionCritic": "heuristic",
+    "HTTPCritic": "http",
     "Judgements": "measures",
     "LogisticCritic": "logistic",
     "LogisticWeights": "logistic",
+    "RandomCritic": "heuristic",
+    "RepeatedAction": "heuristic",
+    "StepCount": "heuristic",
+    "TokenProbability": "tokens",
     "TranscriptFeatures": "logistic",
     "at_threshold": "measures",
     "auroc": "measures",
@@ -37,6 +58,7 @@ _HOME = {
     "evaluate_critic": "measures",
     "fit_temperature": "calibration",
     "log_loss": "measures",
+    "matched_rate": "heuristic",
     "reliability_curve": "measures",
     "train_logistic": "logistic",
 }

@@ -16,14 +16,19 @@ from forbear.models.transcript import transcript
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Action, Trajectory
 from forbear.templates import fill_template
-from forbear.wording import shown
+from forbear.wording import described, shown
 
 HOLES = ("history", "action", "task", "seen")
 """`{history}`: all that was seen and done; `{action}`: the proposal; `{task}`: the task's id; `{seen}`: what was seen
 first, which mostly says what is to be done."""
 
 _TOP = 20
-_NUMBER = re.compile(r"^\W*FAILURE\W*[:=]\W*(\d{1,3}(?:\.\d{1,6})?)\s*%?\W*$", re.IGNORECASE | re.MULTILINE)
+_NUMBER = re.compile(
+    r"[^\w\n]{0,12}FAILURE[^\w\n]{0,4}?[:=][*\s]{0,8}([0-9]{1,3}(?:\.[0-9]{1,6})?)\s?%?[*.\s]{0,8}", re.I
+)
+"""One line that holds nothing else. Each line is looked at once, and only as far as its beginning is right."""
+_AROUND = " \t\r\n.,:;!*'\"`()▁Ġ"
+"""What may stand around a word in a token: marks, and how tokenizers write a blank."""
 _REPAIR = {
     "logprob": "Answer with one word: Yes or No.",
     "number": "End with one line that holds nothing but FAILURE: and a whole number from 0 to 100.",
@@ -67,7 +72,7 @@ class ChatCritic:
                 numbers the shipped prompt always asks for one.
             temperature: Of the answer; log-probabilities do not depend on it everywhere.
             max_tokens: Of the answer; omitted: 1 without a reason, else 120.
-            last_steps: How many of the latest steps it reads; None: all.
+            last_steps: How many of the latest steps it reads, at least 1; None: all.
             name: In records and reports.
 
         Raises:
@@ -75,6 +80,11 @@ class ChatCritic:
         """
         if mode not in ("auto", "logprob", "number"):
             raise InvalidInput(f"the chat critic's mode must be auto, logprob or number, got {mode!r:.60}.")
+        for number, value in (("max_tokens", max_tokens), ("last_steps", last_steps)):
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise InvalidInput(
+                    f"the chat critic's {number} must be a whole number of at least 1, got {described(value)}."
+                )
         self._model, self._mode, self._explain = model, mode, explain
         self._temperature, self._max_tokens, self._last_steps, self._name = temperature, max_tokens, last_steps, name
         asked = "yes_no_why.txt" if explain else "yes_no.txt"
@@ -119,12 +129,13 @@ class ChatCritic:
             return None, False
         score = _read(way, said)
         if score is None:
-            conversation += [{"role": "assistant", "content": said.text}, {"role": "user", "content": _REPAIR[way]}]
+            replied = _replied(said) or "(nothing)"
+            conversation += [{"role": "assistant", "content": replied}, {"role": "user", "content": _REPAIR[way]}]
             said = await self._model.complete(conversation, options=options, draw=draw.sample(2))
             score = _read(way, said)
         if score is None:
             raise UnreadableReply(
-                f"the critic's model gave no score, asked twice; it said '{shown(said.text, limit=200)}'"
+                f"the critic's model gave no score, asked twice; it said '{shown(_replied(said), limit=200)}'"
             )
         return score, True
 
@@ -158,28 +169,46 @@ def _read(way: str, said: Completion) -> Score | None:
     return _of_tokens(said.tokens or (), said.text)
 
 
+def _replied(said: Completion) -> str:
+    return said.text.strip() or (said.refusal or "").strip()
+
+
 def _of_number(text: str) -> Score | None:
-    """The last line that names it; what stands before is the reason."""
-    found = list(_NUMBER.finditer(text))
-    if not found or not 0 <= (value := float(found[-1][1])) <= 100:
-        return None
-    return Score(value / 100, text[: found[-1].start()].strip() or None)
+    """The last line that names it; what stands before is the reason.
+
+    Whole numbers from 0 to 100, or with a fraction from above 1: whether 0.8 is a probability or means 0.8 % nobody
+    knows.
+    """
+    lines = text.splitlines(keepends=True)
+    for number in range(len(lines) - 1, -1, -1):
+        if found := _NUMBER.fullmatch(lines[number].strip()):
+            value = float(found[1])
+            if value > 100 or ("." in found[1] and value <= 1):
+                return None
+            return Score(value / 100, "".join(lines[:number]).strip() or None)
+    return None
 
 
 def _of_tokens(tokens: Sequence[Token], text: str) -> Score | None:
-    """Yes against no at the first token that says either; what the answer goes on to say is the reason."""
+    """Yes against no at the first token that is no blank; what the answer goes on to say is the reason."""
     for token in tokens:
-        if not token.text.strip():
+        if not _word(token.text):
             continue
         alternatives = {**token.top, token.text: token.logprob}
         yes, no = (_mass(alternatives, word) for word in ("yes", "no"))
         if yes + no <= 0:
             return None
-        reason = re.sub(r"^\W*(?:yes|no)\b\W*", "", text, flags=re.IGNORECASE).strip()
+        reason = re.sub(r"^\W{0,12}(?:yes|no)\b\W{0,12}", "", text, flags=re.IGNORECASE).strip()
         return Score(yes / (yes + no), reason or None)
     return None
 
 
+def _word(token: str) -> str:
+    return token.strip(_AROUND).lower()
+
+
 def _mass(alternatives: Mapping[str, float], word: str) -> float:
-    said = {token: p for token, p in alternatives.items() if token.strip(" \t\n.,:*'\"▁Ġ").lower() == word}
-    return math.fsum(map(math.exp, said.values()))
+    """Of the tokens that are the word or, where a tokenizer splits it, begin it."""
+    return math.fsum(
+        math.exp(p) for token, p in alternatives.items() if (said := _word(token)) and word.startswith(said)
+    )

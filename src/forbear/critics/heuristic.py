@@ -5,6 +5,7 @@ A coin and a clock know nothing of the run: what they do to an agent is what ste
 
 import functools
 import inspect
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from forbear.contracts.critic import Score
 from forbear.contracts.draw import Draw
 from forbear.errors import InvalidInput
+from forbear.models.session import in_thread
 from forbear.records.model import JSON, Action, Trajectory
-from forbear.wording import described
+from forbear.wording import counted, described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +34,10 @@ class RepeatedAction:
     async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
         """Returns 1 for a repetition, else 0."""
         last = [step.executed for step in trajectory.steps if step.executed is not None][-self.window :]
-        seen = last.count(proposed) + 1
-        if seen < self.times:
+        before = last.count(proposed)
+        if before + 1 < self.times:
             return Score(0.0)
-        return Score(1.0, f"this action would be the same for the {seen}th time in {len(last) + 1} steps")
+        return Score(1.0, f"of the last {counted(len(last), 'action')} {before} were the same as this one")
 
     def config(self) -> Mapping[str, JSON]:
         """Returns its options."""
@@ -58,11 +60,9 @@ class StepCount:
 
     async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
         """Returns the curve at the open step's index."""
-        from math import exp
-
         index = len(trajectory.steps) - 1
         away = min(max(2 * (index - self.half) / self.width, -50.0), 50.0)
-        return Score(1 / (1 + exp(-away)), f"{index} steps were taken")
+        return Score(1 / (1 + math.exp(-away)), f"{counted(index, 'step')} taken so far")
 
     def config(self) -> Mapping[str, JSON]:
         """Returns its options."""
@@ -82,14 +82,16 @@ class ErrorWords:
     """How many of the latest observations are read."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", tuple(self.words))  # a file gives a list
-        if not self.words or not all(isinstance(word, str) and word for word in self.words):
-            raise InvalidInput(f"words must be texts, at least one, got {described(self.words)}.")
+        given = tuple(self.words) if isinstance(self.words, list | tuple) else ()  # a file gives a list
+        if not given or not all(isinstance(word, str) and word.strip() for word in given):
+            raise InvalidInput(f"words must be a list of texts, at least one, got {described(self.words)}.")
+        object.__setattr__(self, "words", given)
         _require_count(self.last, "last", least=1)
 
     async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
         """Returns 1 where a word is found, else 0."""
-        pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.words))})\b", re.IGNORECASE)
+        either = "|".join(map(re.escape, self.words))
+        pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
         for step in trajectory.steps[-self.last :]:
             if found := pattern.search(step.observation):
                 return Score(1.0, f"'{found[0][:60]}' was seen")
@@ -159,7 +161,10 @@ class EveryK:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCritic:
-    """A function as a critic: of the trajectory, the proposal and, if it asks, the `draw`; with or without waiting."""
+    """A function as a critic: of the trajectory, the proposal and, if it asks, the `draw`.
+
+    One that is no `async def` is called in a thread, since it may block.
+    """
 
     function: Callable[..., Awaitable[Score | float | None] | Score | float | None]
     """Returns the probability that the episode will fail; None abstains."""
@@ -170,8 +175,11 @@ class FunctionCritic:
     async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score | float | None:
         """Returns what the function returns."""
         more = {"draw": draw} if _takes_draw(self.function) else {}
-        said = self.function(trajectory, proposed, **more)
-        return await said if inspect.isawaitable(said) else said
+        if inspect.iscoroutinefunction(self.function):
+            said: object = self.function(trajectory, proposed, **more)
+        else:
+            said = await in_thread(lambda: self.function(trajectory, proposed, **more))
+        return await said if inspect.isawaitable(said) else said  # type: ignore[return-value]  # the border checks it
 
     def config(self) -> Mapping[str, JSON]:
         """Returns name and version."""
@@ -191,8 +199,12 @@ def _require_count(value: object, name: str, *, least: int) -> None:
         raise InvalidInput(f"{name} must be a whole number of at least {least}, got {described(value)}.")
 
 
-def fired(p_fail: Sequence[float | None], *, threshold: float) -> float:
-    """Returns the share of scores above a threshold, abstentions counted: the rate at which a coin has to fire.
+def matched_rate(p_fail: Sequence[float | None], *, threshold: float) -> float:
+    """Returns the `rate` at which a `RandomCritic` steps in as often as a critic did: the share of scores above.
+
+    Args:
+        p_fail: What the critic said, abstentions included.
+        threshold: Of its policy; what does not exceed it lets the agent go on.
 
     Raises:
         InvalidInput: No scores.

@@ -13,7 +13,7 @@ class TokenProbability:
     """p_fail is one minus the mean probability of the proposal's tokens; no call is made.
 
     It needs an agent whose actions carry log-probabilities (of the chat agent, `logprobs = true`). As a probability of
-    failure it is not calibrated; as a ranking it is often better than asking (docs/results.md).
+    failure it is not calibrated; as a ranking it is often better than asking.
     """
 
     async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
@@ -25,7 +25,8 @@ class TokenProbability:
         if not proposed.logprobs:
             raise InvalidInput(
                 "the agent's proposals carry no log-probabilities, which this critic reads: set logprobs = true for "
-                "the chat agent, or Action(..., logprobs=...) in one of your own."
+                "the chat agent, with mode text or line (few servers give those of tool calls), or "
+                "Action(..., logprobs=...) in one of your own."
             )
         sure = math.fsum(map(math.exp, proposed.logprobs)) / len(proposed.logprobs)
         return Score(min(max(1.0 - sure, 0.0), 1.0))

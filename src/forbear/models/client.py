@@ -6,6 +6,7 @@ room for 64 episodes at once on one core.
 
 import asyncio
 import http
+import json
 import os
 import re
 import time
@@ -181,9 +182,8 @@ class OpenAIChat(KeptModel):
         if options.stop:
             request["stop"] = list(options.stop)
         if options.logprobs:
-            request["logprobs"] = True
-            if options.top_logprobs:
-                request["top_logprobs"] = options.top_logprobs
+            # Of 0 alternatives llama.cpp makes no log-probabilities at all.
+            request |= {"logprobs": True, "top_logprobs": max(1, options.top_logprobs)}
         if options.tools:
             request["tools"] = list(options.tools)
         if options.json_schema is not None:
@@ -342,7 +342,7 @@ def _completion(body: bytes, *, seconds: float, said: Any) -> Completion:
         Transient: It is no completion: cut, garbage, or an error with status 200.
     """
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        answer = _answer(body)
         choice = answer.choices[0]
     except (msgspec.MsgspecError, ValueError, IndexError, RecursionError):
         raise Transient(f"an answer that is no completion: '{said(body[:200].decode('utf-8', 'replace'))}'") from None
@@ -362,6 +362,17 @@ def _completion(body: bytes, *, seconds: float, said: Any) -> Completion:
             seconds=round(seconds, 6),
         ),
     )
+
+
+def _answer(body: bytes) -> _Answer:
+    try:
+        return msgspec.json.decode(body, type=_Answer)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.MsgspecError, ValueError):
+        # Half of a pair of surrogates, or bytes that are no UTF-8: a model cut within a character, no broken server.
+        text = json.dumps(json.loads(body.decode("utf-8", "replace")), ensure_ascii=False)
+        return msgspec.json.decode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), type=_Answer)
 
 
 def _tool_call(call: _Call) -> ToolCall:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -63,7 +64,7 @@ class KeptModel(ABC):
         try:
             with meter.asking():
                 completion = await self.ask(messages, options=options, draw=draw)
-            _require_bounded(completion)
+            completion = _checked(completion)
             if store is not None:
                 store.put(key, completion, draw=draw)
         except (JournalUnwritable, ModelUnusable) as error:
@@ -104,8 +105,7 @@ class KeptModel(ABC):
         """Names a request under a draw.
 
         Raises:
-            AgentError: No message, or one that is none.
-            InvalidInput: One that JSON cannot hold.
+            AgentError: No message, one that is none, or that JSON cannot hold.
         """
         if not messages or not all(isinstance(one, Mapping) for one in messages):
             raise AgentError("a conversation is a list of at least one message: {'role': ..., 'content': ...}.")
@@ -114,7 +114,7 @@ class KeptModel(ABC):
         try:
             request = _CANONICAL.encode((self._config, messages, options))
         except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"a conversation holds only what JSON can: {error!s:.200}.") from None
+            raise AgentError(f"a conversation holds only what JSON can: {error!s:.200}.") from None
         digest = hashlib.sha256(request)
         digest.update(draw.digest())
         return digest.hexdigest()[:40]
@@ -126,7 +126,14 @@ def _merged(defaults: ChatOptions, options: ChatOptions) -> ChatOptions:
     return structs.replace(defaults, **{k: v for k, v in given.items() if v != getattr(standard, k)})
 
 
-def _require_bounded(completion: Completion) -> None:
+def _checked(completion: Completion) -> Completion:
+    """The answer, bounded and Unicode, as everything that comes in from outside."""
     size = len(completion.text) + sum(len(call.name) + len(call.arguments) for call in completion.tool_calls)
     if size > MAX_ANSWER:
         raise AgentError(f"the model's answer has {size:,} characters, more than {MAX_ANSWER:,}: set max_tokens.")
+    try:
+        msgspec.json.encode(completion)
+    except UnicodeEncodeError:  # half of a pair of surrogates: no file could hold it
+        told = json.dumps(msgspec.to_builtins(completion), ensure_ascii=False)
+        return msgspec.json.decode(told.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), type=Completion)
+    return completion

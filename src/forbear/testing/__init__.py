@@ -14,6 +14,7 @@ from forbear.testing.contracts import (
 )
 from forbear.testing.critics import CoinCritic, ScriptedCritic, WordCritic
 from forbear.testing.environments import Corridor, RestorableCorridor
+from forbear.testing.models import ScriptedModel
 
 __all__ = [
     "AgentContract",
@@ -28,5 +29,6 @@ __all__ = [
     "RestorableCorridor",
     "ScriptedAgent",
     "ScriptedCritic",
+    "ScriptedModel",
     "WordCritic",
 ]

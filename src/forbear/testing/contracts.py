@@ -257,7 +257,8 @@ class InterventionContract(_ConfigContract[Intervention]):
         """Reports and journals call it by one word."""
         name = self.make().name
         _require(
-            name.isidentifier() and name not in ("proceed", "refused", "failed"), f"expected one word, got {name!r:.60}"
+            name.replace("-", "_").isidentifier() and name not in ("proceed", "refused", "failed"),
+            f"expected one word, got {name!r:.60}",
         )
 
     def test_what_it_says_of_itself_is_true_or_false(self) -> None:
