@@ -55,6 +55,13 @@ class TestOneStep(OfQuestions):
         return [Action("red")]
 
 
+class TestDraft(OfQuestions):
+    mode = "draft"
+
+    def actions(self, task: Task) -> Sequence[Action]:
+        return [Action("house"), Action("red")]
+
+
 def play(question: Question, *actions: str, mode: Mode = "react", f1: float | None = None) -> list[Observation]:
     async def run() -> list[Observation]:
         world = QuestionEnvironment([question], mode=mode, f1=f1)
@@ -138,6 +145,14 @@ def test_one_step_shows_all_and_takes_any_text_as_the_answer():
     assert reef.text.split("\n")[:1] == ["Deep Sea: It is dark."]
 
 
+def test_of_a_draft_the_second_answer_counts():
+    first, again, end = play(QUESTIONS[2], "Bob", "Ann", mode="draft")
+    assert first.text == "Ann was here.\nQuestion: Who?"
+    assert (again.done, again.text) == (False, "Once more; this answer counts.\nQuestion: Who?")
+    assert end.success is True
+    assert play(QUESTIONS[2], "Ann", "Bob", mode="draft")[-1].success is False
+
+
 def test_choices_are_shown_and_legal_where_one_step_decides():
     first, end = play(QUESTIONS[1], "finish[red]", mode="one_step")
     assert first.text == "Question: Which is a colour?\nChoices: red, house"
@@ -146,7 +161,9 @@ def test_choices_are_shown_and_legal_where_one_step_decides():
     assert play(QUESTIONS[1])[0].legal_actions is None
 
 
-@pytest.mark.parametrize(("mode", "names"), [("react", ["search", "lookup", "finish"]), ("one_step", ["finish"])])
+@pytest.mark.parametrize(
+    ("mode", "names"), [("react", ["search", "lookup", "finish"]), ("one_step", ["finish"]), ("draft", ["finish"])]
+)
 def test_the_actions_are_told_as_tools(mode, names):
     tools = play(QUESTIONS[0], mode=mode)[0].payload["tools"]
     assert [tool["function"]["name"] for tool in tools] == names

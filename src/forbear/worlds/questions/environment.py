@@ -15,8 +15,9 @@ from forbear.wording import described, shown
 from forbear.worlds.questions.matching import exact_match, f1
 from forbear.worlds.questions.question import Paragraph, Question, task_of
 
-Mode: TypeAlias = Literal["one_step", "react"]
-"""`one_step`: the paragraphs are shown, and the first action is the answer; `react`: they have to be searched."""
+Mode: TypeAlias = Literal["one_step", "draft", "react"]
+"""`one_step`: the paragraphs are shown, and the first action is the answer; `draft`: the second is, so that there is
+something to say between the two; `react`: they have to be searched."""
 
 FIRST_SENTENCES = 5
 """Of a paragraph that was found; the others are found by `lookup`."""
@@ -54,6 +55,8 @@ class Place(Struct, frozen=True):
     """What was looked up in it last."""
     found: int = 0
     """How many sentences with it were told."""
+    drafted: bool = False
+    """A first answer was given, where the second counts."""
     done: bool = False
 
 
@@ -78,8 +81,8 @@ class QuestionEnvironment:
         Raises:
             InvalidInput: Another mode, or f1 out of range.
         """
-        if mode not in ("one_step", "react"):
-            raise InvalidInput(f"mode must be 'one_step' or 'react', got {described(mode)}.")
+        if mode not in ("one_step", "draft", "react"):
+            raise InvalidInput(f"mode must be 'one_step', 'draft' or 'react', got {described(mode)}.")
         if f1 is not None and not (isinstance(f1, int | float) and not isinstance(f1, bool) and 0 < f1 <= 1):
             raise InvalidInput(f"f1 must be above 0 and at most 1, got {described(f1)}.")
         self._questions = questions if isinstance(questions, Mapping) else {one.id: one for one in questions}
@@ -120,7 +123,10 @@ class QuestionEnvironment:
             raise InvalidInput("the question has been answered; reset(task) asks another.")
         found = _ACTION.fullmatch(text)
         verb, argument = (found[1].lower(), found[2].strip()) if found else ("", text)
-        if self._mode == "one_step":
+        if self._mode == "draft" and not self._place.drafted:
+            self._place = replace(self._place, drafted=True)
+            return Observation(text=f"Once more; this answer counts.\nQuestion: {question.text}{_choices(question)}")
+        if self._mode != "react":
             return self._finish(question, argument if verb == "finish" else text)
         if verb == "search":
             return self._search(question, argument)
