@@ -55,6 +55,8 @@ def test_files_that_cannot_be_read(tmp_path):
     [
         ("{acton}", r"nothing fills {acton}; known are {history}, {action}, .*did you mean {action}\?"),
         ("{", "has a '{' without its other half"),
+        ("", "the prompt says nothing"),
+        (" \n", "the prompt says nothing"),
         (5, "the prompt must be a text, got 5"),
     ],
 )

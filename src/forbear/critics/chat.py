@@ -10,13 +10,13 @@ from forbear.contracts.border import config_of
 from forbear.contracts.critic import Score
 from forbear.contracts.draw import Draw
 from forbear.errors import AgentError, InvalidInput
-from forbear.models.chat import ChatModel, ChatOptions, Completion, Message, Token
+from forbear.models.chat import ChatModel, ChatOptions, Completion, Message, Token, require_count
 from forbear.models.prompts import prompt as prompt_of
 from forbear.models.transcript import transcript
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Action, Trajectory
 from forbear.templates import fill_template
-from forbear.wording import described, shown
+from forbear.wording import shown
 
 HOLES = ("history", "action", "task", "seen")
 """`{history}`: all that was seen and done; `{action}`: the proposal; `{task}`: the task's id; `{seen}`: what was seen
@@ -80,11 +80,9 @@ class ChatCritic:
         """
         if mode not in ("auto", "logprob", "number"):
             raise InvalidInput(f"the chat critic's mode must be auto, logprob or number, got {mode!r:.60}.")
-        for number, value in (("max_tokens", max_tokens), ("last_steps", last_steps)):
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise InvalidInput(
-                    f"the chat critic's {number} must be a whole number of at least 1, got {described(value)}."
-                )
+        ChatOptions(temperature=temperature, max_tokens=max_tokens)  # which refuses what no model can follow
+        if last_steps is not None:
+            require_count(last_steps, "last_steps")
         self._model, self._mode, self._explain = model, mode, explain
         self._temperature, self._max_tokens, self._last_steps, self._name = temperature, max_tokens, last_steps, name
         asked = "yes_no_why.txt" if explain else "yes_no.txt"

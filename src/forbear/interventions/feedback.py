@@ -11,7 +11,7 @@ from forbear.contracts.draw import Draw
 from forbear.contracts.intervention import Continue, Retry
 from forbear.errors import AgentError, InvalidInput
 from forbear.interventions.message import NO_REASON
-from forbear.models.chat import ChatModel, ChatOptions
+from forbear.models.chat import ChatModel, ChatOptions, require_count
 from forbear.models.prompts import prompt
 from forbear.models.transcript import transcript
 from forbear.records.codec import config_digest
@@ -43,7 +43,7 @@ class ChatFeedback:
     """A text with holes (`HOLES`) or the path of one; None: the shipped one, which does not hand on the reason."""
     temperature: float | None = 0.0
     """Of what is written; None: the model's own."""
-    max_tokens: int = 120
+    max_tokens: int | None = 120
     """Of what is written."""
     last_steps: int | None = None
     """How many of the latest steps the model reads, at least 1; None: all."""
@@ -53,12 +53,9 @@ class ChatFeedback:
     def __post_init__(self) -> None:
         if self.then not in ("rollback", "append"):
             raise InvalidInput(f"ChatFeedback's then is rollback or append, got {described(self.then)}.")
-        for name, value in (("max_tokens", self.max_tokens), ("last_steps", self.last_steps)):
-            is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not is_count and (name == "max_tokens" or value is not None):
-                raise InvalidInput(
-                    f"ChatFeedback's {name} must be a whole number of at least 1, got {described(value)}."
-                )
+        ChatOptions(temperature=self.temperature, max_tokens=self.max_tokens)  # which refuses what no model can follow
+        if self.last_steps is not None:
+            require_count(self.last_steps, "last_steps")
         text = prompt(
             self.prompt, shipped="feedback.txt", package=__package__, holes=HOLES, whose="ChatFeedback's prompt"
         )

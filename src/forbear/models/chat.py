@@ -5,20 +5,27 @@ critics and feedback that a model writes all speak through `ChatModel`, so that 
 meters, keeps and re-uses.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from forbear.contracts.draw import Draw
+from forbear.errors import InvalidInput
 from forbear.records.model import JSON, Usage
+from forbear.wording import described
 
 Message: TypeAlias = Mapping[str, JSON]
 """`{"role": "system" | "user" | "assistant" | "tool", "content": ..., ...}`."""
 
 
 class ChatOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How to answer; what is left out is the model's own default."""
+    """How to answer; what is left out is the model's own default.
+
+    Raises:
+        InvalidInput: A number out of range.
+    """
 
     temperature: float | None = None
     """0 is greedy; None: the model's default."""
@@ -36,6 +43,26 @@ class ChatOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer has to be JSON of this schema, where the server can hold it to that."""
     grammar: str | None = None
     """The answer has to be of this grammar (GBNF), which llama.cpp's servers hold it to; others refuse."""
+
+    def __post_init__(self) -> None:
+        warmth = self.temperature
+        is_number = isinstance(warmth, int | float) and not isinstance(warmth, bool) and 0 <= warmth < math.inf
+        if warmth is not None and not is_number:
+            raise InvalidInput(f"temperature must be a number of at least 0, got {described(warmth)}.")
+        if self.max_tokens is not None:
+            require_count(self.max_tokens, "max_tokens")
+        if not isinstance(self.top_logprobs, int) or not 0 <= self.top_logprobs <= 20:
+            raise InvalidInput(f"top_logprobs must be a whole number from 0 to 20, got {described(self.top_logprobs)}.")
+
+
+def require_count(value: object, name: str) -> None:
+    """Refuses what is no number of things.
+
+    Raises:
+        InvalidInput: It is no whole number of at least 1.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidInput(f"{name} must be a whole number of at least 1, got {described(value)}.")
 
 
 class Token(Struct, frozen=True, omit_defaults=True):

@@ -23,7 +23,7 @@ def prompt(given: str | Path | None, *, shipped: str, package: str, holes: Colle
         whose: Whom to blame, e.g. "the chat critic's prompt".
 
     Raises:
-        InvalidInput: The file cannot be read, is no UTF-8, or has a hole that nothing fills.
+        InvalidInput: The file cannot be read, is no UTF-8, has a hole that nothing fills, or says nothing.
     """
     if given is None:
         text = resources.files(package).joinpath("prompts", shipped).read_text(encoding="utf-8").rstrip("\n")
@@ -38,4 +38,6 @@ def prompt(given: str | Path | None, *, shipped: str, package: str, holes: Colle
     else:
         text = given
     check_template(text, holes=holes, whose=whose)
+    if not text.strip():
+        raise InvalidInput(f"{whose} says nothing.")
     return text

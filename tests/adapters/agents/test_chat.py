@@ -380,7 +380,7 @@ def test_hostile_answers_are_read_at_once(kind, mode):
         ({"history_steps": 0}, "history_steps must be a whole number of at least 1"),
         ({"history_steps": True}, "history_steps must be"),
         ({"max_tokens": 0}, "max_tokens must be a whole number of at least 1"),
-        ({"max_tokens": None}, "max_tokens must be"),
+        ({"temperature": -0.1}, "temperature must be a number of at least 0, got -0.1"),
         ({"system": "{goal}"}, "nothing fills {goal}; known are {task}"),
     ],
 )

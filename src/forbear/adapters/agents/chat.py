@@ -10,7 +10,7 @@ from forbear.adapters.agents.tools import ToolSet
 from forbear.contracts.border import config_of
 from forbear.contracts.draw import Draw
 from forbear.errors import AgentError, InvalidInput
-from forbear.models.chat import ChatModel, ChatOptions, Completion, Message
+from forbear.models.chat import ChatModel, ChatOptions, Completion, Message, require_count
 from forbear.models.prompts import prompt
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Action, Step, Trajectory
@@ -58,7 +58,7 @@ class ChatAgent:
         examples: Sequence[Sequence[str]] = (),
         begin: str = "",
         temperature: float | None = None,
-        max_tokens: int = 512,
+        max_tokens: int | None = 512,
         logprobs: bool = False,
         history_steps: int | None = None,
         name: str = "chat",
@@ -75,7 +75,7 @@ class ChatAgent:
             examples: Pairs of what a user says and what is answered, told before the task; small models need them.
             begin: What the answers of `line` begin with, as in the examples ("Answer:"); it is no part of the action.
             temperature: Of the answers; None: the model's own. With `choice`, 1 draws by the probabilities as they are.
-            max_tokens: Of an answer.
+            max_tokens: Of an answer; None: the model's own.
             logprobs: Ask for those of the answer's tokens, which `TokenProbability` reads.
             history_steps: How many of the latest steps it sees beside what was seen first, at least 1; None: all.
             name: In records and reports.
@@ -90,12 +90,9 @@ class ChatAgent:
             )
         if legal == "grammar" and mode not in ("text", "line"):
             raise InvalidInput(f"legal = 'grammar' goes with mode text or line, got mode = {mode!r}.")
-        for number, value in (("max_tokens", max_tokens), ("history_steps", history_steps)):
-            is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not is_number and (number == "max_tokens" or value is not None):
-                raise InvalidInput(
-                    f"the chat agent's {number} must be a whole number of at least 1, got {described(value)}."
-                )
+        ChatOptions(temperature=temperature, max_tokens=max_tokens)  # which refuses what no model can follow
+        if history_steps is not None:
+            require_count(history_steps, "history_steps")
         self._examples = tuple(tuple(pair) for pair in examples)
         if not all(len(pair) == 2 and all(isinstance(text, str) and text for text in pair) for pair in self._examples):
             raise InvalidInput(f"the chat agent's examples are pairs of texts, got {described(examples)}.")
