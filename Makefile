@@ -4,11 +4,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
 
-.PHONY: pilot demo check test lint format clean
+.PHONY: pilot pilot-llm demo check test lint format clean
 
 # The embedded pilot: a learned agent in a household world, watched by a learned critic. Again: it finds everything done.
 pilot: $(VENV)/.installed
 	$(BIN)/forbear pilot run examples/pilot.toml
+
+# The same with a real language model as agent and as critic, in this process: minutes on two cores, no key.
+pilot-llm: $(VENV)/.installed-local
+	$(BIN)/forbear pilot run examples/pilot_llm.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/forbear decide --counts 35,7,11,47
@@ -42,6 +46,12 @@ $(VENV)/.installed: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+$(VENV)/.installed-local: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
+	$(BIN)/forbear models install
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-dev: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/forbear models install
 	@touch $@ $(VENV)/.installed

@@ -53,6 +53,8 @@ PUBLIC = [
     "JournalLocked",
     "JournalUnwritable",
     "Judge",
+    "KeptModel",
+    "LocalChat",
     "Looks",
     "MissingOutcomes",
     "ModelUnusable",

@@ -76,6 +76,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.models.chat import ChatOptions as ChatOptions
     from forbear.models.chat import Completion as Completion
     from forbear.models.client import OpenAIChat as OpenAIChat
+    from forbear.models.kept import KeptModel as KeptModel
+    from forbear.models.local import LocalChat as LocalChat
     from forbear.models.prices import Prices as Prices
     from forbear.outcomes.clustered import ClusteredOutcomes as ClusteredOutcomes
     from forbear.outcomes.graded import GradedOutcomes as GradedOutcomes
@@ -176,6 +178,8 @@ _HOME = {
     "JournalUnwritable": "errors",
     "Judge": "policy.judge",
     "Looks": "stats.looks.looks",
+    "KeptModel": "models.kept",
+    "LocalChat": "models.local",
     "MissingOutcomes": "outcomes.missing",
     "ModelUnusable": "errors",
     "NotReproducible": "errors",

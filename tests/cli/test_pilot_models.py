@@ -5,7 +5,9 @@ import json
 import pytest
 
 from forbear.cli.main import run
+from forbear.records.journal import Journal
 from forbear.testing.chat_server import ChatServer, answer, refused
+from local_model import needs_model
 from runner.chats import PAID, fixed
 from runner.pilots import digest
 
@@ -151,3 +153,32 @@ def test_the_template_of_tools_runs_as_it_stands_where_there_is_a_model(folder, 
         assert {tool["function"]["name"] for tool in server.requests[0]["tools"]} == {"search", "lookup", "finish"}
     kept = "".join(path.read_text(encoding="utf-8") for path in (folder / "runs/pilot").iterdir())
     assert "sk-not-a-real-one" not in kept
+
+
+@pytest.mark.slow
+@needs_model
+def test_a_real_model_is_piloted_as_agent_and_critic_twice_the_same(folder, capsys):
+    """The template with fewer tasks: determinism, counts and calls; never the verdict."""
+    assert run(["pilot", "init", "--template", "chat"]) == 0
+    text = (folder / "pilot.toml").read_text(encoding="utf-8")
+    small = text.replace("n = 120", "n = 8").replace("looks = [60, 120]", "")
+    assert small.count("n = 8") == 1
+    (folder / "pilot.toml").write_text(small, encoding="utf-8")
+    views = {}
+    for journal, workers in (("one", "1"), ("two", "2")):
+        capsys.readouterr()
+        assert run(["pilot", "run", "pilot.toml", "--json", "--journal", journal, "--workers", workers]) == 0
+        views[journal] = json.loads(capsys.readouterr().out)
+    assert digest(folder / "one") == digest(folder / "two")
+    view = views["one"]
+    episodes = Journal(folder / "one").read().episodes
+    assert len(episodes) == 8 * 5
+    answers = (folder / "one" / "responses.jsonl").read_bytes().count(b"\n")
+    asked_critic = sum(p.critic_usage != {} for e in episodes.values() for s in e.steps for p in s.proposals)
+    assert 8 * 2 <= answers <= 8 * 2 + 8 * 3 + asked_critic
+    assert view["baseline"]["usage"]["agent"]["paid"]["calls"] == 8
+    assert view["calls"]["bill"]["tokens"] > 0
+    assert set(view["critics"]) == {name for name in view["critics"] if name.startswith(("token-", "chat-"))}
+    before = (folder / "one" / "responses.jsonl").read_bytes()
+    assert run(["pilot", "run", "pilot.toml", "--journal", "one"]) == 0
+    assert (folder / "one" / "responses.jsonl").read_bytes() == before

@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from forbear.errors import InvalidInput
 from forbear.models.prices import Prices
@@ -46,3 +47,15 @@ def test_the_cost_of_a_call(model, usage, expected):
 def test_prices_that_are_none(entry, message):
     with pytest.raises(InvalidInput, match=f"the price of 'a.b': .*{message}|the price of 'a.b' {message}"):
         Prices.of_table({"a.b": entry})
+
+
+def test_published_prices_are_those_of_a_kept_table():
+    pytest.importorskip("genai_prices")
+    usage = Usage(calls=1, input_tokens=1_000_000, cached_tokens=0, output_tokens=1_000_000)
+    prices = Prices.of_table({"published": True, "mine": {"input": 1, "output": 2}})
+    assert prices.of("mine", usage).cost == 3.0
+    assert prices.of("gpt-4o-mini", usage).cost == pytest.approx(0.75)  # 0.15 in and 0.60 out, as OpenAI's page says
+    half = replace(usage, cached_tokens=500_000)
+    assert 0.60 < prices.of("gpt-4o-mini", half).cost < 0.75
+    assert prices.of("nobody-knows", usage).cost is None
+    assert Prices.of_table({"published": False}).of("gpt-4o-mini", usage).cost is None

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from forbear.errors import BudgetSpent, InvalidInput, ModelUnusable, TooManyCriticFaults
+from forbear.errors import BudgetSpent, InvalidInput, ModelUnusable, ProviderError, TooManyCriticFaults
 from forbear.interventions import Rollback
 from forbear.models.prices import Prices
 from forbear.models.session import ModelSettings
@@ -212,3 +212,59 @@ def test_a_policy_may_share_its_model_with_the_agent():
     critic = chat_plan("http://127.0.0.1:1/v1").arms[1].policy.critic
     policy = InterventionPolicy(critic=critic, intervention=Rollback())
     assert "http://127.0.0.1:1/v1" in str(policy.config())
+
+
+def test_whatever_a_provider_does_outcomes_are_right_and_the_bill_is_exact(tmp_path):
+    rng, good, is_faulty = random.Random(5), [0], [False]
+    faults = [
+        refused(429),
+        refused(429, retry_after="0.05"),
+        refused(500),
+        refused(503, retry_after="0.02"),
+        Reply(body=b"{"),
+        Reply(body=b'{"error": {"message": "busy"}}'),
+        Reply(body=b"\xff\xfe"),
+        Reply(body=fixed({}).body, cut_after=30),
+        Reply(body=b"{}", stall_s=0.4),
+    ]
+
+    def respond(request):
+        if is_faulty[0] and rng.random() < 0.25:
+            return rng.choice(faults)
+        good[0] += 1
+        return fixed(request)
+
+    with ChatServer(respond) as server:
+        run(chat_plan(server.url), tmp_path / "clean")
+        whole = len(server.requests)
+        clean = {key: episode.success for key, episode in Journal(tmp_path / "clean").read().episodes.items()}
+        good[0], is_faulty[0] = 0, True
+        model = chat(server.url, timeout_s=0.2, patience_s=30.0)
+        run(chat_plan(server.url, model=model), tmp_path / "faulty")
+        assert len(server.requests) > whole * 2.15
+    content = Journal(tmp_path / "faulty").read()
+    assert {key: episode.success for key, episode in content.episodes.items()} == clean
+    assert not content.missing
+    assert paid(tmp_path / "faulty", "input_tokens") == good[0] * PAID[0] == whole * PAID[0]
+
+
+def test_a_provider_that_is_down_for_good_costs_outcomes_and_no_failures(tmp_path):
+    count = [0]
+
+    def respond(request):
+        count[0] += 1
+        return fixed(request) if count[0] <= 60 else refused(503)
+
+    with ChatServer(respond) as server:
+        plan = chat_plan(server.url, model=chat(server.url, patience_s=0.2))
+        with pytest.raises(ProviderError, match="in a row had no outcome"):
+            run(plan, tmp_path, outage_after=4)
+        count[0] = -(10**6)
+        run(chat_plan(server.url), tmp_path / "clean")
+    clean = Journal(tmp_path / "clean").read().episodes
+    content = Journal(tmp_path).read()
+    assert content.episodes
+    assert {key: e.success for key, e in content.episodes.items()}.items() <= {
+        k: e.success for k, e in clean.items()
+    }.items()
+    assert paid(tmp_path, "input_tokens") <= 60 * PAID[0]

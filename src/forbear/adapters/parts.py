@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "every-k": "forbear.critics.heuristic:EveryK",
         "household": "forbear.worlds.household.pilot:critic",
         "http": "forbear.critics.http:HTTPCritic",
+        "matched-random": "forbear.critics.heuristic:matched_random",
         "random": "forbear.critics.heuristic:RandomCritic",
         "repeated-action": "forbear.critics.heuristic:RepeatedAction",
         "step-count": "forbear.critics.heuristic:StepCount",

@@ -14,6 +14,7 @@ from forbear.contracts.critic import Score
 from forbear.contracts.draw import Draw
 from forbear.errors import InvalidInput
 from forbear.models.session import in_thread
+from forbear.records.journal import Journal
 from forbear.records.model import JSON, Action, Trajectory
 from forbear.wording import counted, described
 
@@ -120,6 +121,29 @@ class RandomCritic:
     def config(self) -> Mapping[str, JSON]:
         """Returns the rate."""
         return {"name": "random", "rate": float(self.rate)}
+
+
+def matched_random(journal: str, critic: str, threshold: float = 0.6) -> RandomCritic:
+    """Makes a coin that fires as often as a critic did on the baseline of another pilot.
+
+    Args:
+        journal: Directory of that pilot's journal.
+        critic: Its name in records, or the part before the colon.
+        threshold: That of the policy which it is compared with.
+
+    Raises:
+        InvalidInput: No readable journal, or none in which that critic scored.
+    """
+    scores: list[float | None] = []
+    for episode in Journal(journal).read().episodes.values():
+        if episode.interventions:
+            continue
+        for step in episode.steps:
+            for proposal in step.proposals:
+                scores += [p for name, p in proposal.p_fail.items() if critic in (name, name.partition(":")[0])]
+    if not scores:
+        raise InvalidInput(f"no critic {described(critic)} scored in the journal {described(journal)}.")
+    return RandomCritic(rate=matched_rate(scores, threshold=threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,7 +166,7 @@ def text(
 
 def _switched(arm: SwitchingOnView) -> str:
     recovered = arm["per_recovered"]
-    each = f"{_worded(arm['per_episode'])} more per episode"
+    each = f"{_worded(arm['per_episode'])} more per episode (agent and critic)"
     return each if recovered["calls"] is None else f"{each}, {_worded(recovered)} per recovered task"
 
 
