@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from forbear.adapters.parts import BUILT_IN, Factory, imported, parameters_of
+from forbear.adapters.parts import BUILT_IN, Factory, imported, parameters_of, placed
 from forbear.adapters.toml_section import Part, Section, nearest
 from forbear.errors import InvalidInput
 from forbear.models.chat import ChatModel
@@ -15,9 +15,6 @@ from forbear.wording import listed, shown
 
 DEFAULT = "model"
 """What `[model]` is called where a part names none."""
-
-_PATHS = ("system", "prompt")
-"""Options of built-in parts that may name a file, which lies beside the pilot's."""
 
 
 class Models:
@@ -63,11 +60,7 @@ class Models:
 
     def filled(self, target: Callable[..., Any], options: dict[str, Any], part: Part) -> dict[str, Any]:
         """The options of a part, with its model and the places of its files."""
-        if part.use in BUILT_IN.get(part.kind, {}):
-            for key in _PATHS:
-                value = options.get(key)
-                if isinstance(value, str) and "\n" not in value and value.endswith((".txt", ".md")):
-                    options[key] = str(self._folder / value)
+        options = placed(options, part, self._folder)
         taken = parameters_of(target) or {}
         if part.kind != "model" and "model" in taken and self._is_meant(taken["model"].default, options, part):
             options["model"] = self._model(options.get("model", DEFAULT), part)

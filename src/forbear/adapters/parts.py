@@ -57,6 +57,12 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
 }
 """Names that stand for parts that come with forbear; imported when named."""
 
+_FILES = (".txt", ".md", ".json", ".jsonl", ".gz", ".gguf")
+"""Endings of what built-in parts read."""
+
+_FOLDERS = ("journal",)
+"""Options of built-in parts that name a folder."""
+
 RERUN = "rerun"
 """Stands where an intervention is named: the baseline once more, at a derived seed."""
 
@@ -135,6 +141,18 @@ def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
         return inspect.signature(target).parameters
     except (TypeError, ValueError):
         return None
+
+
+def placed(options: Mapping[str, Any], part: Part, folder: Path) -> dict[str, Any]:
+    """The options of a built-in part, the files and folders among them where they lie: beside the pilot's file."""
+    if part.use not in BUILT_IN.get(part.kind, {}):
+        return dict(options)
+
+    def place(key: str, value: Any) -> Any:
+        is_file = isinstance(value, str) and "\n" not in value and value.endswith(_FILES)
+        return str(folder / value) if is_file or (key in _FOLDERS and isinstance(value, str)) else value
+
+    return {key: place(key, value) for key, value in options.items()}
 
 
 def imported(part: Part, folder: Path) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from forbear.adapters.models import Models, prices_of
-from forbear.adapters.parts import RERUN, Factory, guarded, imported, parameters_of
+from forbear.adapters.parts import RERUN, Factory, guarded, imported, parameters_of, placed
 from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.analysis.cautions import MOST_FAULTS
 from forbear.contracts.critic import Critic
@@ -262,16 +262,16 @@ def tasks_of(section: Section, folder: Path) -> Sequence[Task]:
         tasks = _read_tasks(section, folder / source, limit=section.count("n", default=0, least=0))
     else:
         part = Part(kind="tasks", use=source, options="{}", place=section.place("source"))
-        tasks = _made_tasks(section, imported(part, folder), part)
+        tasks = _made_tasks(section, imported(part, folder), part, folder)
     section.close()
     if not tasks or not all(isinstance(task, Task) for task in tasks):
         raise section.error("source", message=f"'{shown(source)}' gave no tasks")
     return tasks
 
 
-def _made_tasks(section: Section, make: Callable[..., Any], part: Part) -> list[Task]:
+def _made_tasks(section: Section, make: Callable[..., Any], part: Part, folder: Path) -> list[Task]:
     """Calls a factory of tasks with whatever else the table says."""
-    options = {key: value for key, value in section.table.items() if key != "source"}
+    options = placed({key: value for key, value in section.table.items() if key != "source"}, part, folder)
     taken = parameters_of(make)
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     if taken is not None and not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values()):

@@ -27,7 +27,7 @@ def file_tasks(
     """Makes tasks of a file's questions, in a random order; a longer list starts with a shorter one.
 
     Args:
-        data: The file; relative to where the command runs. The environment needs the same.
+        data: The file; in a pilot file, relative to that. The environment needs the same.
         n: How many at most; None: all.
         kind: Only those of this kind, or of one of several.
         seed: Decides the order, and thereby which they are.
