@@ -91,12 +91,13 @@ async def run_pilot(
         TooManyAgentErrors: More of an arm's runs than `max_agent_errors` ended with an exception of the agent.
         InvalidInput: The plan asks for what cannot be done, or an argument is out of range.
     """
-    least = {"concurrency": (concurrency, 1), "workers": (workers, 1), "outage_after": (outage_after, 1)}
-    for name, (value, at_least) in (least | {"retries": (retries, 0)}).items():
-        if value < at_least:
-            raise InvalidInput(f"{name} must be at least {at_least}, got {value}.")
-    if max_agent_errors is not None and not max_agent_errors >= 0:
-        raise InvalidInput(f"max_agent_errors must be a share, a number of runs or None, got {max_agent_errors!r:.60}.")
+    limits = Limits(
+        retries=retries,
+        outage_after=outage_after,
+        max_agent_errors=max_agent_errors,
+        max_critic_faults=max_critic_faults,
+    )
+    _require_least(concurrency=concurrency, workers=workers)
     if max_memory_mb is not None and (workers == 1 or max_memory_mb < 1):
         raise InvalidInput(f"max_memory_mb is a number of MB that needs workers of at least 2, got {max_memory_mb}.")
     frozen = plan if isinstance(plan, FrozenPlan) else freeze(plan)
@@ -114,15 +115,8 @@ async def run_pilot(
         if workers == 1
         else Workers(frozen, count=workers, models=models, purse=purse, max_memory_mb=max_memory_mb)
     )
-    limits = Limits(
-        retries=retries,
-        outage_after=outage_after,
-        max_agent_errors=max_agent_errors,
-        max_critic_faults=max_critic_faults,
-        ledger=ledger,
-    )
     with journal.writing(frozen.record.to_dict(), sync=sync) as writer:
-        pilot = _Pilot(frozen, writer, executor, limits, on_episode=on_episode)
+        pilot = _Pilot(frozen, writer, executor, limits, ledger, on_episode=on_episode)
         async with models.opened(), executor:
             await pilot.run(executor.width or concurrency, looks=looks[:until_look])
         return analyse(frozen.record, writer.content, monitor=pilot.monitor)
@@ -130,13 +124,33 @@ async def run_pilot(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When a pilot stops for what breaks, or for what it spends; see `run_pilot`."""
+    """When a pilot stops for what breaks; see `run_pilot`.
+
+    Raises:
+        InvalidInput: One that is out of range.
+    """
 
     retries: int
     outage_after: int
     max_agent_errors: float | None
     max_critic_faults: float | None
-    ledger: Ledger | None
+
+    def __post_init__(self) -> None:
+        _require_least(outage_after=self.outage_after)
+        if self.retries < 0:
+            raise InvalidInput(f"retries must be at least 0, got {self.retries}.")
+        if self.max_agent_errors is not None and not self.max_agent_errors >= 0:
+            raise InvalidInput(
+                f"max_agent_errors must be a share, a number of runs or None, got {self.max_agent_errors!r:.60}."
+            )
+        if self.max_critic_faults is not None and not 0 <= self.max_critic_faults <= 1:
+            raise InvalidInput(f"max_critic_faults must be a share or None, got {self.max_critic_faults!r:.60}.")
+
+
+def _require_least(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise InvalidInput(f"{name} must be at least 1, got {value}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +178,7 @@ class _Pilot:
         writer: JournalWriter,
         executor: Executor,
         limits: Limits,
+        ledger: Ledger | None,
         *,
         on_episode: Callable[[Episode], None] | None,
     ) -> None:
@@ -172,6 +187,7 @@ class _Pilot:
         self.content = writer.content
         self.executor = executor
         self.limits = limits
+        self.ledger = ledger
         self.on_episode = on_episode
         self.broke_before = frozenset(writer.content.broken)
         """What an earlier process saw break."""
@@ -191,9 +207,9 @@ class _Pilot:
         what the journal has, by which those who tell one episode a process know of an outage."""
         self.agent_faults = AgentFaults(limits.max_agent_errors)
         self.critic_faults = CriticFaults(limits.max_critic_faults)
-        if limits.ledger is not None:
+        if ledger is not None:
             for episodes in writer.content.rows.values():
-                limits.ledger.add_episodes(episodes)
+                ledger.add_episodes(episodes)
         self.round = 0
         self.crew = Crew(waits=asyncio.current_task())
         self.monitor = Monitor(frozen.record, self._success, ends=writer.content.ends)
@@ -216,13 +232,13 @@ class _Pilot:
                         "an agent, a world, a critic or an intervention cancels tasks before they begin. Nothing that "
                         "was written is lost; have it cancel only tasks that it made."
                     )
-                if self._is_spent and self.limits.ledger is not None and any(map(self._left, rows)):
-                    raise self.limits.ledger.error()
+                if self.ledger is not None and self.ledger.is_spent and any(map(self._left, rows)):
+                    raise self.ledger.error()
                 self.round += 1
 
     async def _work(self, todo: Iterator[_Row]) -> None:
         for row in todo:
-            if self._is_spent:
+            if self.ledger is not None and self.ledger.is_spent:
                 return
             # What broke once is tried again in round 1, after all others, also by a process that resumes.
             due = [
@@ -253,10 +269,6 @@ class _Pilot:
                     await self.crew.settle()  # the loop is others' too
         except WorkerLost as lost:
             self._note_lost(row, lost)
-
-    @property
-    def _is_spent(self) -> bool:
-        return self.limits.ledger is not None and self.limits.ledger.is_spent
 
     def _left(self, row: _Row) -> list[Arm]:
         return [
