@@ -249,17 +249,18 @@ def test_whatever_a_provider_does_outcomes_are_right_and_the_bill_is_exact(tmp_p
 
 
 def test_a_provider_that_is_down_for_good_costs_outcomes_and_no_failures(tmp_path):
-    count = [0]
+    left = iter(range(60))  # whose steps are taken one at a time, by whatever thread
 
     def respond(request):
-        count[0] += 1
-        return fixed(request) if count[0] <= 60 else refused(503)
+        return fixed(request) if is_up[0] or next(left, None) is not None else refused(503)
+
+    is_up = [False]
 
     with ChatServer(respond) as server:
         plan = chat_plan(server.url, model=chat(server.url, patience_s=0.2))
         with pytest.raises(ProviderError, match="in a row had no outcome"):
             run(plan, tmp_path, outage_after=4)
-        count[0] = -(10**6)
+        is_up[0] = True
         run(chat_plan(server.url), tmp_path / "clean")
     clean = Journal(tmp_path / "clean").read().episodes
     content = Journal(tmp_path).read()
@@ -268,3 +269,24 @@ def test_a_provider_that_is_down_for_good_costs_outcomes_and_no_failures(tmp_pat
         k: e.success for k, e in clean.items()
     }.items()
     assert paid(tmp_path, "input_tokens") <= 60 * PAID[0]
+
+
+def test_an_outage_of_the_critic_alone_is_an_outage_too(tmp_path):
+    is_up = [False]
+
+    def respond(request):
+        return refused(503) if request.get("top_logprobs") and not is_up[0] else fixed(request)
+
+    with ChatServer(respond) as server:
+        plan = chat_plan(server.url, model=chat(server.url, patience_s=0.1))
+        with pytest.raises(ProviderError, match=r"critic 'chat-critic:.*HTTP 503"):
+            run(plan, tmp_path, outage_after=4)
+        content = Journal(tmp_path).read()
+        assert not content.episodes
+        assert content.broken
+        is_up[0] = True
+        asked = len(server.requests)
+        run(plan, tmp_path)
+        run(plan, tmp_path / "clean")
+    assert digest(tmp_path) == digest(tmp_path / "clean")
+    assert asked > 0

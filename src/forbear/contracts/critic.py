@@ -30,6 +30,10 @@ class Critic(Protocol):
             trajectory: As the agent saw it: its last step is open.
             proposed: What the agent proposes to do there.
             draw: All the randomness that the critic may use.
+
+        Raises:
+            ProviderError: What it relies on is down: in a pilot the episode has no outcome, a guard lets the agent go on.
+                Whatever else it raises is a fault: the agent goes on, and it is recorded.
         """
         ...
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from forbear.errors import InvalidInput, ModelUnusable, ProviderError
+from forbear.models.session import current_meter
 
 T = TypeVar("T")
 
@@ -108,6 +109,7 @@ class Gate:
                     answer = await send()
             except Transient as error:
                 failures += 1
+                current_meter().had_trouble = True
                 pause_s = self._failed(error, failures)
                 self._require_hope(error, began, pause_s)
                 await asyncio.sleep(pause_s)

@@ -144,7 +144,7 @@ def current_session() -> Session | None:
 class Meter:
     """What models answered inside one call of an agent, a critic or an intervention; open as a context manager."""
 
-    __slots__ = ("_before", "keys", "paid", "reused", "session", "waiting", "was_cut")
+    __slots__ = ("_before", "had_trouble", "keys", "paid", "reused", "session", "waiting", "was_cut")
 
     def __init__(self, session: Session | None = None) -> None:
         """Starts at zero.
@@ -161,6 +161,8 @@ class Meter:
         """Of what was paid for."""
         self.waiting = 0
         """Requests that a provider has not answered yet."""
+        self.had_trouble = False
+        """A provider failed, and was asked again."""
         self.was_cut = False
         """A request was given up before its provider had answered it."""
         self._before: Token[Meter | None] | None = None

@@ -30,6 +30,8 @@ class Review:
     score: Score
     fault: str | None = None
     """`error`, `timeout` or `invalid` where it could not answer; its score then abstains and says what was wrong."""
+    is_outage: bool = False
+    """What it relies on is down (a `ProviderError`): a guard lets the agent go on, a pilot knows nothing of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Ruling:
     """As records call it: `PROCEED`, `REFUSED`, or the name of the intervention."""
     refusal: str | None = None
     """What the intervention did instead of answering, where it broke."""
+    is_outage: bool = False
+    """What the intervention relies on is down, as for a `Review`."""
 
     def with_usage(self, usage: Usage) -> "Ruling":
         """The same, its effect saying what writing its message took."""
@@ -59,7 +63,8 @@ async def ask(critic: Critic, trajectory: Trajectory, proposed: Action, *, draw:
         )
     except ForeignFault as fault:  # a critic that breaks must not take the agent down with it
         logger.info("a critic broke, the agent goes on: %s", fault.text)
-        return Review(Score(None, fault.text), "error" if fault.kind == "provider" else fault.kind)
+        is_outage = fault.kind == "provider"
+        return Review(Score(None, fault.text), "error" if is_outage else fault.kind, is_outage)
 
 
 class Judge:
@@ -91,7 +96,8 @@ class Judge:
             effect = await self._effect(lambda: intervention.apply(trajectory, proposed, score=score, draw=draw))
         except ForeignFault as fault:
             logger.info("intervention %r broke, the agent goes on: %s", intervention.name, fault.text)
-            return Ruling(CONTINUE, REFUSED, refusal=f"{fault.kind}: {fault.text}")
+            is_outage = fault.kind == "provider"
+            return Ruling(CONTINUE, REFUSED, refusal=f"{fault.kind}: {fault.text}", is_outage=is_outage)
         if isinstance(effect, Retry) and effect.undo and undoes_for_good(trajectory, effect.undo):
             return Ruling(CONTINUE, REFUSED)
         return Ruling(effect, intervention.name)

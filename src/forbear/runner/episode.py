@@ -178,6 +178,8 @@ class _Run:
         draw = self.draw(f"critic:{name}")
         with self.cell.calling("critic", limit_s=deadline_s, critic=name) as meter:
             review = await ask(critic, self.visible(), proposed, draw=draw, deadline_s=deadline_s)
+        if review.is_outage or (review.fault == "timeout" and meter.had_trouble):
+            raise Fault(Termination.PROVIDER_ERROR, f"critic {name!r:.60}: {review.score.why}")
         usage = meter.claim()
         if usage is None:
             return Paid(review, payer=self.cell.arm)
@@ -202,6 +204,8 @@ class _Run:
         draw = self.draw(f"intervention:{self.policy.intervention.name}")
         with self.cell.calling("intervention", limit_s=self.policy.critic_deadline_s) as meter:
             ruling = await self.judge.intervene(self.visible(), recorded.action, review, draw=draw)
+        if ruling.is_outage:
+            raise Fault(Termination.PROVIDER_ERROR, f"intervention {self.policy.intervention.name!r}: {ruling.refusal}")
         if (usage := meter.claim()) is not None:
             self.feedback.add(usage, paid=not meter.is_free, seconds=None)
             return ruling.with_usage(structs.replace(usage, seconds=None))
