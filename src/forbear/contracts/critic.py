@@ -32,8 +32,8 @@ class Critic(Protocol):
             draw: All the randomness that the critic may use.
 
         Raises:
-            ProviderError: What it relies on is down: in a pilot the episode has no outcome, a guard lets the agent go on.
-                Whatever else it raises is a fault: the agent goes on, and it is recorded.
+            ProviderError: What it relies on is down: in a pilot the episode has no outcome, a guard lets the agent go
+                on. Whatever else it raises is a fault: the agent goes on, and it is recorded.
         """
         ...
 
