@@ -58,7 +58,7 @@ class ChatAgent:
         examples: Sequence[Sequence[str]] = (),
         begin: str = "",
         temperature: float | None = None,
-        max_tokens: int | None = 512,
+        max_tokens: int | None = None,
         logprobs: bool = False,
         history_steps: int | None = None,
         name: str = "chat",
