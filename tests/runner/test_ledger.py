@@ -4,7 +4,7 @@ import pickle
 import pytest
 
 from forbear.errors import BudgetSpent, InvalidInput
-from forbear.records.model import Episode, EpisodeUsage, RoleUsage, Task, Termination, Usage
+from forbear.records.model import Episode, EpisodeUsage, RoleUsage, Task, Termination, Usage, paid_usage
 from forbear.runner.ledger import Budget, Ledger, Purse
 
 
@@ -57,10 +57,10 @@ def test_the_error_names_every_limit_that_is_reached():
 def test_what_recorded_episodes_paid_for_counts_and_what_they_took_again_does_not():
     ledger = Ledger(Budget(max_calls=7))
     paid, reused = {"paid": Usage(calls=2)}, {"reused": Usage(calls=100)}
-    ledger.add_episodes([episode(agent=paid, critic=reused)])
-    ledger.add_episodes([episode(critic=paid, agent=reused)])
+    ledger.add(paid_usage([episode(agent=paid, critic=reused).usage]))
+    ledger.add(paid_usage([episode(critic=paid, agent=reused).usage]))
     assert not ledger.is_spent
-    ledger.add_episodes([episode(feedback={"paid": Usage(calls=3)})])
+    ledger.add(paid_usage([episode(feedback={"paid": Usage(calls=3)}).usage]))
     assert ledger.is_spent
 
 

@@ -25,7 +25,7 @@ from runner.pilots import digest, run
 
 
 def records(directory):
-    return [episode for row in Journal(directory).read().rows.values() for episode in row]
+    return list(Journal(directory).read().last_attempts())
 
 
 def paid(directory, field="calls"):
@@ -161,6 +161,32 @@ def test_a_provider_that_is_slow_is_not_the_agents_failure(tmp_path):
             run(plan, tmp_path, retries=1)
     assert {episode.termination for episode in records(tmp_path)} == {Termination.PROVIDER_ERROR}
     assert all("its model gave no answer within 0.1 s" in episode.cause for episode in records(tmp_path))
+
+
+@pytest.mark.parametrize("design", ["coupled", "independent"])
+def test_an_attempt_that_broke_is_charged_once_whoever_goes_on(tmp_path, design):
+    """By the same process, after its others, and by the next one: the same digest, and the bill of the server."""
+    rng, is_faulty = random.Random(3), [False]
+
+    def respond(request):
+        return refused(500) if is_faulty[0] and rng.random() < 0.15 else fixed(request)
+
+    with ChatServer(respond) as server:
+        run(chat_plan(server.url, design=design), tmp_path / "clean")
+        whole = server.answered
+        assert paid(tmp_path / "clean", "input_tokens") == whole * PAID[0]
+        is_faulty[0], impatient = True, chat(server.url, patience_s=0.01)
+        for name, budget in (("one", None), ("cut", Budget(max_tokens=60 * sum(PAID)))):
+            before = server.answered
+            plan = chat_plan(server.url, design=design, model=impatient)
+            try:
+                run(plan, tmp_path / name, retries=20, outage_after=1000, budget=budget)
+            except BudgetSpent:
+                run(plan, tmp_path / name, retries=20, outage_after=1000)
+            assert Journal(tmp_path / name).read().broken
+            assert server.answered - before == whole
+            assert paid(tmp_path / name, "input_tokens") == whole * PAID[0]
+            assert digest(tmp_path / name) == digest(tmp_path / "clean")
 
 
 def test_a_key_that_is_refused_stops_the_pilot_whatever_the_agent_makes_of_it(tmp_path):

@@ -214,7 +214,7 @@ def analyse(plan: PlanRecord, content: JournalContent, *, monitor: Monitor | Non
         },
         episodes=used,
         missing=missing,
-        bill=paid_usage(episode.usage for row in content.rows.values() for episode in row),
+        bill=paid_usage(episode.usage for episode in content.last_attempts()),
         unused=unused,
         monitor=monitor,
     )

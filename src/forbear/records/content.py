@@ -1,6 +1,6 @@
 """What a journal says, and what it cannot say: a cell that the plan does not have, or a second outcome for one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forbear.errors import InvalidInput
@@ -35,6 +35,19 @@ class JournalContent:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "planned", Planned.of(self.plan, where="the journal"))
+
+    def last_attempts(self) -> Iterator[Episode]:
+        """Of each cell that was begun, the episode with its outcome, or else the last attempt that broke.
+
+        Which holds what was paid for in it: an attempt goes on from those before it, and is charged with what they
+        paid. Only where a world can be neither restored nor replayed does each begin afresh; there it is left out.
+        """
+        for row in self.rows.values():
+            last: dict[str, Episode] = {}
+            for episode in row:
+                if episode.arm not in last or last[episode.arm].success is None:
+                    last[episode.arm] = episode
+            yield from last.values()
 
     def add(self, record: Record, *, where: str) -> None:
         """Takes in one record.

@@ -59,7 +59,7 @@ class AgentSide:
 
     def _charged(self, recorded: Recorded, meter: Meter) -> Recorded:
         """Says what models took for it, where they were asked; what was answered before is nobody's new expense."""
-        usage = meter.claim()
+        usage = self._cell.claim(meter)
         if usage is not None:
             # Without seconds, which are no part of what was found.
             recorded.action = recorded.action.with_usage(replace(usage, seconds=None))

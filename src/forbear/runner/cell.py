@@ -2,16 +2,18 @@
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal
+
+from msgspec.structs import replace
 
 from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import Draw
 from forbear.contracts.environment import Environment
-from forbear.models.session import Meter
-from forbear.records.model import Task, Termination
+from forbear.models.session import Meter, current_session
+from forbear.records.model import Task, Termination, Usage
 from forbear.runner.ledger import Ledger
 from forbear.runner.watch import Part, Watch
 
@@ -62,6 +64,8 @@ class Cell:
 
     ledger: Ledger | None = None
     """What the pilot has spent, where it has a budget."""
+    claims: list[str] = field(default_factory=list)
+    """Keys of the answers of models that this episode is charged with."""
 
     def calling(self, part: Part, *, limit_s: float, critic: str | None = None) -> "Calling":
         """Around every call of foreign code: says what models answered in it.
@@ -75,6 +79,24 @@ class Cell:
         if self.watch is None:
             return Calling(_UNWATCHED)
         return Calling(self.watch.calling(part, arm=self.arm, limit_s=limit_s, critic=critic))
+
+    def claim(self, meter: Meter) -> Usage | None:
+        """Charges the episode with what models answered in a call; see `Meter.claim`."""
+        self.claims.extend(meter.keys or ())
+        return meter.claim()
+
+    def give_back_claims(self) -> None:
+        """The episode broke: the one that is tried in its place is charged with what it paid for."""
+        session = current_session()
+        if session is not None:
+            session.claimed.difference_update(self.claims)
+
+    def charge(self, usage: Usage | None, *, seconds: float | None) -> None:
+        """Charges the budget with a call that was made now; what was known before was charged before."""
+        if self.ledger is not None:
+            known = Usage() if usage is None else usage
+            seconds = seconds if known.seconds is None else known.seconds
+            self.ledger.add(replace(known, calls=known.calls or 1, seconds=seconds))
 
     def silence(self, critic: str | None) -> Silenced | None:
         """Why a critic, or with None the intervention, is not asked here."""

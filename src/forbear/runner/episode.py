@@ -29,7 +29,6 @@ from forbear.records.model import (
 )
 from forbear.runner.agent_side import AgentSide
 from forbear.runner.cell import Cell, Fault
-from forbear.runner.ledger import Ledger
 from forbear.runner.memo import ELSEWHERE, Memo, Node, Paid, Recorded, Scene
 from forbear.runner.world_side import WorldSide
 
@@ -73,6 +72,7 @@ async def run_episode(
         if run.proposals:
             run.close_step(None)
         termination, success, cause = fault.termination, None, fault.cause
+        cell.give_back_claims()
     final = run.node.scene.observation if run.log and run.log[-1].executed is not None else None
     return Episode(
         task=cell.task,
@@ -107,7 +107,7 @@ class _Run:
         self.attempts: dict[int, int] = {}
         self.excluded: dict[int, tuple[Action, ...]] = {}
         self.spent = 0  # executed and charged steps
-        self.agent_usage, self.critic_usage, self.feedback = (_Tally(cell.ledger) for _ in range(3))
+        self.agent_usage, self.critic_usage, self.feedback = _Tally(), _Tally(), _Tally()
 
     async def to_the_end(self) -> tuple[Termination, bool, str | None]:
         self.node = await self.world.open()
@@ -153,6 +153,8 @@ class _Run:
             recorded = await self.agent.propose(self.visible(), attempt=attempt, excluded=excluded)
             seconds = time.perf_counter() - started if recorded.seconds is None else recorded.seconds
             self.node.proposals[attempt, excluded] = recorded
+            if recorded.payer == self.cell.arm:
+                self.cell.charge(recorded.action.usage, seconds=seconds)
         self.agent.live_through(recorded, index=index)
         self.attempts[index] = attempt + 1
         self.agent_usage.add(recorded.action.usage, paid=recorded.payer == self.cell.arm, seconds=seconds)
@@ -168,6 +170,8 @@ class _Run:
             started = time.perf_counter()
             paid = recorded.reviews[name] = await self.asked(name, critic, recorded.action)
             seconds = time.perf_counter() - started if paid.seconds is None else paid.seconds
+            if paid.payer == self.cell.arm:
+                self.cell.charge(paid.review.score.usage, seconds=seconds)
         self.critic_usage.add(paid.review.score.usage, paid=paid.payer == self.cell.arm, seconds=seconds)
 
     async def asked(self, name: str, critic: Critic, proposed: Action) -> Paid:
@@ -180,7 +184,7 @@ class _Run:
             review = await ask(critic, self.visible(), proposed, draw=draw, deadline_s=deadline_s)
         if review.is_outage or (review.fault == "timeout" and meter.had_trouble):
             raise Fault(Termination.PROVIDER_ERROR, f"critic {name!r:.60}: {review.score.why}")
-        usage = meter.claim()
+        usage = self.cell.claim(meter)
         if usage is None:
             return Paid(review, payer=self.cell.arm)
         score = structs.replace(review.score, usage=structs.replace(usage, seconds=None))
@@ -206,11 +210,15 @@ class _Run:
             ruling = await self.judge.intervene(self.visible(), recorded.action, review, draw=draw)
         if ruling.is_outage:
             raise Fault(Termination.PROVIDER_ERROR, f"intervention {self.policy.intervention.name!r}: {ruling.refusal}")
-        if (usage := meter.claim()) is not None:
+        if (usage := self.cell.claim(meter)) is not None:
             self.feedback.add(usage, paid=not meter.is_free, seconds=None)
+            if not meter.is_free:
+                self.cell.charge(usage, seconds=usage.seconds)
             return ruling.with_usage(structs.replace(usage, seconds=None))
         if not isinstance(ruling.effect, Halt) and ruling.effect.usage is not None:
-            self.feedback.add(ruling.effect.usage, paid=True, seconds=time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self.feedback.add(ruling.effect.usage, paid=True, seconds=seconds)
+            self.cell.charge(ruling.effect.usage, seconds=seconds)
         return ruling
 
     def draw(self, role: str) -> Draw:
@@ -356,10 +364,9 @@ _NO_USAGE = Usage()
 class _Tally:
     """What a role took so far: counted here, because most report nothing and sums of structs cost."""
 
-    __slots__ = ("calls", "ledger", "reported", "reused", "reused_reported", "seconds")
+    __slots__ = ("calls", "reported", "reused", "reused_reported", "seconds")
 
-    def __init__(self, ledger: Ledger | None) -> None:
-        self.ledger = ledger
+    def __init__(self) -> None:
         self.calls = self.reused = 0
         self.seconds = 0.0
         self.reported = self.reused_reported = _NO_USAGE
@@ -383,8 +390,6 @@ class _Tally:
         if paid:
             self.calls += calls
             self.seconds += seconds or 0.0
-            if self.ledger is not None:
-                self.ledger.add(structs.replace(usage or _NO_USAGE, calls=calls, seconds=seconds))
         else:
             self.reused += calls
 

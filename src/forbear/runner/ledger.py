@@ -2,13 +2,13 @@
 
 import contextlib
 import multiprocessing
-from collections.abc import Iterable, MutableSequence
+from collections.abc import MutableSequence
 from typing import cast
 
 from msgspec import Struct
 
 from forbear.errors import BudgetSpent, InvalidInput
-from forbear.records.model import Episode, Usage, paid_usage
+from forbear.records.model import Usage
 from forbear.wording import described
 
 _FIELDS = ("calls", "tokens", "cost", "seconds")
@@ -78,10 +78,6 @@ class Ledger:
         with self._lock:
             for index, amount in enumerate(amounts):
                 self._spent[index] += amount
-
-    def add_episodes(self, episodes: Iterable[Episode]) -> None:
-        """Charges it with what recorded episodes paid for."""
-        self.add(paid_usage(episode.usage for episode in episodes))
 
     @property
     def is_spent(self) -> bool:

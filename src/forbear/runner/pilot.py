@@ -17,7 +17,7 @@ from forbear.policy.arm import Arm
 from forbear.policy.crew import Crew
 from forbear.records.codec import EpisodeKey, Missing, episode_key
 from forbear.records.journal import Journal, JournalWriter, Sync
-from forbear.records.model import Episode, Task
+from forbear.records.model import Episode, Task, paid_usage
 from forbear.runner.cell import SPENT, Silenced
 from forbear.runner.executors import Executor, InLoop, WorkerLost, Workers
 from forbear.runner.faults import AgentFaults, CriticFaults
@@ -208,8 +208,7 @@ class _Pilot:
         self.agent_faults = AgentFaults(limits.max_agent_errors)
         self.critic_faults = CriticFaults(limits.max_critic_faults)
         if ledger is not None:
-            for episodes in writer.content.rows.values():
-                ledger.add_episodes(episodes)
+            ledger.add(paid_usage(episode.usage for episode in writer.content.last_attempts()))
         self.round = 0
         self.crew = Crew(waits=asyncio.current_task())
         self.monitor = Monitor(frozen.record, self._success, ends=writer.content.ends)
