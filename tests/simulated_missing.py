@@ -76,7 +76,8 @@ def intervenes(drawn: np.ndarray) -> dict[str, np.ndarray]:
     only_b = count(lambda b, t: t == 0, True, False), count(lambda b, t: t == 1, True, False)
     both = count(lambda b, t: True, True, True)
     lost_t, lost_b = sum(only_t), sum(only_b)
-    excess = np.maximum(np.abs(lost_t - lost_b) - np.sqrt(lost_t + lost_b) / 2, 0.0)
+    excess = np.abs(lost_t - lost_b) - np.sqrt(lost_t + lost_b) / 2
+    excess[excess < 1] = 0.0
     share = excess / np.maximum(np.maximum(lost_t, lost_b), 1)
     more_t = lost_t > lost_b
     charged = np.ceil(share * np.where(more_t, only_t[0], only_b[0]) - 1e-9).astype(int)

@@ -103,7 +103,8 @@ def test_the_excess_of_one_arm_is_charged_to_it_and_nothing_else(pairs):
         sum(b is None and t is not None for b, t in pairs),
         sum(t is None and b is not None for b, t in pairs),
     )
-    excess = max(0.0, abs(only_t - only_b) - ((only_t + only_b) ** 0.5) / 2)
+    excess = abs(only_t - only_b) - ((only_t + only_b) ** 0.5) / 2
+    excess = excess if excess >= 1 else 0.0
     assert excess - 1 < charged < excess + 1
     for (b, t), (filled_b,), (filled_t,) in zip(pairs, before, after, strict=True):
         assert filled_b is b or (b is None and filled_b and t is not None and only_b > only_t)

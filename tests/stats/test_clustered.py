@@ -120,14 +120,14 @@ def test_one_seed_per_task_is_exactly_the_unclustered_answer(outcomes, confidenc
 
 @pytest.mark.parametrize(
     ("before", "after", "weight"),
-    [(2, 2, 0.5), (3, 3, 0.55), (4, 4, 0.6), (5, 1, 0.6), (1, 6, 0.7), (10, 10, 0.7), (11, 1, 1.0)],
+    [(2, 2, 0.55), (3, 3, 0.55), (4, 4, 0.6), (5, 1, 0.6), (1, 6, 0.7), (10, 10, 0.7), (11, 1, 1.0)],
 )
 def test_the_worst_value_weighs_by_the_larger_number_of_seeds(before, after, weight):
-    outcomes = ClusteredOutcomes(baseline=[[0] * before] * 12, treated=[[1] * after] * 12)
+    outcomes = ClusteredOutcomes(baseline=[[0] * before] * 20, treated=[[1] * after] * 18 + [[0] * after] * 2)
     assert worst_weight(outcomes) == weight
     assert worst_weight(outcomes, guarantee="finite-sample") == 1
     clusters = ClusteredOutcomes(
-        baseline=outcomes.baseline, treated=outcomes.treated, clusters=[str(i) for i in range(12)]
+        baseline=outcomes.baseline, treated=outcomes.treated, clusters=[str(i) for i in range(20)]
     )
     assert worst_weight(clusters) == 1
 
@@ -217,8 +217,9 @@ def test_clusters_above_tasks_widen_the_interval_when_their_tasks_agree():
 def test_nothing_discordant_still_has_width():
     outcomes = ClusteredOutcomes(baseline=[[0, 1]] * 30, treated=[[0, 1]] * 30)
     bounds = clustered_gain_interval(outcomes)
-    # All weight lies on 30 tasks without a change and the worst value: 1 − B(30, .5) at most the margin.
-    limit = stats.beta.ppf(0.975, 0.5, 30)
+    # All weight lies on 30 tasks without a change and the worst value, which here weighs 1: 1 − B(30, 1) at most the
+    # margin, that is (1 − limit)^30 = .025.
+    limit = 1 - 0.025 ** (1 / 30)
     assert (bounds.low, bounds.high) == pytest.approx((-limit, limit), abs=1e-8)
 
 
@@ -325,6 +326,39 @@ def test_power_at_a_gain_of_six_points(tasks, seeds, least):
     rng = np.random.default_rng([12, tasks, seeds])
     counts = simulated.draw(rng, tasks=tasks, seeds=seeds, truth=simulated.agreeing(0.18, 0.06, 0.3), pilots=20_000)
     assert np.mean(simulated.pvalues(counts, seeds) <= 0.05) >= least - 2 * 0.0035
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 8])
+@pytest.mark.parametrize("tasks", [60, 100, 130, 149, 200])
+def test_a_gain_of_two_points_in_whole_tasks_is_no_forbear_where_none_was_seen(seeds, tasks):
+    # Two tasks of a hundred win all their seeds, nothing else changes: the gain is 2 points, the least that pays. How
+    # many are seen is binomial, so a false FORBEAR is counted exactly; mirrored, a false "not worse".
+    errors = [0.0, 0.0]
+    for won in range(12):
+        zeros, ones = [[0] * seeds] * tasks, [[1] * seeds] * won + [[0] * seeds] * (tasks - won)
+        gained = ClusteredOutcomes(baseline=zeros, treated=ones)
+        lost = ClusteredOutcomes(baseline=ones, treated=zeros)
+        for i, (outcomes, margin, side) in enumerate(((gained, 0.02, "less"), (lost, -0.02, "greater"))):
+            if clustered_gain_test(outcomes, margin=margin, alternative=side).pvalue <= 0.05:
+                errors[i] += stats.binom.pmf(won, tasks, 0.02)
+    assert max(errors) <= 0.05
+    assert errors[0] == errors[1]
+    # Even so a pilot in which nothing ever changes decides, from 149 tasks on: .98^149 < .05.
+    assert (errors[0] > 0) == (tasks >= 149)
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 8, 10])
+@pytest.mark.parametrize("tasks", [50, 51, 57, 80])
+def test_tasks_that_gain_one_seed_or_lose_all_keep_the_size(seeds, tasks):
+    # Exactly: the numbers of tasks that gain and that lose are trinomial. At the edge hardly a task stays as it was.
+    lost, gained = (x.ravel() for x in np.mgrid[: tasks + 1, : tasks + 1])
+    counts = np.stack([lost, tasks - lost - gained, gained], axis=1)[lost + gained <= tasks]
+    pvalues = simulated.value_pvalues(np.array([-1, 0, 1 / seeds]), counts, weight=simulated.calibrated(seeds))
+    counts = counts[pvalues <= 0.05]
+    for part in (0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.93, 0.96, 0.98, 0.9999):
+        share = part / (seeds + 1)
+        chances = stats.multinomial.pmf(counts, tasks, [share, 1 - share * (seeds + 1), share * seeds])
+        assert chances.sum() <= 0.055
 
 
 @pytest.mark.statistical

@@ -5,7 +5,7 @@ A missing outcome is no failure. Its pair is left out; with the other run known 
 treated run with a failure reaches the lower end of all of them at once, the opposite filling the upper one.
 
 Between leaving out and the worst lies the **excess**: runs lost by chance are lost as often in either arm, so what one
-arm lost more than the other, less half a standard deviation, is charged to it.
+arm lost more than the other, less half a standard deviation, is charged to it where it is a run or more.
 """
 
 import math
@@ -168,9 +168,10 @@ def excess_charged(*, baseline: MaybeOutcomes, treated: MaybeOutcomes) -> tuple[
     """Fills as unfavourably as can be the holes that one arm has more than the other: what chance does not explain.
 
     With m_t pairs that lack only the treated run and m_b only the baseline run, |m_t − m_b| − √(m_t + m_b)/2 of those
-    of the arm that lost more, not below 0, become treated failures or baseline successes. They are taken in equal
-    shares from the holes whose partner makes them a disruption (rounded up) and from the others (rounded down), evenly
-    over the tasks in their order. Seeds that are not paired have no partners: every hole counts, and shares round up.
+    of the arm that lost more, if that is a run or more, become treated failures or baseline successes. They are taken
+    in equal shares from the holes whose partner makes them a disruption (rounded up) and from the others (rounded
+    down), evenly over the tasks in their order. Seeds that are not paired have no partners: every hole counts, and
+    shares round up.
 
     Args:
         baseline: Tasks × seeds, None where the run has no outcome.
@@ -185,7 +186,7 @@ def excess_charged(*, baseline: MaybeOutcomes, treated: MaybeOutcomes) -> tuple[
     decisive, harmless = _alone(baseline, treated)
     lost = [len(first) + len(second) for first, second in zip(decisive, harmless, strict=True)]
     excess = abs(lost[1] - lost[0]) - math.sqrt(sum(lost)) / 2
-    if excess <= 0:
+    if excess < 1:  # less than a run is none: rounded up, it would cost power wherever chance lost a few
         return baseline, treated, 0
     arm = int(lost[1] > lost[0])
     share = excess / lost[arm]

@@ -205,14 +205,14 @@ class SeveralSeeds:
                 values={"differing": differing, "of": units, "unit": unit},
             ),
         )
-        weight = worst_weight(outcomes, guarantee=guarantee)
-        kind = "finite-sample" if weight == 1 else "calibrated"
-        self.units = gain_units(outcomes), weight
-        self._method = f"Dirichlet weights over {unit}, worst value at weight {weight:g} ({kind})"
+        self.units = gain_units(outcomes), worst_weight(outcomes, guarantee=guarantee)
+        self._unit = unit
 
     def method(self, margin: float) -> str:
-        """The same at every margin."""
-        return self._method
+        """With the weight that INTERVENE has at this margin (`mean_pvalue`)."""
+        weight = self.units[1] if margin >= 0 else 1.0
+        kind = "finite-sample" if weight == 1 else "calibrated"
+        return f"Dirichlet weights over {self._unit}, worst value at weight {weight:g} ({kind})"
 
     def gain(self, confidence: float) -> Estimate:
         """The gains that the test does not reject."""
@@ -248,7 +248,11 @@ class SeedBySeed(SeveralSeeds):
 
     def __init__(self, outcomes: ClusteredOutcomes) -> None:
         super().__init__(outcomes, guarantee="finite-sample")
-        self._method = f"exact by seed, Bonferroni over {counted(len(outcomes.seed_tables()), 'seed')}"
+        self._seeds = counted(len(outcomes.seed_tables()), "seed")
+
+    def method(self, margin: float) -> str:
+        """The same at every margin."""
+        return f"exact by seed, Bonferroni over {self._seeds}"
 
     def gain(self, confidence: float) -> Estimate:
         """The tightest limits over seeds, at Bonferroni's level."""
