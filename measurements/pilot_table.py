@@ -17,9 +17,8 @@ def main():
     result = analyse_journal(Journal(sys.argv[1]))
     evidence = evidence_of(result)
     baseline = result.arms[result.plan.baseline_arm]
-    print(
-        f"{result.tasks} tasks, baseline success {percent(baseline.successes / baseline.episodes)}, design {result.design}\n"
-    )
+    success = percent(baseline.successes / baseline.episodes)
+    print(f"{result.tasks} tasks, baseline success {success}, design {result.design}\n")
     print("| critic | AUROC of failure | 95 % interval |\n| --- | --- | --- |")
     for name, report in evidence.critics.items():
         found = None if report is None else report.overall["auroc"]
