@@ -2,9 +2,9 @@
 
     python measurements/real_harms.py FOLDER
 
-FOLDER holds published paired outcomes of real agents, one pilot a file, as measurements/prior.py reads them. The gain
-and the discordance of a file are the truth of one arm with one run per task; the probabilities are exact. Printed for the
-files named mint_*: losses of 10 points or more, smaller losses, none, and gains.
+FOLDER holds published paired outcomes of real agents, one pilot a file, as measurements/prior.py reads them. A file's
+gain and discordance are the truth of one arm with one run per task; the probabilities are exact. Printed for the files
+named mint_*: losses of 10 points or more, smaller losses, none, and gains.
 """
 
 import sys
