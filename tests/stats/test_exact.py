@@ -6,8 +6,10 @@ from scipy import stats
 
 import reference
 from forbear import InvalidInput, PairedOutcomes
+from forbear.stats import regions
 from forbear.stats.exact import exact_unconditional, score_test
 from forbear.stats.intervals import paired_gain_interval
+from forbear.stats.regions import em_region
 from forbear.testing.strategies import paired_outcomes
 
 SIZES = [pytest.param(n, marks=[] if n <= 50 else pytest.mark.slow) for n in (20, 50, 100, 200)]
@@ -185,6 +187,22 @@ def pvalue_step_by_step(recovered, disrupted, n, margin):
 def test_the_search_that_leaps_finds_what_one_that_asks_every_table_finds(counts, margin):
     found = exact_unconditional(table(*counts), margin=margin).pvalue
     assert found == pytest.approx(pvalue_step_by_step(*counts, margin), rel=1e-4, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("counts", "margin"),
+    [
+        *(((620, 101, 79, 400), 0.02), ((620, 101, 79, 400), -0.02), ((200, 330, 250, 220), 0.05)),
+        *(((280, 12, 4, 304), 0.005), ((900, 55, 60, 485), -0.1), ((500, 30, 0, 470), 0.01)),
+        *(((20, 400, 380, 0), -0.05), ((450, 60, 90, 400), 0.02), ((1200, 148, 75, 477), 0.05)),
+    ],
+)
+def test_rows_settled_by_the_statistic_are_those_that_a_search_of_all_rows_finds(counts, margin, monkeypatch):
+    _, recovered, disrupted, _ = counts
+    asked = {"recovered": recovered, "disrupted": disrupted, "n_pairs": sum(counts), "margin": margin}
+    found = em_region(**asked)
+    monkeypatch.setattr(regions, "_MANY_PAIRS", 10**9)
+    assert found.tolist() == em_region(**asked).tolist()
 
 
 @pytest.mark.slow
