@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from forbear.stats.decision import decide_arms
+from forbear.stats.looks.looks import Looks
+from forbear.stats.looks.sequential import sequential_outcomes
 from forbear.stats.verdict import Verdict
 
 LOOKS = ("--looks", "50,100,200")
@@ -254,8 +257,27 @@ def test_unless_it_is_said_to_be_planned_the_order_of_the_rows_says_nothing(deci
     assert said[0]["p_value_gain"] > 0.5
     assert found(file(rows), "--anytime", "--in-order")["p_value_gain"] < 0.05
     assert "order of the rows does not matter" in " ".join(decide(file(rows), "--anytime")[1].split())
-    for options in (["--in-order"], ["--in-order", *LOOKS, "--look", 1]):
-        assert "it needs a FILE and --anytime" in one_error_line(decide(file(rows), *options))
+    assert "it needs a FILE, and --looks or --anytime" in one_error_line(decide(file(rows), "--in-order"))
+
+
+def test_in_the_planned_order_looks_are_watched_as_a_pilots_are(decide, found, file):
+    # Harm that came early and was made good: the watch of a pilot had seen it, a look at all tasks has not.
+    differences = [-1] * 14 + [0] * 20 + [1] * 12 + [0] * 4
+    rows, looks = rows_of(differences), Looks(tasks=(50, 100, 200))
+    assert looks.watch
+    verdict = found(file(rows), *LOOKS, "--look", 1, "--in-order")
+    outcomes, _ = sequential_outcomes(
+        baseline=[[d < 0] for d in differences], treated=[[d > 0] for d in differences], looks=looks
+    )
+    (direct,) = decide_arms({"critic": outcomes}, unpaired={"critic": {"baseline": 0, "critic": 0}}).values()
+    assert Verdict.from_dict(verdict) == direct
+    assert verdict["look"]["watched"] is True
+    unwatched = found(file(rows), *LOOKS, "--look", 1)
+    assert unwatched["look"]["watched"] is False
+    assert verdict["p_value_worthwhile"] < 0.01 < unwatched["p_value_worthwhile"]
+    assert "It has not been reached: add 1 more" in one_error_line(
+        decide(file(rows[:-2]), *LOOKS, "--look", 1, "--in-order")
+    )
 
 
 def test_holes_of_a_stream_without_an_order_are_bounded_too(found, file):

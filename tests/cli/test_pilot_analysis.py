@@ -27,7 +27,7 @@ class Hole(Corridor):
 """
 
 BROKEN = (
-    TEXT.replace("[run]\n", "[run]\nlooks = [6, 12]\nfutility = 0\nretries = 0\n")
+    TEXT.replace("[run]\n", "[run]\nlooks = [6, 12]\nfutility = 0\nretries = 0\nmax_critic_faults = 1.0\n")
     .replace('environment = "forbear.testing:Corridor"', 'environment = "mute_parts:Hole"')
     .replace('use = "forbear.testing:WordCritic"', 'use = "mute_parts:Mute"')
     .replace("options = { scores = { jump = 0.9, wait = 0.65, open = 0.2 } }\n", "")

@@ -11,7 +11,7 @@ from forbear.outcomes.table import OutcomeTable
 from forbear.stats.decision import AnyOutcomes, decide_arms
 from forbear.stats.looks.anytime import AnytimeOutcomes, anytime_outcomes
 from forbear.stats.looks.looks import Looks
-from forbear.stats.looks.sequential import SequentialOutcomes
+from forbear.stats.looks.sequential import SequentialOutcomes, sequential_outcomes
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtAnyTime, Verdict
 
@@ -38,9 +38,10 @@ def decide_pairings(
         looks: The looks that were declared before the first outcome was seen; None for a single look.
         look: Which of them this is, from 1 on: the arms need exactly its tasks, those without an outcome included.
         anytime: Whether this is a stream without a planned size, which may be decided on after every task.
-        in_order: Whether the tasks of a stream first appear in `table` in the order in which they were planned: then
-            evidence that was once reached counts. Otherwise only what all pairs are worth together does, which no order
-            of the rows changes, and which holds at any time too.
+        in_order: Whether the tasks first appear in `table` in the order in which they were planned. Of a stream
+            evidence that was once reached counts then; otherwise only what all pairs are worth together does, which no
+            order of the rows changes, and which holds at any time too. Looks are then watched for harm after every
+            task, as a pilot's are; without an order nobody knows what a watch would have seen.
         table: What the pairings came from; `in_order` needs it.
 
     Returns:
@@ -48,7 +49,7 @@ def decide_pairings(
 
     Raises:
         InvalidInput: No pairing, other tasks than the look has, a cluster of a stream in order whose tasks do
-            not stand together, looks without a look or with `anytime`, an order without a stream or a table.
+            not stand together, looks without a look or with `anytime`, an order of a single look or without a table.
     """
     if (looks is None) != (look is None) or (anytime and looks is not None):
         raise InvalidInput(
@@ -56,8 +57,8 @@ def decide_pairings(
             f"looks = {looks!r}, look = {look!r}, anytime = {anytime!r}."
         )
 
-    if in_order and (not anytime or table is None):
-        raise InvalidInput("in_order=True says how the rows of a stream stand: it needs anytime=True and the table.")
+    if in_order and (table is None or not (anytime or looks)):
+        raise InvalidInput("in_order=True says how rows stand: it needs the table, and looks or anytime=True.")
 
     def brought(pairing: Pairing) -> _Brought:
         if anytime or looks is not None:
@@ -65,7 +66,7 @@ def decide_pairings(
         if anytime:
             return _stream(pairing, table if in_order else None)
         if looks is not None and look is not None:
-            return _at_look(pairing, looks, look=look, arms=len(pairings))
+            return _at_look(pairing, looks, look=look, arms=len(pairings), table=table if in_order else None)
         return pairing.pairs, pairing.missing
 
     found = {pairing.treated: brought(pairing) for pairing in pairings}
@@ -84,12 +85,34 @@ def decide_pairings(
     return verdicts
 
 
-def _at_look(pairing: Pairing, looks: Looks, *, look: int, arms: int) -> _Brought:
+def _at_look(pairing: Pairing, looks: Looks, *, look: int, arms: int, table: OutcomeTable | None) -> _Brought:
+    if table is not None:
+        return _watched(pairing, looks, look=look, arms=arms, table=table)
     # A task that an outage took holds its place in the order: the looks count it.
     return _each(
         pairing,
         lambda known: SequentialOutcomes.at_look(known, looks, look=look, tasks=pairing.tasks, arms=arms),
     )
+
+
+def _watched(pairing: Pairing, looks: Looks, *, look: int, arms: int, table: OutcomeTable) -> _Brought:
+    """With the watch that the order of the rows lets be read."""
+    runs = planned_runs(table, baseline=pairing.baseline, treated=pairing.treated)
+    names = (pairing.baseline, pairing.treated)
+    if not 1 <= look <= len(looks.tasks) or len(runs.baseline) != looks.tasks[look - 1]:
+        SequentialOutcomes.at_look(
+            pairing.binary, looks, look=look, tasks=len(runs.baseline), arms=arms
+        )  # says why not
+    observed, missing = sequential_outcomes(
+        baseline=runs.baseline,
+        treated=runs.treated,
+        looks=replace(looks, watch=True),
+        clusters=runs.clusters,
+        arms=arms,
+        names=names,
+    )
+    assert observed is not None, "a pairing has a pair"
+    return observed, missing
 
 
 def _each(pairing: Pairing, read: Callable[[Outcomes], AnyOutcomes]) -> _Brought:

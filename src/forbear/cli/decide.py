@@ -63,7 +63,8 @@ without an outcome counts if it has its rows). --anytime needs no plan and may
 be asked after every task, for somewhat less power: what all tasks so far are
 worth, whatever the order of the rows; act on an INTERVENE when it comes. With
 --in-order the rows stand as the tasks were planned, not as their runs ended
-(which gives false verdicts), and evidence that was once reached counts for good.
+(which gives false verdicts), and evidence that was once reached counts for
+good; looks are then watched after every task, as a pilot's are.
 
 Beside the verdict, which does not use it, stands what switching on is worth on
 average and what a new pilot would add, in successes a task: under --prior and
@@ -150,7 +151,7 @@ names it), 20 if all are FORBEAR, else 21.
 @shape_option
 @click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")
 @click.option(
-    "--in-order", is_flag=True, help="With --anytime: rows stand in the planned order, so past evidence counts."
+    "--in-order", is_flag=True, help="Rows stand in the planned order: past evidence counts (--anytime, --looks)."
 )
 @click.option("--prior", metavar="UP,DOWN,SAME", help="For the worth, as tasks. [default: published pilots]")
 @click.option(
@@ -213,8 +214,8 @@ def decide(
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
-    if in_order and (not anytime or counts is not None):
-        raise click.UsageError("--in-order says how the rows of a stream stand: it needs a FILE and --anytime.")
+    if in_order and ((not anytime and declared is None) or counts is not None):
+        raise click.UsageError("--in-order says how rows stand: it needs a FILE, and --looks or --anytime.")
     scored = {"--graded": graded or None, "--threshold": threshold}
     table = None
     ignored: tuple[str, ...] = ()
