@@ -65,6 +65,8 @@ def cautions(arm="rollback", *, baseline=None, treated=None, plan=None):
 
 
 TOUCHED = {"touched": (3,)}
+NAMES = [f"t{n}" for n in range(N)]
+WITH_BLIND = {**ARMS, "blind": replace(ARMS["rollback"], digest="b", is_control=True, blind_of="rollback")}
 
 
 def numbers_of(remark):
@@ -73,7 +75,22 @@ def numbers_of(remark):
 
 
 def test_an_arm_in_which_nothing_is_odd_has_no_caution():
-    assert cautions(treated=lambda n: TOUCHED) == {}
+    plan = record(tasks=NAMES, arms=WITH_BLIND, looks=Looks(tasks=(N,), watch=False, futility=0.0))
+    assert cautions(treated=lambda n: TOUCHED, plan=plan) == {}
+
+
+def test_without_a_blind_arm_nobody_can_say_whether_the_critic_matters():
+    assert set(cautions(treated=lambda n: TOUCHED)) == {"no_blind"}
+    assert "no_blind" not in cautions("placebo", treated=lambda n: TOUCHED)
+    assert "no_blind" not in cautions("rerun", treated=lambda n: TOUCHED)
+
+
+def test_a_blind_arm_says_what_it_is_there_for():
+    plan = record(tasks=NAMES, arms=WITH_BLIND, looks=Looks(tasks=(N,), watch=False, futility=0.0))
+    found = cautions("blind", treated=lambda n: TOUCHED, plan=plan)
+    assert set(found) == {"control"}
+    assert found["control"].values == {"blind_of": "rollback"}
+    assert "never deployed" in found["control"].text
 
 
 def test_an_arm_that_never_intervened_is_the_baseline():
@@ -143,7 +160,8 @@ def test_refusals_are_counted():
         content.add(episode(task, "alone"), where="here")
         for arm in plan.treated:
             content.add(refused(task, arm), where="here")
-    (caution,) = cautions_of(analyse(plan, content), "rollback")
+    caution, blind = cautions_of(analyse(plan, content), "rollback")
+    assert blind.code == "no_blind"
     assert (caution.code, caution.values) == ("refused_rollbacks", {"refusals": 2})
 
 
