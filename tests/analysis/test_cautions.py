@@ -122,23 +122,6 @@ def test_three_interventions_in_half_of_the_episodes_are_a_cascade(cascading, sa
         assert found["cascades"].values == {"cascades": cascading, "episodes": N}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("first", "late", "said"), [(1, 0, True), (1, 1, True), (1, 2, False), (0, 0, False), (0, 3, False), (4, 4, True)]
-)
-@pytest.mark.parametrize("step", [0, 1])
-def test_half_of_the_disruptions_begun_at_the_first_two_steps_are_early(first, late, said, step):
-    def treated(n):
-        return {"touched": (step,) if n < first else (2,), "success": n >= first + late}
-
-    found = cautions(treated=treated)
-    assert ("early_disruption" in found) is said
-    if said:
-        assert found["early_disruption"].values == {"early": first, "disrupted": first + late}
-    # Tasks that the baseline fails too are not disrupted.
-    assert "early_disruption" not in cautions(baseline=lambda n: {"success": False}, treated=treated)
-
-
 @pytest.mark.parametrize(("noops", "said"), [(9, False), (10, True), (20, True)])
 def test_half_of_the_retries_in_vain_are_too_many(noops, said):
     same = {"touched": (2,), "actions": lambda attempt: "same"}

@@ -6,6 +6,7 @@ Every number of a sentence stands in its values too, unrounded.
 from collections.abc import Mapping
 from dataclasses import replace
 
+from forbear.analysis.early import early_harm
 from forbear.analysis.pairing import Pairing
 from forbear.analysis.plan_record import ArmRecord, PlanRecord
 from forbear.analysis.result import CASCADE, ArmResult, PilotResult
@@ -14,9 +15,6 @@ from forbear.stats.context.churn import Churn, net_of_churn
 from forbear.stats.context.resample import Best
 from forbear.stats.verdict import Recommendation, Remark, Verdict
 from forbear.wording import points, share, shown
-
-EARLY_STEPS = 2
-"""Steps 0 and 1, where the study found every one of its regressions."""
 
 MOST_FAULTS = 0.1
 """The share of its scores that a critic may owe."""
@@ -149,21 +147,11 @@ def _of_the_interventions(result: PilotResult, arm: ArmResult, baseline: ArmResu
     if not arm.interventions:
         text = "It never intervened: the arm is the baseline. Look at threshold and min_step."
         return [Remark(code="never_intervened", text=text)]
-    cautions = []
+    cautions = early_harm(result, arm.name) if arm.name in result.plan.candidates else []
 
     def caution(code: str, text: str, **values: int) -> None:
         cautions.append(Remark(code=code, text=text, values=values))
 
-    disrupted = _first_interventions_of_disrupted(result, arm.name)
-    early = sum(step < EARLY_STEPS for step in disrupted)
-    if disrupted and early >= _OFTEN * len(disrupted):
-        caution(
-            "early_disruption",
-            f"{early} of {len(disrupted)} disrupted episodes were first touched at step 0 or 1: "
-            "try a min_step of 2, in a new pilot.",
-            early=early,
-            disrupted=len(disrupted),
-        )
     if arm.cascades >= _OFTEN * arm.episodes:
         caution(
             "cascades",
@@ -198,14 +186,3 @@ def _of_the_interventions(result: PilotResult, arm: ArmResult, baseline: ArmResu
             refusals=arm.refusals,
         )
     return cautions
-
-
-def _first_interventions_of_disrupted(result: PilotResult, arm: str) -> list[int]:
-    found = []
-    for (task, seed, name), episode in result.episodes.items():
-        before = result.episodes.get((task, seed, result.plan.baseline_arm))
-        if name == arm and before is not None and before.success and not episode.success:
-            step = episode.first_intervention
-            if step is not None:
-                found.append(step)
-    return found
