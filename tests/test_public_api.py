@@ -100,6 +100,7 @@ PUBLIC = [
     "__version__",
     "analyse",
     "analyse_journal",
+    "blind_arm",
     "compare",
     "critics",
     "decide",
@@ -190,6 +191,7 @@ STATS = [
 ]
 CRITICS = [
     "AfterStep",
+    "BlindCritic",
     "ChatCritic",
     "CriticReport",
     "ErrorWords",

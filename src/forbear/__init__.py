@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.contracts.intervention import Intervention as Intervention
     from forbear.contracts.intervention import Replace as Replace
     from forbear.contracts.intervention import Retry as Retry
+    from forbear.critics.blind import blind_arm as blind_arm
     from forbear.critics.heuristic import FunctionCritic as FunctionCritic
     from forbear.errors import AgentError as AgentError
     from forbear.errors import BudgetSpent as BudgetSpent
@@ -223,6 +224,7 @@ _HOME = {
     "Verdict": "stats.verdict",
     "analyse": "analysis.result",
     "analyse_journal": "analysis.result",
+    "blind_arm": "critics.blind",
     "compare": "analysis.pairing",
     "decide": "stats.decision",
     "decide_arms": "stats.decision",

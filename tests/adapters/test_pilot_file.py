@@ -449,3 +449,42 @@ def test_factories_can_be_sent_to_another_process(tmp_path):
     plan = read_pilot_file(write_pilot(tmp_path)).plan
     again = pickle.loads(pickle.dumps(plan.agent))
     assert again().config() == plan.agent().config()
+
+
+BLIND = """
+[[arm]]
+name = "chance"
+intervention = "blind"
+like = "append"
+rates = [0.2, 0.1]
+"""
+
+
+def test_a_blind_arm_is_another_arm_of_the_file_with_a_coin_for_a_critic(tmp_path):
+    # Before the arm that it is like, which is looked up by name.
+    text = TEXT.replace('[[arm]]\nname = "rollback"', BLIND + '\n[[arm]]\nname = "rollback"')
+    arms = {arm.name: arm for arm in read_pilot_file(write_pilot(tmp_path, text=text)).plan.arms}
+    assert list(arms) == ["baseline", "chance", "rollback", "append", "placebo"]
+    chance, like = arms["chance"], arms["append"]
+    assert (chance.blind_of, chance.is_control) == ("append", True)
+    assert chance.policy.intervention == like.policy.intervention
+    assert chance.policy.critic.rates == (0.2, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('like = "append"', 'like = "nobody"'), r"like: there is no arm 'nobody'; the others are rollback, append"),
+        (('like = "append"', ""), r"'like' is missing"),
+        (('like = "append"', 'like = "placebo"'), r"rates: arm 'placebo' has no critic to be blind to"),
+        (("[0.2, 0.1]", "[2.0]"), r"rates: rates must be a list of numbers in \[0, 1\]"),
+        (("[0.2, 0.1]", "0.2"), r"rates: expected a list"),
+        (("rates = [0.2, 0.1]", ""), r"'rates' is missing"),
+        (("rates = [0.2, 0.1]", "rates = [0.2]\nthreshold = 0.5"), r"unknown key 'threshold'"),
+    ],
+)
+def test_what_is_wrong_with_a_blind_arm_is_said_with_its_line(change, said, tmp_path):
+    text = TEXT.replace("[run]", BLIND.replace(*change) + "\n[run]")
+    with pytest.raises(InvalidInput, match=said) as error:
+        read_pilot_file(write_pilot(tmp_path, text=text))
+    assert "pilot.toml, line " in str(error.value)

@@ -65,6 +65,8 @@ def cautions(arm="rollback", *, baseline=None, treated=None, plan=None):
 
 
 TOUCHED = {"touched": (3,)}
+NAMES = [f"t{n}" for n in range(N)]
+WITH_BLIND = {**ARMS, "blind": replace(ARMS["rollback"], digest="b", is_control=True, blind_of="rollback")}
 
 
 def numbers_of(remark):
@@ -73,7 +75,22 @@ def numbers_of(remark):
 
 
 def test_an_arm_in_which_nothing_is_odd_has_no_caution():
-    assert cautions(treated=lambda n: TOUCHED) == {}
+    plan = record(tasks=NAMES, arms=WITH_BLIND, looks=Looks(tasks=(N,), watch=False, futility=0.0))
+    assert cautions(treated=lambda n: TOUCHED, plan=plan) == {}
+
+
+def test_without_a_blind_arm_nobody_can_say_whether_the_critic_matters():
+    assert set(cautions(treated=lambda n: TOUCHED)) == {"no_blind"}
+    assert "no_blind" not in cautions("placebo", treated=lambda n: TOUCHED)
+    assert "no_blind" not in cautions("rerun", treated=lambda n: TOUCHED)
+
+
+def test_a_blind_arm_says_what_it_is_there_for():
+    plan = record(tasks=NAMES, arms=WITH_BLIND, looks=Looks(tasks=(N,), watch=False, futility=0.0))
+    found = cautions("blind", treated=lambda n: TOUCHED, plan=plan)
+    assert set(found) == {"control"}
+    assert found["control"].values == {"blind_of": "rollback"}
+    assert "never deployed" in found["control"].text
 
 
 def test_an_arm_that_never_intervened_is_the_baseline():
@@ -105,23 +122,6 @@ def test_three_interventions_in_half_of_the_episodes_are_a_cascade(cascading, sa
         assert found["cascades"].values == {"cascades": cascading, "episodes": N}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("first", "late", "said"), [(1, 0, True), (1, 1, True), (1, 2, False), (0, 0, False), (0, 3, False), (4, 4, True)]
-)
-@pytest.mark.parametrize("step", [0, 1])
-def test_half_of_the_disruptions_begun_at_the_first_two_steps_are_early(first, late, said, step):
-    def treated(n):
-        return {"touched": (step,) if n < first else (2,), "success": n >= first + late}
-
-    found = cautions(treated=treated)
-    assert ("early_disruption" in found) is said
-    if said:
-        assert found["early_disruption"].values == {"early": first, "disrupted": first + late}
-    # Tasks that the baseline fails too are not disrupted.
-    assert "early_disruption" not in cautions(baseline=lambda n: {"success": False}, treated=treated)
-
-
 @pytest.mark.parametrize(("noops", "said"), [(9, False), (10, True), (20, True)])
 def test_half_of_the_retries_in_vain_are_too_many(noops, said):
     same = {"touched": (2,), "actions": lambda attempt: "same"}
@@ -143,7 +143,8 @@ def test_refusals_are_counted():
         content.add(episode(task, "alone"), where="here")
         for arm in plan.treated:
             content.add(refused(task, arm), where="here")
-    (caution,) = cautions_of(analyse(plan, content), "rollback")
+    caution, blind = cautions_of(analyse(plan, content), "rollback")
+    assert blind.code == "no_blind"
     assert (caution.code, caution.values) == ("refused_rollbacks", {"refusals": 2})
 
 

@@ -76,11 +76,11 @@ def test_a_critic_that_says_nothing_has_no_metrics(tmp_path):
 
 
 @pytest.mark.slow
-def test_early_disruption_cascades_and_vain_retries_are_named(tmp_path):
+def test_cascades_and_vain_retries_are_named(tmp_path):
     # Every proposal is dropped and excluded until three are spent: each episode is touched at step 0, three times.
     always = InterventionPolicy(critic=WordCritic({}, otherwise=0.9), intervention=Rollback(exclude=True), budget=3)
     _, found = evidence(plan([Arm.baseline(), Arm("always", always)], n=30), tmp_path / "j")
-    assert {"early_disruption", "cascades"} <= set(codes(found.verdicts["always"]))
+    assert "cascades" in set(codes(found.verdicts["always"]))
     stubborn = InterventionPolicy(critic=WordCritic({"open": 0.9}), intervention=Rollback(), budget=1)
     _, found = evidence(
         plan([Arm.baseline(), Arm("stubborn", stubborn)], n=10, agent=lambda: _Opener()), tmp_path / "s"

@@ -4,7 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from forbear.analysis.blind import matching_rates
 from forbear.analysis.evidence import evidence_of
+from forbear.critics.blind import blind_arm
 from forbear.interventions import Append
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
@@ -151,3 +153,32 @@ def test_arms_that_were_run_apart_are_shown_from_the_start(tmp_path):
         before = result.episodes[fork["task"], fork["seed"], "baseline"]
         assert len(fork["baseline"]["steps"]) == len(before.steps)
     assert "as arms were run apart" in pilot_html(view)
+
+
+def test_what_the_critic_adds_stands_in_text_page_and_json(tmp_path):
+    like = Arm("append", InterventionPolicy(critic=WordCritic({"jump": 0.9}), intervention=Append()))
+    arms = [Arm.baseline(), like, blind_arm(like, rates=[0.1])]
+    pilot = plan(arms, n=20, looks=Looks(tasks=(20,), watch=False, futility=0.0))
+    view, result, evidence = found(tmp_path / "j", pilot)
+    data, remark = json.loads(pilot_json(view))["arms"], evidence.blind["append"].remarks()[0]
+    assert data["blind"]["against_blind"] is None
+    said = data["append"]["against_blind"]
+    assert said["gain"]["value"] == pytest.approx(
+        (result.arms["append"].successes - result.arms["blind"].successes) / 20
+    )
+    assert said["interventions_per_episode"] == data["append"]["interventions_per_episode"]
+    assert said["blind_interventions_per_episode"] == data["blind"]["interventions_per_episode"]
+    assert remark.text.startswith("The critic is ")
+    assert remark.text in " ".join(pilot_text(view).replace("\n ", " ").split())
+    assert "The critic is " in pilot_html(view)
+    assert data["blind"]["description"].startswith("append (message")
+    assert "at random, as often as 'append'" in data["blind"]["description"]
+    assert data["blind"]["verdict"]["headline"]["text"].startswith("CONTROL: the intervention of 'append' at random")
+
+
+def test_a_plan_that_was_tried_says_which_rates_match(tmp_path):
+    like = Arm("append", InterventionPolicy(critic=WordCritic({"jump": 0.9}), intervention=Append()))
+    pilot = plan([Arm.baseline(), like], n=20, looks=Looks(tasks=(20,), watch=False, futility=0.0))
+    _, result, _ = found(tmp_path / "j", pilot)
+    text = " ".join(plan_text(freeze(pilot), shadow=result).split())
+    assert f"A blind arm steps in as often as 'append' did with rates = {matching_rates(result, 'append')}." in text

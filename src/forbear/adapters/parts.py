@@ -66,6 +66,9 @@ _FOLDERS = ("journal",)
 RERUN = "rerun"
 """Stands where an intervention is named: the baseline once more, at a derived seed."""
 
+BLIND = "blind"
+"""Stands where an intervention is named: that of another arm, at random moments."""
+
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "agent": ("act", "config"),
     "environment": ("reset", "step", "config", "replay_safe"),
@@ -168,7 +171,7 @@ def imported(part: Part, folder: Path) -> Callable[..., Any]:
     built_in = BUILT_IN[part.kind]
     module_name, _, attribute = built_in.get(part.use, part.use).partition(":")
     if not attribute or not all(name.isidentifier() for name in (*module_name.split("."), attribute)):
-        known = sorted([*built_in, *([RERUN] if part.kind == "intervention" else [])])
+        known = sorted([*built_in, *([RERUN, BLIND] if part.kind == "intervention" else [])])
         meant = nearest(part.use, known) or "."
         raise InvalidInput(
             f"{part.place}: '{shown(part.use)}' is neither built in nor of the form 'package.module:factory'; built in "

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from forbear.adapters.models import Models, prices_of
-from forbear.adapters.parts import RERUN, Factory, guarded, imported, parameters_of, placed
+from forbear.adapters.parts import BLIND, RERUN, Factory, guarded, imported, parameters_of, placed
 from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.analysis.cautions import MOST_FAULTS
 from forbear.contracts.critic import Critic
 from forbear.contracts.intervention import Intervention
+from forbear.critics.blind import blind_arm
 from forbear.errors import InvalidInput
 from forbear.files import limit_of, read_bounded, too_large
 from forbear.models.session import ModelSettings
@@ -201,7 +202,20 @@ def _arms(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]
     sections = top.sections("arm")
     if not sections:
         raise top.error(message="at least one [[arm]] is needed; the baseline is there of itself")
-    return [_arm(section, shared) for section in sections]
+    seeing = {section: _arm(section, shared) for section in sections if section.table.get("intervention") != BLIND}
+    by_name = {arm.name: arm for arm in seeing.values()}
+    return [seeing[section] if section in seeing else _blind(section, by_name) for section in sections]
+
+
+def _blind(section: Section, arms: Mapping[str, Arm]) -> Arm:
+    """The control of an arm of the file: its intervention, at random moments."""
+    name, like = section.take("name", str, section.take("intervention", str)), section.take("like", str)
+    rates = section.take("rates", list)
+    section.close()
+    if like not in arms:
+        known = f"; the others are {', '.join(map(shown, arms))}" if arms else ""
+        raise section.error("like", message=f"there is no arm '{shown(like)}'{known}")
+    return section.guard("rates", make=lambda: blind_arm(arms[like], rates=rates, name=name))
 
 
 def _arm(section: Section, shared: _Shared) -> Arm:

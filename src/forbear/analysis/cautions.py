@@ -6,17 +6,15 @@ Every number of a sentence stands in its values too, unrounded.
 from collections.abc import Mapping
 from dataclasses import replace
 
+from forbear.analysis.early import early_harm
 from forbear.analysis.pairing import Pairing
-from forbear.analysis.plan_record import PlanRecord
+from forbear.analysis.plan_record import ArmRecord, PlanRecord
 from forbear.analysis.result import CASCADE, ArmResult, PilotResult
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.stats.context.churn import Churn, net_of_churn
 from forbear.stats.context.resample import Best
 from forbear.stats.verdict import Recommendation, Remark, Verdict
 from forbear.wording import points, share, shown
-
-EARLY_STEPS = 2
-"""Steps 0 and 1, where the study found every one of its regressions."""
 
 MOST_FAULTS = 0.1
 """The share of its scores that a critic may owe."""
@@ -39,7 +37,8 @@ def context_of(
     """
     remarks: list[Remark] = []
     if arm in plan.candidates:
-        remarks += [_placebo_gain(name, pairings[name]) for name in plan.controls if plan.arms[name].kind != "rerun"]
+        fresh = [name for name in plan.controls if plan.arms[name].kind != "rerun" and not plan.arms[name].blind_of]
+        remarks += [_placebo_gain(name, pairings[name]) for name in fresh]
         remarks += _net_of(churn, pairings[arm])
     if best is not None and best.arm == arm:
         remarks.append(_chosen(best))
@@ -83,8 +82,7 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
     plan, record = result.plan, result.plan.arms[arm]
     cautions = []
     if record.is_control:
-        what = "the agent alone at another seed" if record.kind == "rerun" else "a fresh draw and nothing else"
-        cautions.append(Remark(code="control", text=f"A control, {what}: it measures churn and is never deployed."))
+        cautions.append(_control(record))
     if plan.design == "independent" and record.kind != "rerun":
         rerun = any(one.kind == "rerun" for one in plan.arms.values())
         compare = "compare them with the rerun arm's" if rerun else "no arm says how much, none was rerun"
@@ -98,7 +96,26 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
     if record.kind == "policy":
         cautions += _of_the_critic(result, arm)
         cautions += _of_the_interventions(result, result.arms[arm], result.arms[plan.baseline_arm])
+        cautions += _without_blind(plan, result.arms[arm])
     return cautions
+
+
+def _without_blind(plan: PlanRecord, arm: ArmResult) -> list[Remark]:
+    if arm.name in plan.controls or not arm.interventions or any(one.blind_of for one in plan.arms.values()):
+        return []
+    text = 'No arm is blind (intervention = "blind"): whether its critic matters, or only stepping in, nobody can say.'
+    return [Remark(code="no_blind", text=text)]
+
+
+def _control(arm: ArmRecord) -> Remark:
+    if arm.blind_of is not None:
+        text = (
+            f"A control, the intervention of '{shown(arm.blind_of)}' at random moments: it shows what stepping in does "
+            "whoever steps in, and is never deployed."
+        )
+        return Remark(code="control", text=text, values={"blind_of": arm.blind_of})
+    what = "the agent alone at another seed" if arm.kind == "rerun" else "a fresh draw and nothing else"
+    return Remark(code="control", text=f"A control, {what}: it measures churn and is never deployed.")
 
 
 def _of_the_critic(result: PilotResult, name: str) -> list[Remark]:
@@ -130,21 +147,11 @@ def _of_the_interventions(result: PilotResult, arm: ArmResult, baseline: ArmResu
     if not arm.interventions:
         text = "It never intervened: the arm is the baseline. Look at threshold and min_step."
         return [Remark(code="never_intervened", text=text)]
-    cautions = []
+    cautions = early_harm(result, arm.name) if arm.name in result.plan.candidates else []
 
     def caution(code: str, text: str, **values: int) -> None:
         cautions.append(Remark(code=code, text=text, values=values))
 
-    disrupted = _first_interventions_of_disrupted(result, arm.name)
-    early = sum(step < EARLY_STEPS for step in disrupted)
-    if disrupted and early >= _OFTEN * len(disrupted):
-        caution(
-            "early_disruption",
-            f"{early} of {len(disrupted)} disrupted episodes were first touched at step 0 or 1: "
-            "try a min_step of 2, in a new pilot.",
-            early=early,
-            disrupted=len(disrupted),
-        )
     if arm.cascades >= _OFTEN * arm.episodes:
         caution(
             "cascades",
@@ -179,14 +186,3 @@ def _of_the_interventions(result: PilotResult, arm: ArmResult, baseline: ArmResu
             refusals=arm.refusals,
         )
     return cautions
-
-
-def _first_interventions_of_disrupted(result: PilotResult, arm: str) -> list[int]:
-    found = []
-    for (task, seed, name), episode in result.episodes.items():
-        before = result.episodes.get((task, seed, result.plan.baseline_arm))
-        if name == arm and before is not None and before.success and not episode.success:
-            step = episode.first_intervention
-            if step is not None:
-                found.append(step)
-    return found

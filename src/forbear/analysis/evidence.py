@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forbear.analysis.blind import AgainstBlind, against_blind
 from forbear.analysis.cautions import cautions_of, context_of, withheld
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
@@ -30,12 +31,14 @@ class Evidence:
     """Verdicts and critic metrics of a pilot."""
 
     verdicts: Mapping[str, Verdict]
-    """By treated arm, controls (placebo, rerun) included; each of those is decided by itself and never deployed."""
+    """By treated arm, controls included: each of those is decided by itself and never deployed."""
     controls: frozenset[str]
     ceilings: Mapping[str, Ceilings]
     """By treated arm with paired seeds: what an intervention that never disrupted would have gained."""
     paths: Mapping[str, GainPath]
     """By treated arm: how it came to its verdict."""
+    blind: Mapping[str, AgainstBlind]
+    """By arm that has a blind control: what its critic adds."""
     critics: Mapping[str, CriticReport | None]
     """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none,
     or to one task only."""
@@ -67,7 +70,8 @@ def evidence_of(result: PilotResult) -> Evidence:
             for name, outcomes in ways.items()
             if outcomes is not None and (path := gain_path_of(outcomes, plan.rule)) is not None
         },
-        critics={name: _critic_report(watched, name) for name in plan.critics},
+        blind=judged.blind,
+        critics={name: _critic_report(watched, name) for name in plan.watching},
     )
 
 
@@ -85,6 +89,7 @@ class _Judged:
     verdicts: Mapping[str, Verdict]
     pairings: Mapping[str, Pairing]
     churn: Churn | None
+    blind: Mapping[str, AgainstBlind]
 
 
 def _judged(result: PilotResult) -> _Judged:
@@ -97,13 +102,18 @@ def _judged(result: PilotResult) -> _Judged:
                 "There is nothing to decide on; when it is up again, start with another journal."
             )
     pairings = {arm: _pairing(result, arm) for arm in plan.treated}
-    churn, best = _own_churn(result), _best(result)
+    churn, best, blind = _own_churn(result), _best(result), against_blind(result)
     cautions = {
-        arm: (*pairings[arm].cautions, *cautions_of(result, arm), *context_of(plan, pairings, arm, churn, best))
+        arm: (
+            *pairings[arm].cautions,
+            *cautions_of(result, arm),
+            *(blind[arm].remarks() if arm in blind else ()),
+            *context_of(plan, pairings, arm, churn, best),
+        )
         for arm in plan.treated
     }
     verdicts = _verdicts(result, pairings, cautions)
-    return _Judged({arm: verdicts[arm] for arm in plan.treated}, pairings, churn)
+    return _Judged({arm: verdicts[arm] for arm in plan.treated}, pairings, churn, blind)
 
 
 def _require_look(result: PilotResult) -> None:

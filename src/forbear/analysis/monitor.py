@@ -167,22 +167,27 @@ class Monitor:
         return clusters is None or len(set(clusters[: self.tasks])) >= MIN_CLUSTERS
 
     def outcomes(
-        self, arm: str, *, tasks: int | None = None
+        self, arm: str, *, against: str | None = None, tasks: int | None = None
     ) -> tuple[SequentialOutcomes | None, MissingOutcomes[SequentialOutcomes] | None]:
         """An arm's evidence; None where no pair of it has outcomes.
 
         Args:
             arm: A treated arm.
+            against: The arm that it is compared with, on the tasks that count of both; None: the baseline, and the arm
+                shares α with the other candidates.
             tasks: How many tasks of it; omitted: those that are counted.
         """
         first = self.counted(arm) if tasks is None else tasks
+        if against is not None:
+            first = min(first, self.counted(against))
+        other = self._baseline if against is None else against
         return sequential_outcomes(
-            baseline=self._outcomes[self._baseline][:first],
+            baseline=self._outcomes[other][:first],
             treated=self._outcomes[arm][:first],
             looks=self.plan.looks,
             clusters=self._clusters,
-            arms=max(1, len(self._candidates)),
-            names=(self._baseline, arm),
+            arms=max(1, len(self._candidates)) if against is None else 1,
+            names=(other, arm),
         )
 
     def _verdicts(self) -> dict[str, Verdict]:

@@ -57,13 +57,15 @@ class ArmRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Literal["baseline", "rerun", "policy", "host"]
     """`host`: run by a loop that is not forbear's."""
     is_control: bool = False
-    """It measures churn and is never deployed."""
+    """It is there to be compared with and is never deployed."""
     critic: str | None = None
     """Name of its critic in records."""
     intervention: str | None = None
     """Name of its intervention, as records call it."""
     policy: dict[str, Any] | None = None
     """The policy's config, parts included."""
+    blind_of: str | None = None
+    """Name of the arm whose intervention it gives at random moments."""
 
 
 class PlanRecord(Struct, frozen=True, kw_only=True):
@@ -183,8 +185,19 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def controls(self) -> list[str]:
-        """The treated arms that measure churn."""
+        """The treated arms that are there to be compared with."""
         return [name for name in self.treated if self.arms[name].is_control]
+
+    @property
+    def watching(self) -> list[str]:
+        """Names of the critics that look at runs, and so watch the baseline: all but those of blind arms."""
+        blind = {arm.critic for arm in self.arms.values() if arm.blind_of is not None}
+        seeing = {arm.critic for arm in self.arms.values() if arm.blind_of is None}
+        return [name for name in self.critics if name in seeing or name not in blind]
+
+    def blind_to(self, arm: str) -> str | None:
+        """Name of the first blind arm that gives an arm's intervention at random moments; None where there is none."""
+        return next((name for name, one in self.arms.items() if one.blind_of == arm), None)
 
     @property
     def clusters(self) -> list[str] | None:

@@ -234,7 +234,7 @@ def _asked(plan: PlanRecord, arm: str) -> list[str]:
     """Names of the critics that were asked for an arm: every one in the baseline, its own in a treated one."""
     record = plan.arms[arm]
     if record.kind == "baseline":
-        return list(plan.critics)
+        return plan.watching
     return [] if record.critic is None else [record.critic]
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from forbear.lazy import lazily
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear.critics.blind import BlindCritic as BlindCritic
     from forbear.critics.calibration import fit_temperature as fit_temperature
     from forbear.critics.chat import ChatCritic as ChatCritic
     from forbear.critics.heuristic import AfterStep as AfterStep
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
 
 _HOME = {
     "AfterStep": "heuristic",
+    "BlindCritic": "blind",
     "ChatCritic": "chat",
     "CriticReport": "measures",
     "ErrorWords": "heuristic",

@@ -21,12 +21,18 @@ class Arm:
     """None leaves the agent alone."""
     is_rerun: bool = field(default=False, kw_only=True)
     """Whether it is the baseline at a derived seed, which measures churn."""
+    blind_of: str | None = field(default=None, kw_only=True)
+    """Name of the arm whose intervention it gives at random moments (`critics.blind.blind_arm`)."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
             raise InvalidInput(f"an arm's name must be a printable text that is not empty, got {self.name!r:.60}.")
         if self.is_rerun and self.policy is not None:
             raise InvalidInput(f"arm {self.name!r}: a rerun is the agent alone, it has no policy.")
+        if self.blind_of is not None and (self.policy is None or self.blind_of == self.name):
+            raise InvalidInput(
+                f"arm {self.name!r}: what is blind has a policy, that of another arm but for its critic."
+            )
 
     @classmethod
     def baseline(cls) -> "Arm":
@@ -45,8 +51,10 @@ class Arm:
 
     @property
     def is_control(self) -> bool:
-        """Whether it is there to measure churn, not to be deployed."""
-        return self.is_rerun or (self.policy is not None and is_control(self.policy.intervention))
+        """Whether it is there to be compared with, not to be deployed."""
+        if self.is_rerun or self.blind_of is not None:
+            return True
+        return self.policy is not None and is_control(self.policy.intervention)
 
     def config(self) -> Mapping[str, JSON]:
         """Returns what decides its behaviour; arms of equal config do the same under different names."""

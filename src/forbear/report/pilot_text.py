@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from forbear.analysis.blind import matching_rates
 from forbear.analysis.monitor import monitor_of
 from forbear.analysis.plan_record import PlanRecord
 from forbear.analysis.result import PilotResult
@@ -111,6 +112,9 @@ def _print_shadow(console: Console, frozen: FrozenPlan, shadow: PilotResult, *, 
             )
     console.print(table)
     console.print(Text("At most: every episode to its last step, nothing shared, each call as dear as those tried."))
+    for arm in shadow.plan.candidates:
+        if rates := matching_rates(shadow, arm):
+            console.print(Text(f"A blind arm steps in as often as '{shown(arm, limit=30)}' did with rates = {rates}."))
 
 
 def _calls_at_most(frozen: FrozenPlan) -> int:

@@ -11,6 +11,7 @@ from forbear.analysis.plan_record import ArmRecord
 from forbear.analysis.result import PilotResult
 from forbear.report.sections import costs, critics, forks, path
 from forbear.report.view import ArmView, arm_view
+from forbear.wording import shown
 
 FORMAT = "forbear-pilot-2"
 
@@ -38,6 +39,8 @@ class TreatedView(costs.CostView):
     """What an intervention that never disrupted would have gained."""
     disruption_tax: float | None
     """What the disruptions took of it."""
+    against_blind: dict[str, Any] | None
+    """What its critic adds to the same intervention at random moments; None where no arm is blind to it."""
     forks: list[forks.ForkView]
     forks_left_out: int
 
@@ -119,8 +122,15 @@ def describe_arm(arm: ArmRecord) -> str:
     if policy is None:
         return "the agent alone, at another seed" if arm.kind == "rerun" else "the agent alone"
     options = ", ".join(f"{key} {value!r}" for key, value in policy["intervention"].items() if key != "kind" and value)
-    text = f"{arm.intervention}{f' ({options})' if options else ''} when p_fail > {policy['threshold']:g}"
+    when = f"at random, as often as '{arm.blind_of}'" if arm.blind_of else f"when p_fail > {policy['threshold']:g}"
+    text = f"{arm.intervention}{f' ({options})' if options else ''} {when}"
     return f"{text}, from step {policy['min_step']} on, at most {policy['budget']} times, by {arm.critic}"
+
+
+def _control(arm: ArmRecord) -> str:
+    if arm.blind_of is not None:
+        return f"CONTROL: the intervention of '{shown(arm.blind_of)}' at random moments; never deployed."
+    return "CONTROL: what changes without help or harm from anybody; never deployed."
 
 
 def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
@@ -128,11 +138,11 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
     verdict = arm_view(arm, evidence.verdicts[arm], baseline=result.plan.baseline_arm)
     if is_control:
         verdict["recommendation"] = "CONTROL"
-        text = "CONTROL: what changes without help or harm from anybody; never deployed."
+        text = _control(result.plan.arms[arm])
         verdict["headline"] = {"code": "control", "text": text, "values": {}}
         verdict["next"] = []
         verdict["value"] = None
-    shown, left_out = forks.view(arm, result)
+    changed, left_out = forks.view(arm, result)
     return TreatedView(
         **costs.view(result.arms[arm]),
         verdict=verdict,
@@ -146,6 +156,7 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
         ),
         oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
         disruption_tax=None if ceiling is None else ceiling.disruption_tax.value,
-        forks=shown,
+        against_blind=None if arm not in evidence.blind else evidence.blind[arm].values(),
+        forks=changed,
         forks_left_out=left_out,
     )

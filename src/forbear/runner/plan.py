@@ -70,6 +70,7 @@ class PilotPlan:
             raise InvalidInput(
                 f"a pilot needs exactly one baseline arm, got {baselines or 'none'}: add Arm.baseline()."
             )
+        _require_seeing(self.arms)
         if not isinstance(self.max_steps, int) or self.max_steps < 1:
             raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
         if self.design not in ("auto", "coupled", "independent"):
@@ -94,7 +95,7 @@ class FrozenPlan:
     arms: tuple[Arm, ...]
     """The baseline first; with a rerun where the design is independent."""
     critics: Mapping[str, Critic]
-    """Every critic, by name; they all watch the baseline."""
+    """Every critic, by name; all but those of blind arms watch the baseline."""
     deadlines: Mapping[str, float]
     """By critic, seconds after which it is not waited for any longer."""
     conditions: Conditions
@@ -117,7 +118,7 @@ class FrozenPlan:
 
     def cell(self, task: Task, seed: int, arm: Arm) -> Cell:
         """Returns what an episode of the plan needs."""
-        critics = self.critics if arm.is_baseline else {}
+        critics = {name: self.critics[name] for name in self.record.watching} if arm.is_baseline else {}
         if arm.policy is not None:
             critics = {arm.policy.critic_name: arm.policy.critic}
         return Cell(
@@ -250,4 +251,24 @@ def _arm_record(arm: Arm) -> ArmRecord:
         critic=policy.critic_name,
         intervention=policy.intervention.name,
         policy=dict(policy.config()),
+        blind_of=arm.blind_of,
     )
+
+
+def _require_seeing(arms: Sequence[Arm]) -> None:
+    """Refuses an arm that is blind to one which is not there, or which is a control itself."""
+    seeing = {arm.name: arm for arm in arms if arm.policy is not None and not arm.is_control}
+    for arm in arms:
+        if arm.blind_of is None or arm.policy is None:
+            continue
+        like = seeing.get(arm.blind_of)
+        if like is None or like.policy is None:
+            raise InvalidInput(
+                f"arm {arm.name!r:.60} is blind of {arm.blind_of!r:.60}, which is no arm with a critic that "
+                f"sees; those are {', '.join(seeing) or 'none'}."
+            )
+        if replace(arm.policy, critic=like.policy.critic) != like.policy:
+            raise InvalidInput(
+                f"arm {arm.name!r:.60} differs from {arm.blind_of!r:.60} in more than the critic, so that nobody could "
+                "say what the critic adds: make it with forbear.blind_arm."
+            )
