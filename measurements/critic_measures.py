@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from forbear.critics.measures import METRICS, Judgements, clustered_differences, clustered_estimates
+from forbear.critics.measures import METRICS, Judgements, clustered_estimates, compare_critics
 
 STEPS, RESAMPLES = 20_000, 2_000
 
@@ -50,7 +50,7 @@ def main():
             median_of(runs, lambda j=some: clustered_estimates(j, ["auroc"], rng=rng, resamples=RESAMPLES)),
             median_of(runs, lambda j=some: clustered_estimates(j, list(METRICS), rng=rng, resamples=RESAMPLES)),
             median_of(
-                runs, lambda j=some, o=other: clustered_differences(j, o, ["auroc"], rng=rng, resamples=RESAMPLES)
+                runs, lambda j=some, o=other: compare_critics(j, {"other": o}, ["auroc"], rng=rng, resamples=RESAMPLES)
             ),
         ]
         print(f"{tasks:>8}{took[0]:>10.2f}{took[1]:>10.2f}{took[2]:>20.2f}")

@@ -16,8 +16,8 @@ from forbear.critics.measures import (
     average_precision,
     brier,
     calibration_error,
-    clustered_differences,
     clustered_estimates,
+    compare_critics,
     evaluate_critic,
     excess,
     log_loss,
@@ -100,7 +100,8 @@ def test_differences_are_those_of_the_metrics_on_each_resample():
     first = judgements(rng, tasks=30, steps=4)
     second = replace(first, p_fail=np.round(1 - first.p_fail / 2, 1))
     names = ["auroc", "first_step_auroc", "f1", "brier"]
-    found = clustered_differences(first, second, names, rng=np.random.default_rng(3), resamples=60)
+    compared = compare_critics(first, {"other": second}, names, rng=np.random.default_rng(3), resamples=60)["other"]
+    found = compared.differences
     draws, values = np.random.default_rng(int(np.random.default_rng(3).integers(1 << 63))), {name: [] for name in names}
     for _ in range(60):
         drawn = draws.integers(30, size=30)
@@ -111,10 +112,13 @@ def test_differences_are_those_of_the_metrics_on_each_resample():
         low, high = np.percentile(values[name], [2.5, 97.5])
         assert (found[name].low, found[name].high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
         assert found[name].value == METRICS[name](first, 0.6) - METRICS[name](second, 0.6)
-    itself = clustered_differences(first, first, names, rng=rng, resamples=20)
+    assert {name: one.value for name, one in compared.estimates.items()} == {
+        name: METRICS[name](second, 0.6) for name in names
+    }
+    itself = compare_critics(first, {"it": first}, names, rng=rng, resamples=20)["it"].differences
     assert {(one.low, one.value, one.high) for one in itself.values()} == {(0.0, 0.0, 0.0)}
     with pytest.raises(InvalidInput, match="same steps"):
-        clustered_differences(first, second.where(first.steps > 0), names, rng=rng)
+        compare_critics(first, {"later": second.where(first.steps > 0)}, names, rng=rng)
 
 
 @given(scored)

@@ -346,21 +346,31 @@ def clustered_estimates(
     }
 
 
-def clustered_differences(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Another critic on the same steps. Metric → estimate; an estimate is None where the metric is undefined."""
+
+    estimates: Mapping[str, Estimate | None]
+    """The other's own."""
+    differences: Mapping[str, Estimate | None]
+    """The first critic's less the other's, on the same resamples of tasks: above 0 the first has more."""
+
+
+def compare_critics(
     first: Judgements,
-    second: Judgements,
+    others: Mapping[str, Judgements],
     metrics: Sequence[str],
     *,
     rng: np.random.Generator,
     threshold: float = 0.6,
     resamples: int = 1000,
     confidence: float = 0.95,
-) -> dict[str, Estimate | None]:
-    """By how much two critics differ on the same steps, first minus second, each metric on the same resamples of tasks.
+) -> dict[str, Compared]:
+    """Compares a critic with others on the same steps, all metrics and all critics on the same resamples of tasks.
 
     Args:
-        first: Scored steps of one.
-        second: The same steps, in the same order, scored by the other; as ordinal as the first.
+        first: Scored steps.
+        others: By name, the same steps in the same order, scored by another critic.
         metrics: Names among `METRICS`.
         rng: Source of the resamples.
         threshold: For the metrics that ask for one.
@@ -372,31 +382,32 @@ def clustered_differences(
 
     Checked: 0 to 0 of a critic and itself, and against the metrics of the drawn steps.
     """
-    same = (first.failed, second.failed), (first.tasks, second.tasks), (first.steps, second.steps)
-    if not all(np.array_equal(*both) for both in same):
-        raise InvalidInput(
-            "critics are compared on the same steps in the same order: leave out what one has not scored."
-        )
     seed = int(rng.integers(1 << 63))
-    draws = [
-        _resampled(
-            one,
-            metrics,
-            rng=np.random.default_rng(seed),
-            threshold=threshold,
-            resamples=resamples,
-            confidence=confidence,
-        )
-        for one in (first, second)
-    ]
-    differences: dict[str, Estimate | None] = {}
-    for name in metrics:
-        a, b = METRICS[name](first, threshold), METRICS[name](second, threshold)
-        with np.errstate(invalid="ignore"):  # inf − inf
-            drawn = draws[0][name] - draws[1][name]
-        value = None if a is None or b is None or not np.isfinite([a, b]).all() else a - b
-        differences[name] = _estimate(value, drawn, confidence=confidence)
-    return differences
+
+    def measured(one: Judgements) -> tuple[dict[str, float | None], dict[str, NDArray[np.float64]]]:
+        same = np.random.default_rng(seed)
+        drawn = _resampled(one, metrics, rng=same, threshold=threshold, resamples=resamples, confidence=confidence)
+        return {name: METRICS[name](one, threshold) for name in metrics}, drawn
+
+    values, drawn = measured(first)
+    compared: dict[str, Compared] = {}
+    for other, judged in others.items():
+        columns = (first.failed, judged.failed), (first.tasks, judged.tasks), (first.steps, judged.steps)
+        if not all(np.array_equal(*both) for both in columns):
+            raise InvalidInput(
+                "critics are compared on the same steps in the same order: leave out what one has not scored."
+            )
+        its, its_drawn = measured(judged)
+        differences: dict[str, Estimate | None] = {}
+        for name in metrics:
+            a, b = values[name], its[name]
+            with np.errstate(invalid="ignore"):  # inf − inf
+                difference = drawn[name] - its_drawn[name]
+            value = None if a is None or b is None or not np.isfinite([a, b]).all() else a - b
+            differences[name] = _estimate(value, difference, confidence=confidence)
+        estimates = {name: _estimate(its[name], its_drawn[name], confidence=confidence) for name in metrics}
+        compared[other] = Compared(estimates=estimates, differences=differences)
+    return compared
 
 
 def _resampled(
