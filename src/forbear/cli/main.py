@@ -15,7 +15,9 @@ from forbear import __version__
 from forbear.cli.bench import bench
 from forbear.cli.churn import churn
 from forbear.cli.critic import critic
+from forbear.cli.critic_calibrate import calibrate
 from forbear.cli.critic_evaluate import evaluate
+from forbear.cli.critic_threshold import threshold
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.models import models
@@ -43,7 +45,7 @@ for command in (decide, churn, power, pilot, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)
-for command in (evaluate,):
+for command in (evaluate, calibrate, threshold):
     critic.add_command(command)
 
 
