@@ -109,10 +109,15 @@ def test_cautions_are_said(view):
     assert [
         next(
             words
-            for words in ("learned from 2 tasks", "Nobody says", "base rate", "10.0 % of the runs")
+            for words in (
+                "learned from 2 tasks",
+                "Nobody says",
+                "Scores and base rate do not fit",
+                "10.0 % of the runs",
+            )
             if words in one
         )
         for one in said
-    ] == ["learned from 2 tasks", "Nobody says", "base rate", "10.0 % of the runs"]
+    ] == ["learned from 2 tasks", "Nobody says", "Scores and base rate do not fit", "10.0 % of the runs"]
     blind = critic_view(evaluate_on_runs(scored(effect=0.0), critic="it", resamples=40), left_out={})
     assert any("not shown to be better than never" in one for one in blind["cautions"])

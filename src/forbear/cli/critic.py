@@ -6,6 +6,11 @@ _HELP = """Train and judge critics on runs that you have.
 
 None of it says whether stepping in helps: that takes a pilot (forbear pilot).
 
+\b
+Examples:
+    forbear critic evaluate step-count runs.jsonl
+    forbear critic evaluate recorded runs/pilot --html critic.html
+
 Exit codes: 0 done, 1 a bug, 2 bad input, 3 could not complete, 130 Ctrl-C.
 """
 

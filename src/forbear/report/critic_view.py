@@ -190,9 +190,10 @@ def _cautions(found: CriticEvaluation, overlap: int, seen_is_known: bool, learne
     if (shift := found.shift) is not None and shift.value is not None:
         rate = found.report.episodes_failed
         said.append(
-            f"The base rate is not the one that the critic knows: it expects {percent(rate + shift.value)} of the "
-            f"steps to end in failure and {percent(rate)} did ({number(shift.low)} to {number(shift.high)} apart). "
-            "Recalibrate on a few dozen runs of this agent: forbear critic calibrate."
+            f"Scores and base rate do not fit: the mean score is {percent(rate + shift.value)}, and {percent(rate)} of "
+            f"the steps were of runs that failed ({number(shift.low)} to {number(shift.high)} apart). Either the base "
+            "rate is another than the critic learned, or it never was calibrated: forbear critic calibrate, on a few "
+            "dozen runs of this agent."
         )
     actual = found.failed_runs / found.runs
     if learned is not None and abs(actual - learned) >= 0.1:
