@@ -4,7 +4,14 @@ import json
 import pytest
 
 from forbear.adapters import critic_folder
-from forbear.adapters.critic_folder import calibrated_critic, open_folder, read_record, save_calibrated, tasks_seen
+from forbear.adapters.critic_folder import (
+    calibrated_critic,
+    open_folder,
+    read_record,
+    save_calibrated,
+    task_key,
+    tasks_seen,
+)
 from forbear.contracts.draw import Draw
 from forbear.critics.calibrators import Calibrator
 from forbear.critics.heuristic import FunctionCritic
@@ -17,6 +24,10 @@ TRAJECTORY = Trajectory(task=Task(id="t"), steps=(Step(index=0, observation=""),
 
 def own_critic():
     return FunctionCritic(lambda trajectory, proposed: 0.5, name="own")
+
+
+def loaded(folder):
+    return own_critic()
 
 
 def saved(folder, *, use="step-count", options=None, source=None, **more):
@@ -116,8 +127,9 @@ def test_a_folder_without_a_record_or_with_another_critic_is_refused(tmp_path):
 
 
 def test_trained_critics_have_loaders_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setitem(critic_folder.FORMATS, "mine-1", lambda folder: own_critic())
+    monkeypatch.setitem(critic_folder.FORMATS, "mine-1", "adapters.test_critic_folder:loaded")
     (tmp_path / "critic.json").write_text('{"format": "mine-1", "splits": {"train": ["a"], "test": ["b"], "x": 3}}')
     assert open_folder(tmp_path).name == "own"
     assert tasks_seen(read_record(tmp_path)) == {"a"}
-    assert tasks_seen({"splits": 3}) == frozenset()
+    assert tasks_seen({"splits": 3, "tasks": None}) == frozenset()
+    assert tasks_seen({"splits": {"a": ["x"], "test": ["y"]}, "tasks": [task_key("z"), 3]}) == {"x", task_key("z")}

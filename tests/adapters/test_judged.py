@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from forbear.adapters.critic_folder import task_key
 from forbear.adapters.judged import judge, named_critic
 from forbear.critics.heuristic import FunctionCritic
 from forbear.errors import InvalidInput
@@ -86,10 +89,12 @@ def test_tasks_that_the_critic_has_learned_from_are_refused(tmp_path):
         '"calibration": {"method": "platt", "parameters": [1, 0]}, "splits": {"train": ["t1", "t2"], "test": ["t3"]}}'
     )
     named = named_critic(str(tmp_path / "critic"), options={})
+    hidden = replace(named, seen=frozenset([task_key("t4"), task_key("t9")]))
     assert named.failure_rate == 0.25
     path = str(write_runs(tmp_path / "runs.jsonl", tasks=5))
     with pytest.raises(InvalidInput, match=r"learned from 2 tasks of these runs \('t1', 't2'\).*--allow-overlap"):
         judge(named, [path])
+    assert judge(hidden, [path], allow_overlap=True).overlap == {"t4"}
     assert judge(named, [path], allow_overlap=True).overlap == {"t1", "t2"}
     assert judge(named, [str(write_runs(tmp_path / "other.jsonl", first=3, tasks=5))]).overlap == frozenset()
 

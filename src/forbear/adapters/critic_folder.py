@@ -1,12 +1,15 @@
 """The folder of a critic that learned something: `critic.json`, and files of plain arrays beside it.
 
-`critic.json` names its `format` and, under `splits`, the tasks that it has seen: lists of ids by what they were for.
-Those under `test` only measured it. Opening a folder never runs code that it names, and asks nobody elsewhere.
+`critic.json` names its `format` and the tasks that the critic has seen: under `splits`, lists of ids by what they were
+for (those under `test` only measured it), or under `tasks`, as the starts of their ids' sha256. Opening a folder never
+runs code that it names, and asks nobody elsewhere.
 """
 
+import hashlib
+import importlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +65,17 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def tasks_seen(record: Mapping[str, Any]) -> frozenset[str]:
-    """Tasks that the critic learned from, were it only to choose or to calibrate: all of its splits but `test`."""
+    """Ids, or their `task_key`, of what the critic learned from, were it only to choose: all splits but `test`."""
     splits = record.get("splits")
-    if not isinstance(splits, Mapping):
-        return frozenset()
-    return frozenset(
-        task
-        for name, tasks in splits.items()
-        if name != _MEASURED and isinstance(tasks, list)
-        for task in tasks
-        if isinstance(task, str)
-    )
+    lists = [record.get("tasks")]
+    if isinstance(splits, Mapping):
+        lists += [tasks for name, tasks in splits.items() if name != _MEASURED]
+    return frozenset(task for tasks in lists if isinstance(tasks, list) for task in tasks if isinstance(task, str))
+
+
+def task_key(task: str) -> str:
+    """A task's id as a trained critic remembers it: the start of its sha256."""
+    return hashlib.sha256(task.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def open_folder(folder: Path, *, critic: str | None = None, options: Mapping[str, Any] | None = None) -> Critic:
@@ -96,11 +99,12 @@ def open_folder(folder: Path, *, critic: str | None = None, options: Mapping[str
         raise InvalidInput(
             f"{shown(str(folder / RECORD), limit=200)}: format is {described(kind)}; known here: {known}."
         )
-    return opened(folder)
+    module, _, load = opened.partition(":")
+    return getattr(importlib.import_module(module), load)(str(folder))  # type: ignore[no-any-return]
 
 
-FORMATS: dict[str, Callable[[Path], Critic]] = {}
-"""Loaders of trained critics, by the `format` of their `critic.json`."""
+FORMATS: dict[str, str] = {"forbear-critic-1": "forbear.critics.trained:trained_critic"}
+"""Loaders of trained critics, by the `format` of their `critic.json`; imported when one is opened."""
 
 
 def calibrated_critic(path: str, critic: str | None = None, critic_options: Mapping[str, Any] | None = None) -> Critic:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from forbear.adapters.critic_folder import made, open_folder, read_record, tasks_seen
+from forbear.adapters.critic_folder import made, open_folder, read_record, task_key, tasks_seen
 from forbear.adapters.formats.episodes import read_runs
 from forbear.adapters.parts import BUILT_IN
 from forbear.contracts.critic import Critic
@@ -31,8 +31,7 @@ class NamedCritic:
     folder: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     seen: frozenset[str] = frozenset()
-    splits: Mapping[str, Any] = field(default_factory=dict)
-    """Of its `critic.json`."""
+    """Tasks that it learned from: ids, or their keys."""
     seen_is_known: bool = True
     """Whether `seen` is all that it learned from: nobody says so of somebody's own code, or of recorded scores."""
     failure_rate: float | None = None
@@ -51,13 +50,12 @@ def named_critic(name: str, *, options: Mapping[str, Any]) -> NamedCritic:
     folder = Path(name)
     if folder.is_dir():
         record = read_record(folder)
-        splits, rate = record.get("splits"), record.get("failure_rate")
+        rate = record.get("failure_rate")
         return NamedCritic(
             name=name,
             critic=open_folder(folder, critic=options.get("critic"), options=options.get("critic_options")),
             folder=folder,
             seen=tasks_seen(record),
-            splits=splits if isinstance(splits, Mapping) else {},
             failure_rate=float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else None,
         )
     if name == "chat":
@@ -101,7 +99,8 @@ def judge(
     """
     read = read_runs(paths, arms=arms)
     left_out = dict(read.left_out)
-    overlap = named.seen & {name for run in read.runs for name in (run.task, run.group)}
+    names = {name for run in read.runs for name in (run.task, run.group)} if named.seen else set()
+    overlap = frozenset(name for name in names if name in named.seen or task_key(name) in named.seen)
     if overlap and not allow_overlap:
         tasks = counted(len(overlap), "task")
         raise InvalidInput(
