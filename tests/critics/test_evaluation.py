@@ -9,6 +9,7 @@ from forbear.critics.runs import JudgedRun
 from forbear.critics.scored import ScoredRuns
 from forbear.errors import InvalidInput
 from forbear.records.model import Action, Step, Task, Trajectory
+from forbear.stats.intervals import Rate
 
 
 def scored(*, tasks=60, effect=1.5, shift=0.0, seed=0, abstain=0.0):
@@ -64,6 +65,20 @@ def test_triggers_count_runs_touched_at_any_step():
             ]
             assert estimate.value == pytest.approx(np.mean(touched))
             assert estimate.low <= estimate.value <= estimate.high
+            assert estimate.low < estimate.high
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_no_run_touched_is_no_certainty(seeds):
+    some = scored()
+    many = ScoredRuns(
+        runs=tuple(replace(run, run=str(seed)) for run in some.runs for seed in range(seeds)),
+        scores=tuple(said for said in some.scores for _ in range(seeds)),
+    )
+    (one,) = found(many, threshold=1.0, thresholds=[]).triggers
+    won = sum(run.success for run in some.runs)
+    assert one.successes.value == one.successes.low == 0.0
+    assert one.successes.high == Rate(k=0, n=won).interval().high  # of tasks, not of runs
 
 
 def test_models_are_measured_apart():

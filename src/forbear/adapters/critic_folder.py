@@ -30,7 +30,7 @@ _INNER = "inner"
 """The folder of the critic that is calibrated, copied into that of its calibration."""
 _MAX_BYTES = 16 << 20
 _MEASURED = "test"
-_HARMLESS = frozenset(
+HARMLESS = frozenset(
     (
         "after-step",
         "error-words",
@@ -142,7 +142,7 @@ def _inner(folder: Path, inner: Mapping[str, Any], *, place: str) -> Critic:
     use, options = inner.get("use"), inner.get("options", {})
     if use == _INNER and (folder / _INNER).is_dir():
         return open_folder(folder / _INNER)
-    if isinstance(use, str) and isinstance(options, dict) and use in _HARMLESS:
+    if isinstance(use, str) and isinstance(options, dict) and use in HARMLESS:
         return made(use, options, place=f"{place}: critic")
     raise InvalidInput(
         f"{place} calibrates the critic '{shown(str(use))}', and code that a folder names is not run; "

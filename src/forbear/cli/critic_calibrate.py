@@ -110,6 +110,8 @@ def calibrate(
 
 
 def _print(chosen: Recalibration, named: NamedCritic, output: Path, cautions: list[str], out: TextIO) -> None:
+    from forbear.adapters.critic_folder import HARMLESS
+
     tasks = counted(len(chosen.test_tasks), "task")
     best = chosen.chosen.calibrator.method
     losses = ", ".join(f"{method} {loss:.4f}" for method, loss in chosen.chosen.held_out_log_loss.items())
@@ -120,7 +122,10 @@ def _print(chosen: Recalibration, named: NamedCritic, output: Path, cautions: li
         click.echo(f"  {name:<10}{_worded(chosen.before[measure]):<26}{_worded(chosen.after[measure])}", file=out)
     for caution in cautions:
         click.echo(f"- {caution}", file=out)
-    click.echo(f'wrote {shown(str(output), limit=200)}: use = "calibrated", options = {{ path = "..." }}', file=out)
+    own = "" if named.folder or named.name in HARMLESS else ', critic = "..."'
+    click.echo(
+        f'wrote {shown(str(output), limit=200)}: use = "calibrated", options = {{ path = "..."{own} }}', file=out
+    )
 
 
 def _cautions(chosen: Recalibration, named: NamedCritic, *, overlap: int) -> list[str]:
@@ -142,6 +147,9 @@ def _cautions(chosen: Recalibration, named: NamedCritic, *, overlap: int) -> lis
             f"Before, the mean score was {abs(shift.value):.3f} {direction} the failure rate ({number(shift.low)} to "
             f"{number(shift.high)}): the critic knows another base rate."
         )
+    losses = chosen.chosen.held_out_log_loss
+    if losses["none"] <= losses[chosen.chosen.calibrator.method]:
+        said.append("Left as they were, the scores had no more loss on held-out folds: no map is needed.")
     said.append(
         f"The map is for agents that fail about as often as these, {percent(chosen.failure_rate)} of the runs; for "
         "others it has to be fitted again."

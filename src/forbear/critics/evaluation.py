@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forbear.contracts.critic import Critic
 from forbear.critics.heuristic import AfterStep, RandomCritic, RepeatedAction, StepCount, matched_rate
@@ -21,7 +22,7 @@ from forbear.critics.measures import (
 )
 from forbear.critics.scored import ScoredRuns, require_both_outcomes, scored_now
 from forbear.errors import InvalidInput
-from forbear.stats.intervals import Estimate
+from forbear.stats.intervals import Estimate, Rate
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """At which triggers are counted."""
@@ -180,7 +181,23 @@ def _triggered(
         resamples=resamples,
         confidence=confidence,
     )
-    return Triggered(threshold=threshold, failures=found["recall"], successes=found["false_positive_rate"])
+    return Triggered(
+        threshold=threshold,
+        failures=_share(highest, highest.failed, threshold, found["recall"], confidence=confidence),
+        successes=_share(highest, ~highest.failed, threshold, found["false_positive_rate"], confidence=confidence),
+    )
+
+
+def _share(
+    highest: Judgements, of: NDArray[np.bool_], threshold: float, resampled: Estimate | None, *, confidence: float
+) -> Estimate | None:
+    """Of runs of different tasks the share's own interval; the resampled one has no width where it is 0 or 1."""
+    touched, tasks = highest.p_fail[of] > threshold, len(np.unique(highest.tasks[of]))
+    if not len(touched) or (tasks < len(touched) and not (touched.all() or not touched.any())):
+        return resampled
+    share = float(touched.mean())
+    interval = Rate(k=round(share * tasks), n=tasks).interval(confidence=confidence)
+    return Estimate(value=share, low=interval.low, high=interval.high, confidence=confidence)
 
 
 def _groups(
