@@ -53,6 +53,7 @@ def test_recorded_scores_are_those_of_the_journal(tmp_path):
     path = journal_of(tmp_path / "j", *TWO, episode("t3", success=True, scores=[{"two": 0.5}], decision="append"))
     found = judge(named_critic("recorded:one", options={}), [path])
     assert found.scored.scores == ((0.2, None), (0.4,))
+    assert found.name == "recorded:one:1f"
     assert found.left_out == {"changed by an intervention": 1}
     assert judge(named_critic("recorded:two", options={}), [path]).scored.scores == ((0.9, 0.8), (0.1,))
     with pytest.raises(InvalidInput, match=r"'one:1f', 'two'; say whose scores: recorded:NAME"):

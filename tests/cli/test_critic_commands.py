@@ -74,6 +74,7 @@ def test_a_threshold_with_its_guarantee(tmp_path, capsys):
     assert got["expected"] <= 0.2 <= got["likely_at_most"]
     assert got["measured"]["low"] <= 0.2
     assert "at most 20 % of the runs" in got["guarantee"]
+    assert got["cautions"] == []
     assert run(command) == 0
     out = capsys.readouterr().out
     assert "Measured on held-out tasks" in out

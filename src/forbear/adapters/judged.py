@@ -76,6 +76,8 @@ def named_critic(name: str, *, options: Mapping[str, Any]) -> NamedCritic:
 class Judged:
     """Runs, scored."""
 
+    name: str
+    """The critic's; of recorded scores the whole name in the journal."""
     scored: ScoredRuns
     left_out: Mapping[str, int]
     """Why, in words: how many."""
@@ -108,15 +110,17 @@ def judge(
             "flatters it. Name runs of other tasks, or say that you know: --allow-overlap."
         )
     if named.critic is None:
-        scored = _recorded(read.runs, paths, named.recorded, left_out)
+        recorded, scored = _recorded(read.runs, paths, named.recorded, left_out)
+        name = f"{_RECORDED}:{recorded}"
     else:
+        name = named.name
         scored = scored_now(named.critic, read.runs, name=named.name, ordinal=ordinal)
-    return Judged(scored=scored, left_out={why: n for why, n in left_out.items() if n}, overlap=overlap)
+    return Judged(name=name, scored=scored, left_out={why: n for why, n in left_out.items() if n}, overlap=overlap)
 
 
 def _recorded(
     runs: Sequence[JudgedRun], paths: Sequence[str], wanted: str | None, left_out: dict[str, int]
-) -> ScoredRuns:
+) -> tuple[str, ScoredRuns]:
     episodes: dict[tuple[str, str, str, str | None], Episode] = {}
     for path in paths:
         if not Path(path).is_dir():
@@ -132,7 +136,7 @@ def _recorded(
     name = _one_of(
         {name for _, episode in kept for s in episode.steps for p in s.proposals for name in p.p_fail}, wanted
     )
-    return ScoredRuns(
+    return name, ScoredRuns(
         runs=tuple(run for run, _ in kept),
         scores=tuple(
             tuple(

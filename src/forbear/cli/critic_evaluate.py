@@ -74,7 +74,7 @@ def evaluate(
         at = usual if thresholds is None else numbers(thresholds, name="--thresholds")
         evaluation = evaluate_on_runs(
             found.scored,
-            critic=named.name,
+            critic=found.name,
             threshold=threshold,
             thresholds=at,
             min_step=min_step,

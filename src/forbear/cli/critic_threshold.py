@@ -67,10 +67,16 @@ def threshold(
             found.scored, false_alarms=false_alarms, assurance=assurance, held_out=held_out, min_step=min_step
         )
         guarantee = _guarantee(checked.found, min_step=min_step)
+        cautions = []
+        if found.overlap:
+            tasks = counted(len(found.overlap), "task")
+            cautions.append(f"The critic has learned from {tasks} of these runs: the guarantee is void.")
+        if not named.seen_is_known:
+            cautions.append("Nobody says which tasks this critic has learned from: the guarantee needs others.")
         if as_json:
             payload = {
                 "format": "forbear-critic-threshold-1",
-                "critic": named.name,
+                "critic": found.name,
                 "threshold": checked.found.threshold,
                 "false_alarms": false_alarms,
                 "assurance": assurance,
@@ -81,14 +87,14 @@ def threshold(
                 "guarantee": guarantee,
                 "measured": _json(checked.measured_on_successes),
                 "caught": _json(checked.measured_on_failures),
-                "overlap": len(found.overlap),
+                "cautions": cautions,
             }
             click.echo(json.dumps(payload, indent=2, allow_nan=False), file=out)
             return
-        _print(checked, guarantee, name=named.name, overlap=len(found.overlap), out=out)
+        _print(checked, guarantee, name=found.name, cautions=cautions, out=out)
 
 
-def _print(checked: CheckedAlarms, guarantee: str, *, name: str, overlap: int, out: TextIO) -> None:
+def _print(checked: CheckedAlarms, guarantee: str, *, name: str, cautions: list[str], out: TextIO) -> None:
     late = f", min_step = {checked.min_step}" if checked.min_step else ""
     click.echo(f"{shown(name)}: threshold = {checked.found.threshold!r}{late}", file=out)
     click.echo(guarantee, file=out)
@@ -100,10 +106,8 @@ def _print(checked: CheckedAlarms, guarantee: str, *, name: str, overlap: int, o
         )
         if checked.measured_on_failures is not None:
             click.echo(f"It also touches {_worded(checked.measured_on_failures, 'failures')}.", file=out)
-    if overlap:
-        click.echo(
-            f"The critic has learned from {counted(overlap, 'task')} of these runs: the guarantee is void.", file=out
-        )
+    for caution in cautions:
+        click.echo(f"- {caution}", file=out)
 
 
 def _guarantee(found: AlarmThreshold, *, min_step: int) -> str:

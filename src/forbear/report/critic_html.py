@@ -11,7 +11,7 @@ _SIDE, _LEFT, _TOP = 300, 46, 12
 
 
 class SquareChart(TypedDict):
-    """Coordinates of a picture of two shares, 0 to 1 each, that is 362 wide and 342 high."""
+    """Coordinates of a picture of two shares, 0 to 1 each, that is 362 wide and 348 high."""
 
     line: str
     dots: list[tuple[float, float, float]]
