@@ -6,6 +6,7 @@ import pytest
 from forbear.adapters import critic_folder
 from forbear.adapters.critic_folder import (
     calibrated_critic,
+    learned_failure_rate,
     open_folder,
     read_record,
     save_calibrated,
@@ -124,6 +125,22 @@ def test_a_folder_without_a_record_or_with_another_critic_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput, match="cannot write"):
         saved(tmp_path / "file" / "x")
+
+
+@pytest.mark.parametrize(
+    ("record", "rate"),
+    [
+        ({"failure_rate": 0.5}, 0.5),
+        ({"failure_rate": 7}, None),
+        ({"failure_rate": True}, None),
+        ({"trained": {"runs": 8, "failed": 2}}, 0.25),
+        ({"trained": {"runs": 0, "failed": 0}}, None),
+        ({"trained": {"runs": "8", "failed": 2}}, None),
+        ({}, None),
+    ],
+)
+def test_the_failure_rate_that_was_learned(record, rate):
+    assert learned_failure_rate(record) == rate
 
 
 def test_trained_critics_have_loaders_of_their_own(tmp_path, monkeypatch):

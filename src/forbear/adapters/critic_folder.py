@@ -73,6 +73,16 @@ def tasks_seen(record: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(task for tasks in lists if isinstance(tasks, list) for task in tasks if isinstance(task, str))
 
 
+def learned_failure_rate(record: Mapping[str, Any]) -> float | None:
+    """Of the runs that the critic learned from, the share that failed; None where the record does not say."""
+    trained = record.get("trained")
+    if isinstance(trained, Mapping):
+        failed, runs = trained.get("failed"), trained.get("runs")
+        return failed / runs if type(failed) is int and type(runs) is int and 0 <= failed <= runs > 0 else None
+    rate = record.get("failure_rate")
+    return float(rate) if type(rate) in (int, float) and 0 <= rate <= 1 else None
+
+
 def task_key(task: str) -> str:
     """A task's id as a trained critic remembers it: the start of its sha256."""
     return hashlib.sha256(task.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from forbear.adapters.critic_folder import made, open_folder, read_record, task_key, tasks_seen
+from forbear.adapters.critic_folder import learned_failure_rate, made, open_folder, read_record, task_key, tasks_seen
 from forbear.adapters.formats.episodes import read_runs
 from forbear.adapters.parts import BUILT_IN
 from forbear.contracts.critic import Critic
@@ -50,13 +50,12 @@ def named_critic(name: str, *, options: Mapping[str, Any]) -> NamedCritic:
     folder = Path(name)
     if folder.is_dir():
         record = read_record(folder)
-        rate = record.get("failure_rate")
         return NamedCritic(
             name=name,
             critic=open_folder(folder, critic=options.get("critic"), options=options.get("critic_options")),
             folder=folder,
             seen=tasks_seen(record),
-            failure_rate=float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else None,
+            failure_rate=learned_failure_rate(record),
         )
     if name == "chat":
         raise InvalidInput(
