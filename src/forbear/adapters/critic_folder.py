@@ -78,9 +78,11 @@ def learned_failure_rate(record: Mapping[str, Any]) -> float | None:
     trained = record.get("trained")
     if isinstance(trained, Mapping):
         failed, runs = trained.get("failed"), trained.get("runs")
-        return failed / runs if type(failed) is int and type(runs) is int and 0 <= failed <= runs > 0 else None
+        if isinstance(failed, int) and isinstance(runs, int) and 0 <= failed <= runs and runs > 0:
+            return failed / runs
+        return None
     rate = record.get("failure_rate")
-    return float(rate) if type(rate) in (int, float) and 0 <= rate <= 1 else None
+    return float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= 1 else None
 
 
 def task_key(task: str) -> str:
