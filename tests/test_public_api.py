@@ -192,6 +192,8 @@ STATS = [
 CRITICS = [
     "AfterStep",
     "BlindCritic",
+    "CalibratedCritic",
+    "Calibrator",
     "ChatCritic",
     "CriticReport",
     "ErrorWords",
@@ -212,11 +214,17 @@ CRITICS = [
     "average_precision",
     "brier",
     "calibration_error",
+    "choose_calibrator",
+    "compare_critics",
     "evaluate_critic",
+    "false_alarm_threshold",
+    "fit_calibrator",
     "fit_temperature",
     "log_loss",
     "matched_rate",
+    "recall_at_precision",
     "reliability_curve",
+    "roc_curve",
     "train_logistic",
 ]
 

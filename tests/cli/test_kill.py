@@ -39,7 +39,7 @@ def environment():
 
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
-    text = files("forbear.adapters").joinpath("pilot.toml").read_text(encoding="utf-8")
+    text = files("forbear.adapters").joinpath("pilots/household.toml").read_text(encoding="utf-8")
     for old, new in (("n = 200", f"n = {TASKS}"), ('environment = "household"', 'environment = "paced:environment"')):
         assert old in text
         text = text.replace(old, new)

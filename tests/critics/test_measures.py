@@ -17,9 +17,13 @@ from forbear.critics.measures import (
     brier,
     calibration_error,
     clustered_estimates,
+    compare_critics,
     evaluate_critic,
+    excess,
     log_loss,
+    recall_at_precision,
     reliability_curve,
+    roc_curve,
 )
 from forbear.errors import InvalidInput
 
@@ -41,6 +45,80 @@ def test_matches_scikit_learn(case):
     assert brier(y, p) == pytest.approx(case["brier"], abs=1e-12)
     assert log_loss(y, p) == pytest.approx(case["log_loss"], abs=1e-12)
     assert at_threshold(y, p, threshold=0.5).f1 == pytest.approx(case["f1_at_half"], abs=1e-12)
+    for least, recall in case["recall_at_precision"].items():
+        assert recall_at_precision(y, p, precision=float(least)) == pytest.approx(recall, abs=1e-12)
+    assert np.array(roc_curve(y, p)) == pytest.approx(np.array(case["roc"]), abs=1e-12)
+
+
+@given(scored)
+def test_the_area_below_the_roc_is_the_auroc(rows):
+    curve = roc_curve(*columns(rows))
+    if curve is None:
+        assert auroc(*columns(rows)) is None
+        return
+    area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in itertools.pairwise(curve))
+    assert area == pytest.approx(auroc(*columns(rows)), abs=1e-12)
+
+
+@given(scored, st.sampled_from([0.25, 0.5, 0.8, 1.0]))
+def test_recall_at_a_precision_is_the_best_over_thresholds(rows, precision):
+    y, p = map(np.array, columns(rows))
+    flags = [p >= threshold for threshold in set(p)]
+    reached = [(flag & y).sum() / y.sum() for flag in flags if y.any() and (flag & y).sum() >= precision * flag.sum()]
+    expected = max(reached, default=0.0) if y.any() else None
+    assert recall_at_precision(y, p, precision=precision) == (None if expected is None else pytest.approx(expected))
+
+
+@given(scored)
+def test_grades_are_ranked_as_probabilities_are(rows):
+    y, p = columns(rows)
+    grades = [round(16 * one) for one in p]
+    shares = [grade / 16 for grade in grades]
+    for metric in (auroc, average_precision, recall_at_precision, roc_curve):
+        assert metric(y, grades) == metric(y, shares)
+    with pytest.raises(InvalidInput, match="numbers in"):
+        brier([1, 0], [16, 3])
+
+
+def test_grades_have_measures_of_their_order_and_no_others():
+    some = replace(judgements(np.random.default_rng(6), tasks=20, steps=3), ordinal=True)
+    some = replace(some, p_fail=np.round(16 * some.p_fail))
+    report = evaluate_critic(some, rng=np.random.default_rng(0), threshold=8, resamples=50)
+    assert report.overall["auroc"].value == metric(some)
+    assert "brier" not in report.overall
+    assert report.reliability == ()
+    with pytest.raises(InvalidInput, match="brier cannot be said"):
+        clustered_estimates(some, ["brier"], rng=np.random.default_rng(0))
+
+
+def test_the_excess_is_the_mean_score_less_the_share_that_failed():
+    assert excess([1, 0, 0, 0], [0.5, 0.5, 0.5, 0.1]) == pytest.approx(0.4 - 0.25)
+
+
+def test_differences_are_those_of_the_metrics_on_each_resample():
+    rng = np.random.default_rng(8)
+    first = judgements(rng, tasks=30, steps=4)
+    second = replace(first, p_fail=np.round(1 - first.p_fail / 2, 1))
+    names = ["auroc", "first_step_auroc", "f1", "brier"]
+    compared = compare_critics(first, {"other": second}, names, rng=np.random.default_rng(3), resamples=60)["other"]
+    found = compared.differences
+    draws, values = np.random.default_rng(int(np.random.default_rng(3).integers(1 << 63))), {name: [] for name in names}
+    for _ in range(60):
+        drawn = draws.integers(30, size=30)
+        rows = np.concatenate([np.flatnonzero(first.tasks == task) for task in drawn])
+        for name in names:
+            values[name].append(METRICS[name](first.where(rows), 0.6) - METRICS[name](second.where(rows), 0.6))
+    for name in names:
+        low, high = np.percentile(values[name], [2.5, 97.5])
+        assert (found[name].low, found[name].high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
+        assert found[name].value == METRICS[name](first, 0.6) - METRICS[name](second, 0.6)
+    assert {name: one.value for name, one in compared.estimates.items()} == {
+        name: METRICS[name](second, 0.6) for name in names
+    }
+    itself = compare_critics(first, {"it": first}, names, rng=rng, resamples=20)["it"].differences
+    assert {(one.low, one.value, one.high) for one in itself.values()} == {(0.0, 0.0, 0.0)}
+    with pytest.raises(InvalidInput, match="same steps"):
+        compare_critics(first, {"later": second.where(first.steps > 0)}, names, rng=rng)
 
 
 @given(scored)
@@ -137,7 +215,7 @@ def test_log_loss_of_a_wrong_certainty_is_infinite():
         ([1, 0], [0.1], "one score for each"),
         ([1, 2], [0.1, 0.2], "leave out episodes without outcome"),
         ([1, 0], [0.1, float("nan")], "abstained"),
-        ([1, 0], [0.1, 1.5], "numbers in"),
+        ([1, 0], [0.1, float("inf")], "finite"),
     ],
 )
 def test_unusable_input_is_refused(failed, p_fail, sentence):

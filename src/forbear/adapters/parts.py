@@ -31,6 +31,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "critic": {
         "after-step": "forbear.critics.heuristic:AfterStep",
+        "calibrated": "forbear.adapters.critic_folder:calibrated_critic",
         "chat": "forbear.critics.chat:ChatCritic",
         "error-words": "forbear.critics.heuristic:ErrorWords",
         "every-k": "forbear.critics.heuristic:EveryK",
@@ -60,7 +61,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
 _FILES = (".txt", ".md", ".json", ".jsonl", ".gz", ".gguf")
 """Endings of what built-in parts read."""
 
-_FOLDERS = ("journal",)
+_FOLDERS = ("journal", "path")
 """Options of built-in parts that name a folder."""
 
 RERUN = "rerun"

@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING
 from forbear.lazy import lazily
 
 if TYPE_CHECKING:  # the same names for type checkers; a test holds the two lists together
+    from forbear.critics.alarms import false_alarm_threshold as false_alarm_threshold
     from forbear.critics.blind import BlindCritic as BlindCritic
+    from forbear.critics.calibrated import CalibratedCritic as CalibratedCritic
     from forbear.critics.calibration import fit_temperature as fit_temperature
+    from forbear.critics.calibrators import Calibrator as Calibrator
+    from forbear.critics.calibrators import choose_calibrator as choose_calibrator
+    from forbear.critics.calibrators import fit_calibrator as fit_calibrator
     from forbear.critics.chat import ChatCritic as ChatCritic
     from forbear.critics.heuristic import AfterStep as AfterStep
     from forbear.critics.heuristic import ErrorWords as ErrorWords
@@ -29,14 +34,19 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.measures import average_precision as average_precision
     from forbear.critics.measures import brier as brier
     from forbear.critics.measures import calibration_error as calibration_error
+    from forbear.critics.measures import compare_critics as compare_critics
     from forbear.critics.measures import evaluate_critic as evaluate_critic
     from forbear.critics.measures import log_loss as log_loss
+    from forbear.critics.measures import recall_at_precision as recall_at_precision
     from forbear.critics.measures import reliability_curve as reliability_curve
+    from forbear.critics.measures import roc_curve as roc_curve
     from forbear.critics.tokens import TokenProbability as TokenProbability
 
 _HOME = {
     "AfterStep": "heuristic",
     "BlindCritic": "blind",
+    "CalibratedCritic": "calibrated",
+    "Calibrator": "calibrators",
     "ChatCritic": "chat",
     "CriticReport": "measures",
     "ErrorWords": "heuristic",
@@ -57,11 +67,17 @@ _HOME = {
     "average_precision": "measures",
     "brier": "measures",
     "calibration_error": "measures",
+    "choose_calibrator": "calibrators",
+    "compare_critics": "measures",
     "evaluate_critic": "measures",
+    "false_alarm_threshold": "alarms",
+    "fit_calibrator": "calibrators",
     "fit_temperature": "calibration",
     "log_loss": "measures",
     "matched_rate": "heuristic",
+    "recall_at_precision": "measures",
     "reliability_curve": "measures",
+    "roc_curve": "measures",
     "train_logistic": "logistic",
 }
 

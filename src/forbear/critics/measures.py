@@ -4,14 +4,15 @@ A critic that predicts well may still do harm when it acts: these numbers stand 
 replace it.
 
 Every function takes `failed`, shape (n,), whether the episode that the scored step belongs to failed, and `p_fail`,
-shape (n,), what the critic said, in [0, 1]. Order does not matter: steps with tied scores are interchangeable.
+shape (n,), what the critic said, in [0, 1]; those that only compare scores take any finite numbers, such as grades from
+0 to 16. Order does not matter: steps with tied scores are interchangeable.
 
 How each was checked: tests/critics/test_measures.py, against brute force over pairs, thresholds and bins, and against
-values of scikit-learn 1.7 where it defines the same.
+values of scikit-learn 1.9 where it defines the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,16 @@ pooled AUROC is flattered by telling late from early."""
 
 _BY_BUCKET = ("auroc", "average_precision", "calibration_error")
 
+PRECISION = 0.8
+"""At which recall is asked for: four of five alarms are right."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judgements:
     """Scored steps, one row each; all arrays have shape (n,), n ≥ 1.
 
     Raises:
-        InvalidInput: Lengths that differ, no row, or a score that is not a number in [0, 1].
+        InvalidInput: Lengths that differ, no row, or a score that is not a number in [0, 1] (a grade: not finite).
     """
 
     failed: NDArray[np.bool_]
@@ -45,16 +49,24 @@ class Judgements:
     """Equal numbers for steps of the same task: tasks, not steps, are the sample."""
     steps: NDArray[np.int64]
     """Index of the step in its episode, from 0."""
+    ordinal: bool = False
+    """Scores are grades of any range: they have an order and are no probabilities."""
 
     def __post_init__(self) -> None:
         lengths = {len(self.failed), len(self.p_fail), len(self.tasks), len(self.steps)}
         if len(lengths) != 1:
             raise InvalidInput(f"expected one entry per scored step in every column, got lengths {sorted(lengths)}.")
-        _checked(self.failed, self.p_fail)
+        (_ranked if self.ordinal else _checked)(self.failed, self.p_fail)
 
     @classmethod
     def of(
-        cls, *, failed: Sequence[bool], p_fail: Sequence[float], tasks: Sequence[str], steps: Sequence[int]
+        cls,
+        *,
+        failed: Sequence[bool],
+        p_fail: Sequence[float],
+        tasks: Sequence[str],
+        steps: Sequence[int],
+        ordinal: bool = False,
     ) -> "Judgements":
         """Builds them from plain sequences; `tasks` are ids."""
         codes = {task: code for code, task in enumerate(sorted(set(tasks)))}
@@ -63,15 +75,20 @@ class Judgements:
             p_fail=np.asarray(p_fail, dtype=np.float64),
             tasks=np.asarray([codes[task] for task in tasks], dtype=np.int64),
             steps=np.asarray(steps, dtype=np.int64),
+            ordinal=ordinal,
         )
 
     def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Judgements | None":
         """Returns these rows, by mask or by index; None where there is none."""
         if not len(self.failed[rows]):
             return None
-        return Judgements(
-            failed=self.failed[rows], p_fail=self.p_fail[rows], tasks=self.tasks[rows], steps=self.steps[rows]
+        return replace(
+            self, failed=self.failed[rows], p_fail=self.p_fail[rows], tasks=self.tasks[rows], steps=self.steps[rows]
         )
+
+    def metrics(self) -> tuple[str, ...]:
+        """Names of those that are defined for such scores."""
+        return RANK_METRICS if self.ordinal else tuple(METRICS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +104,8 @@ class AtThreshold:
     """2·TP/(2·TP + FP + FN); None without failures and flags."""
     flagged: float
     """Share of steps that were flagged."""
+    false_positive_rate: float | None
+    """Share of steps of successful episodes that were flagged; None without successes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +133,7 @@ class CriticReport:
     by_bucket: Mapping[str, Mapping[str, Estimate | None]]
     """By range of step indices, e.g. "0-4"; empty ranges are left out."""
     reliability: tuple[ReliabilityBin, ...]
+    """Empty where the scores are grades."""
 
 
 def auroc(failed: ArrayLike, p_fail: ArrayLike) -> float | None:
@@ -122,7 +142,7 @@ def auroc(failed: ArrayLike, p_fail: ArrayLike) -> float | None:
     Returns:
         In [0, 1]; None unless both kinds occur. Source: Mann & Whitney 1947, by midranks.
     """
-    y, p = _checked(failed, p_fail)
+    y, p = _ranked(failed, p_fail)
     positives = int(y.sum())
     negatives = len(y) - positives
     if not positives or not negatives:
@@ -140,13 +160,48 @@ def average_precision(failed: ArrayLike, p_fail: ArrayLike) -> float | None:
     Returns:
         In (0, 1]; None without failures.
     """
-    y, p = _checked(failed, p_fail)
+    y, p = _ranked(failed, p_fail)
     if not y.any():
         return None
-    _, group, counts = np.unique(-p, return_inverse=True, return_counts=True)
-    hits = np.bincount(group, weights=y, minlength=len(counts))
-    precision = np.cumsum(hits) / np.cumsum(counts)
-    return float((hits * precision).sum() / hits.sum())
+    hits, hits_to, flags_to = _by_falling_score(y, p)
+    return float((hits * (hits_to / flags_to)).sum() / hits_to[-1])
+
+
+def recall_at_precision(failed: ArrayLike, p_fail: ArrayLike, *, precision: float = PRECISION) -> float | None:
+    """Largest share of failures that some threshold catches with at least this precision.
+
+    Returns:
+        In [0, 1]; 0 where no threshold is that precise, for then nothing may be flagged. None without failures.
+
+    Raises:
+        InvalidInput: precision not in (0, 1].
+    """
+    if not 0 < precision <= 1:
+        raise InvalidInput(f"precision must be above 0 and at most 1, got {precision!r}.")
+    y, p = _ranked(failed, p_fail)
+    if not y.any():
+        return None
+    _, hits_to, flags_to = _by_falling_score(y, p)
+    return float(np.where(hits_to / flags_to >= precision, hits_to, 0.0).max() / hits_to[-1])
+
+
+def roc_curve(failed: ArrayLike, p_fail: ArrayLike) -> tuple[tuple[float, float], ...] | None:
+    """Corners of the ROC: shares of successes and of failures at or above each distinct score, from (0, 0) to (1, 1).
+
+    The area below the lines between them is `auroc`. None unless both outcomes occur.
+    """
+    y, p = _ranked(failed, p_fail)
+    if y.all() or not y.any():
+        return None
+    _, hits_to, flags_to = _by_falling_score(y, p)
+    alarms = (flags_to - hits_to) / (flags_to[-1] - hits_to[-1])
+    return ((0.0, 0.0), *zip(alarms.tolist(), (hits_to / hits_to[-1]).tolist(), strict=True))
+
+
+def excess(failed: ArrayLike, p_fail: ArrayLike) -> float:
+    """Mean score less the share that failed, in [-1, 1]: far from 0, the base rate is not the one that was learned."""
+    y, p = _checked(failed, p_fail)
+    return float(np.mean(p) - np.mean(y))
 
 
 def brier(failed: ArrayLike, p_fail: ArrayLike) -> float:
@@ -164,15 +219,17 @@ def log_loss(failed: ArrayLike, p_fail: ArrayLike) -> float:
 
 def at_threshold(failed: ArrayLike, p_fail: ArrayLike, *, threshold: float) -> AtThreshold:
     """Precision, recall and F1 of acting where p_fail > threshold (strictly, as a policy does)."""
-    y, p = _checked(failed, p_fail)
+    y, p = _ranked(failed, p_fail)
     flagged = p > threshold
     hits, flags, failures = int((flagged & y).sum()), int(flagged.sum()), int(y.sum())
+    successes = len(y) - failures
     return AtThreshold(
         threshold=threshold,
         precision=hits / flags if flags else None,
         recall=hits / failures if failures else None,
         f1=2 * hits / (flags + failures) if flags + failures else None,
         flagged=flags / len(y),
+        false_positive_rate=(flags - hits) / successes if successes else None,
     )
 
 
@@ -223,15 +280,33 @@ def calibration_error(failed: ArrayLike, p_fail: ArrayLike, *, bins: int = BINS,
     return float(calibration_error_of(gap, rate, count, debiased=debiased))
 
 
-METRICS: Mapping[str, Callable[[Judgements, float], float | None]] = {
+def _first_step_auroc(judgements: Judgements, _: float) -> float | None:
+    first = judgements.where(judgements.steps == 0)
+    return None if first is None else auroc(first.failed, first.p_fail)
+
+
+_OF_RANKS: Mapping[str, Callable[[Judgements, float], float | None]] = {
     "auroc": lambda j, _: auroc(j.failed, j.p_fail),
+    "first_step_auroc": _first_step_auroc,
     "average_precision": lambda j, _: average_precision(j.failed, j.p_fail),
-    "brier": lambda j, _: brier(j.failed, j.p_fail),
-    "log_loss": lambda j, _: log_loss(j.failed, j.p_fail),
+    "recall_at_precision": lambda j, _: recall_at_precision(j.failed, j.p_fail),
     "precision": lambda j, threshold: at_threshold(j.failed, j.p_fail, threshold=threshold).precision,
     "recall": lambda j, threshold: at_threshold(j.failed, j.p_fail, threshold=threshold).recall,
     "f1": lambda j, threshold: at_threshold(j.failed, j.p_fail, threshold=threshold).f1,
     "flagged": lambda j, threshold: at_threshold(j.failed, j.p_fail, threshold=threshold).flagged,
+    "false_positive_rate": lambda j, threshold: (
+        at_threshold(j.failed, j.p_fail, threshold=threshold).false_positive_rate
+    ),
+}
+
+RANK_METRICS = tuple(_OF_RANKS)
+"""Those that grades have as well."""
+
+METRICS: Mapping[str, Callable[[Judgements, float], float | None]] = {
+    **_OF_RANKS,
+    "brier": lambda j, _: brier(j.failed, j.p_fail),
+    "log_loss": lambda j, _: log_loss(j.failed, j.p_fail),
+    "excess": lambda j, _: excess(j.failed, j.p_fail),
     "calibration_error": lambda j, _: calibration_error(j.failed, j.p_fail),
     "calibration_error_debiased": lambda j, _: calibration_error(j.failed, j.p_fail, debiased=True),
 }
@@ -265,25 +340,114 @@ def clustered_estimates(
 
     Checked: equal to the metrics of the drawn steps, one resample after the other (tests/critics/test_measures.py).
     """
+    drawn = _resampled(judgements, metrics, rng=rng, threshold=threshold, resamples=resamples, confidence=confidence)
+    return {
+        name: _estimate(METRICS[name](judgements, threshold), drawn[name], confidence=confidence) for name in metrics
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Another critic on the same steps. Metric → estimate; an estimate is None where the metric is undefined."""
+
+    estimates: Mapping[str, Estimate | None]
+    """The other's own."""
+    differences: Mapping[str, Estimate | None]
+    """The first critic's less the other's, on the same resamples of tasks: above 0 the first has more."""
+
+
+def compare_critics(
+    first: Judgements,
+    others: Mapping[str, Judgements],
+    metrics: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    threshold: float = 0.6,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> dict[str, Compared]:
+    """Compares a critic with others on the same steps, all metrics and all critics on the same resamples of tasks.
+
+    Args:
+        first: Scored steps.
+        others: By name, the same steps in the same order, scored by another critic.
+        metrics: Names among `METRICS`.
+        rng: Source of the resamples.
+        threshold: For the metrics that ask for one.
+        resamples: How many, at least 1.
+        confidence: Two-sided, 0 < confidence < 1.
+
+    Raises:
+        InvalidInput: Other steps, or as `clustered_estimates`.
+
+    Checked: 0 to 0 of a critic and itself, and against the metrics of the drawn steps.
+    """
+    seed = int(rng.integers(1 << 63))
+
+    def measured(one: Judgements) -> tuple[dict[str, float | None], dict[str, NDArray[np.float64]]]:
+        same = np.random.default_rng(seed)
+        drawn = _resampled(one, metrics, rng=same, threshold=threshold, resamples=resamples, confidence=confidence)
+        return {name: METRICS[name](one, threshold) for name in metrics}, drawn
+
+    values, drawn = measured(first)
+    compared: dict[str, Compared] = {}
+    for other, judged in others.items():
+        columns = (first.failed, judged.failed), (first.tasks, judged.tasks), (first.steps, judged.steps)
+        if not all(np.array_equal(*both) for both in columns):
+            raise InvalidInput(
+                "critics are compared on the same steps in the same order: leave out what one has not scored."
+            )
+        its, its_drawn = measured(judged)
+        differences: dict[str, Estimate | None] = {}
+        for name in metrics:
+            a, b = values[name], its[name]
+            with np.errstate(invalid="ignore"):  # inf − inf
+                difference = drawn[name] - its_drawn[name]
+            value = None if a is None or b is None or not np.isfinite([a, b]).all() else a - b
+            differences[name] = _estimate(value, difference, confidence=confidence)
+        estimates = {name: _estimate(its[name], its_drawn[name], confidence=confidence) for name in metrics}
+        compared[other] = Compared(estimates=estimates, differences=differences)
+    return compared
+
+
+def _resampled(
+    judgements: Judgements,
+    metrics: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    threshold: float,
+    resamples: int,
+    confidence: float,
+) -> dict[str, NDArray[np.float64]]:
     if resamples < 1 or not 0 < confidence < 1:
         raise InvalidInput(
             f"expected at least 1 resample and 0 < confidence < 1, got resamples = {resamples}, "
             f"confidence = {confidence!r}."
         )
-    scored = ScoredTasks(judgements.failed, judgements.p_fail, judgements.tasks, threshold=threshold, bins=BINS)
-    if scored.tasks < 2:
+    if undefined := [name for name in metrics if name not in judgements.metrics()]:
+        raise InvalidInput(f"grades are no probabilities: {', '.join(undefined)} cannot be said of them.")
+    if len(np.unique(judgements.tasks)) < 2:
         raise InvalidInput("intervals resample whole tasks and need at least 2 of them, got steps of 1 task.")
-    drawn = scored.measures(metrics, rng=rng, resamples=resamples)
+    scored = ScoredTasks(
+        judgements.failed,
+        judgements.p_fail,
+        judgements.tasks,
+        first=judgements.steps == 0,
+        threshold=threshold,
+        bins=BINS,
+        precision=PRECISION,
+        ordinal=judgements.ordinal,
+    )
+    return scored.measures(metrics, rng=rng, resamples=resamples)
+
+
+def _estimate(value: float | None, drawn: NDArray[np.float64], *, confidence: float) -> Estimate | None:
+    known = drawn[np.isfinite(drawn)]
+    if value is None or len(known) <= len(drawn) / 2:
+        return None
     tail = 100 * (1 - confidence) / 2
-    estimates: dict[str, Estimate | None] = {}
-    for name in metrics:
-        value, known = METRICS[name](judgements, threshold), drawn[name][np.isfinite(drawn[name])]
-        if value is None or len(known) <= resamples / 2:
-            estimates[name] = None
-            continue
-        low, high = np.percentile(known, [tail, 100 - tail])
-        estimates[name] = Estimate(value=value, low=float(low), high=float(high), confidence=confidence)
-    return estimates
+    low, high = np.percentile(known, [tail, 100 - tail])
+    return Estimate(value=value, low=float(low), high=float(high), confidence=confidence)
 
 
 def evaluate_critic(
@@ -317,27 +481,44 @@ def evaluate_critic(
         part = judgements.where(inside)
         if part is not None and len(np.unique(part.tasks)) > 1:
             name = f"{low}-{high - 1}" if high is not None else f"{low}-"
-            by_bucket[name] = clustered_estimates(part, _BY_BUCKET, **keywords)
+            wanted = [metric for metric in _BY_BUCKET if metric in part.metrics()]
+            by_bucket[name] = clustered_estimates(part, wanted, **keywords)
     return CriticReport(
         episodes_failed=float(np.mean(judgements.failed)),
         steps=len(judgements.failed),
         tasks=len(np.unique(judgements.tasks)),
         threshold=threshold,
-        overall=clustered_estimates(judgements, list(METRICS), **keywords),
+        overall=clustered_estimates(judgements, judgements.metrics(), **keywords),
         by_bucket=by_bucket,
-        reliability=reliability_curve(judgements.failed, judgements.p_fail),
+        reliability=() if judgements.ordinal else reliability_curve(judgements.failed, judgements.p_fail),
     )
 
 
 def _checked(failed: ArrayLike, p_fail: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    y, p = _ranked(failed, p_fail)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise InvalidInput("scores must be numbers in [0, 1]; leave out the steps at which the critic abstained.")
+    return y, p
+
+
+def _ranked(failed: ArrayLike, p_fail: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     y, p = np.asarray(failed), np.asarray(p_fail, dtype=np.float64)
     if y.ndim != 1 or y.shape != p.shape or not len(y):
         raise InvalidInput(f"expected one score for each of at least one outcome, got shapes {y.shape} and {p.shape}.")
     if y.dtype != np.bool_ and not np.isin(y, (0, 1)).all():
         raise InvalidInput("outcomes must be true (failed) or false; leave out episodes without outcome.")
-    if not ((p >= 0) & (p <= 1)).all():
-        raise InvalidInput("scores must be numbers in [0, 1]; leave out the steps at which the critic abstained.")
+    if not np.isfinite(p).all():
+        raise InvalidInput("scores must be finite numbers; leave out the steps at which the critic abstained.")
     return y.astype(bool), p
+
+
+def _by_falling_score(
+    y: NDArray[np.bool_], p: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Failures at each distinct score, and failures and steps at it or above."""
+    _, group, counts = np.unique(-p, return_inverse=True, return_counts=True)
+    hits = np.bincount(group, weights=y, minlength=len(counts)).astype(np.float64)
+    return hits, np.cumsum(hits), np.cumsum(counts).astype(np.float64)
 
 
 def _equal_mass(

@@ -26,8 +26,11 @@ class ScoredTasks:
         failed: (n,) whether the step's episode failed.
         p_fail: (n,) its score.
         tasks: (n,) equal numbers for steps of one task.
+        first: (n,) whether it is the first step of its episode.
         threshold: Acting is p_fail > threshold.
         bins: Of the calibration error.
+        precision: At which recall is asked for.
+        ordinal: Scores are no probabilities: only measures of their order will be asked for.
     """
 
     def __init__(
@@ -36,26 +39,26 @@ class ScoredTasks:
         p_fail: Floats,
         tasks: NDArray[np.int64],
         *,
+        first: NDArray[np.bool_],
         threshold: float,
         bins: int,
+        precision: float,
+        ordinal: bool,
     ) -> None:
         labels, task = np.unique(tasks, return_inverse=True)
         self.tasks = len(labels)
-        self._scores, group = np.unique(p_fail, return_inverse=True)
-        # Steps of one task with one score always come together: a cell. Cells are sorted by score.
-        cells, cell = np.unique(group * self.tasks + task, return_inverse=True)
-        self._task = cells % self.tasks
-        self._starts = np.searchsorted(cells, np.arange(len(self._scores)) * self.tasks)
-        self._failures = np.bincount(cell, weights=failed)
-        self._sizes = np.bincount(cell).astype(float)
+        self._cells = _Cells(failed, p_fail, task, tasks=self.tasks)
+        self._first = _Cells(failed[first], p_fail[first], task[first], tasks=self.tasks) if first.any() else None
+        said = np.where(failed, p_fail, 1.0 - p_fail) if not ordinal else np.ones(len(failed))
         with np.errstate(divide="ignore"):
-            loss = -np.log(np.where(failed, p_fail, 1.0 - p_fail))
+            loss = -np.log(said)
         endless = np.isinf(loss)
         flagged = p_fail > threshold
         columns = {
             "steps": np.ones(len(failed)),
             "failures": failed,
             "squares": (p_fail - failed) ** 2,
+            "excess": p_fail - failed,
             "loss": np.where(endless, 0.0, loss),
             "endless": endless,
             "flags": flagged,
@@ -64,12 +67,12 @@ class ScoredTasks:
         self._by_task = {
             name: np.bincount(task, weights=column, minlength=self.tasks) for name, column in columns.items()
         }
-        self._bins = bins
+        self._bins, self._precision = bins, precision
 
     def measures(self, names: Sequence[str], *, rng: np.random.Generator, resamples: int) -> dict[str, Floats]:
         """By name, the measure on each of so many resamples: shape (resamples,)."""
         found: dict[str, list[Floats]] = {name: [] for name in names}
-        at_once = max(1, _CHUNK // len(self._task))
+        at_once = max(1, _CHUNK // len(self._cells.task))
         for first in range(0, resamples, at_once):
             drawn = [
                 np.bincount(rng.integers(self.tasks, size=self.tasks), minlength=self.tasks)
@@ -79,6 +82,27 @@ class ScoredTasks:
             for name in names:
                 found[name].append(_MEASURES[name](weighted))
         return {name: np.concatenate(values) for name, values in found.items()}
+
+
+class _Cells:
+    """Steps of one task with one score, which always come together, by rising score."""
+
+    def __init__(self, failed: NDArray[np.bool_], p_fail: Floats, task: NDArray[np.int64], *, tasks: int) -> None:
+        self.scores, group = np.unique(p_fail, return_inverse=True)
+        cells, cell = np.unique(group * tasks + task, return_inverse=True)
+        self.task = cells % tasks
+        self._starts = np.searchsorted(cells, np.arange(len(self.scores)) * tasks)
+        self._failures = np.bincount(cell, weights=failed)
+        self._sizes = np.bincount(cell).astype(np.float64)
+
+    def weighted(self, by_task: Floats) -> tuple[Floats, Floats]:
+        """Failures and steps at each distinct score, where tasks weigh so much, shape (resamples, tasks)."""
+        weights = by_task.take(self.task, axis=1)
+        failures: Floats = weights * self._failures
+        sizes: Floats = weights * self._sizes
+        if len(self._starts) < len(self.task):
+            failures, sizes = (np.add.reduceat(part, self._starts, axis=1) for part in (failures, sizes))
+        return failures, sizes
 
 
 class _Weighted:
@@ -95,12 +119,7 @@ class _Weighted:
     @cached_property
     def _at_scores(self) -> tuple[Floats, Floats]:
         """Failures and steps at each distinct score, by rising score."""
-        scored = self._scored
-        weights = self._weights.take(scored._task, axis=1)
-        failures, sizes = weights * scored._failures, weights * scored._sizes
-        if len(scored._starts) < len(scored._task):
-            failures, sizes = (np.add.reduceat(part, scored._starts, axis=1) for part in (failures, sizes))
-        return failures, sizes
+        return self._scored._cells.weighted(self._weights)
 
     @cached_property
     def _up_to_scores(self) -> tuple[Floats, Floats]:
@@ -109,21 +128,33 @@ class _Weighted:
         return np.cumsum(failures, axis=1), np.cumsum(sizes, axis=1)
 
     def auroc(self) -> Floats:
-        """Σ failures·(successes below + half of those level), over their product."""
-        (failures, sizes), (failures_to, sizes_to) = self._at_scores, self._up_to_scores
-        lost, won = failures_to[:, -1], sizes_to[:, -1] - failures_to[:, -1]
-        below = sizes_to - failures_to
-        below -= (sizes - failures) / 2
-        return _ratio(np.einsum("rs,rs->r", failures, below), lost * won)
+        return _area(self._at_scores, self._up_to_scores)
 
-    def average_precision(self) -> Floats:
+    def first_step_auroc(self) -> Floats:
+        if self._scored._first is None:
+            return np.full(len(self._weights), np.nan)
+        failures, sizes = self._scored._first.weighted(self._weights)
+        return _area((failures, sizes), (np.cumsum(failures, axis=1), np.cumsum(sizes, axis=1)))
+
+    @cached_property
+    def _from_scores(self) -> tuple[Floats, Floats]:
+        """Failures at that score and all above, and their share of the steps there."""
         (failures, sizes), (failures_to, sizes_to) = self._at_scores, self._up_to_scores
         hits = failures - failures_to
         hits += failures_to[:, -1:]
         flags = sizes - sizes_to
         flags += sizes_to[:, -1:]
-        hits /= np.maximum(flags, 1.0, out=flags)  # where nothing is flagged there is no failure either
-        return _ratio(np.einsum("rs,rs->r", failures, hits), failures_to[:, -1])
+        # Where nothing is flagged there is no failure either.
+        return hits, hits / np.maximum(flags, 1.0, out=flags)
+
+    def average_precision(self) -> Floats:
+        precision = self._from_scores[1]
+        return _ratio(np.einsum("rs,rs->r", self._at_scores[0], precision), self._up_to_scores[0][:, -1])
+
+    def recall_at_precision(self) -> Floats:
+        hits, precision = self._from_scores
+        most: Floats = np.where(precision >= self._scored._precision, hits, 0.0).max(axis=1)
+        return _ratio(most, self._up_to_scores[0][:, -1])
 
     def log_loss(self) -> Floats:
         losses = self.total("loss") / self.total("steps")
@@ -143,7 +174,7 @@ class _Weighted:
         what comes up to its lower one.
         """
         (failures, sizes), (failures_to, sizes_to) = self._at_scores, self._up_to_scores
-        scores = self._scored._scores
+        scores = self._scored._cells.scores
         scores_to = np.cumsum(sizes * scores, axis=1)
         # Fewer steps than bins: each is one.
         total = sizes_to[:, -1].astype(np.int64)
@@ -178,19 +209,34 @@ def calibration_error_of(gap: Floats, rate: Floats, count: Floats, *, debiased: 
     return left
 
 
+def _area(at_scores: tuple[Floats, Floats], up_to_scores: tuple[Floats, Floats]) -> Floats:
+    """AUROC: Σ failures·(successes below + half of those level), over their product."""
+    (failures, sizes), (failures_to, sizes_to) = at_scores, up_to_scores
+    lost, won = failures_to[:, -1], sizes_to[:, -1] - failures_to[:, -1]
+    below = sizes_to - failures_to
+    below -= (sizes - failures) / 2
+    return _ratio(np.einsum("rs,rs->r", failures, below), lost * won)
+
+
 def _ratio(over: Floats, under: Floats) -> Floats:
     return np.divide(over, under, out=np.full_like(over, np.nan), where=under > 0)
 
 
 _MEASURES: dict[str, Callable[[_Weighted], Floats]] = {
     "auroc": _Weighted.auroc,
+    "first_step_auroc": _Weighted.first_step_auroc,
     "average_precision": _Weighted.average_precision,
+    "recall_at_precision": _Weighted.recall_at_precision,
     "brier": lambda steps: steps.total("squares") / steps.total("steps"),
     "log_loss": _Weighted.log_loss,
     "precision": lambda steps: _ratio(steps.total("hits"), steps.total("flags")),
     "recall": lambda steps: _ratio(steps.total("hits"), steps.total("failures")),
     "f1": lambda steps: _ratio(2 * steps.total("hits"), steps.total("flags") + steps.total("failures")),
     "flagged": lambda steps: steps.total("flags") / steps.total("steps"),
+    "false_positive_rate": lambda steps: _ratio(
+        steps.total("flags") - steps.total("hits"), steps.total("steps") - steps.total("failures")
+    ),
+    "excess": lambda steps: steps.total("excess") / steps.total("steps"),
     "calibration_error": lambda steps: steps.calibration_error(debiased=False),
     "calibration_error_debiased": lambda steps: steps.calibration_error(debiased=True),
 }

@@ -5,7 +5,7 @@ Whatever agents, worlds and files said is escaped by the template engine and bou
 
 import functools
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from forbear.report.charts import gain_chart, path_chart
 from forbear.report.pilot_view import PilotView
@@ -14,7 +14,12 @@ from forbear.wording import amount, count, number, percent, points, shown
 
 def pilot_html(view: PilotView) -> str:
     """Renders the report of a pilot."""
-    return _environment().get_template("pilot.html").render(view=view)
+    return page("pilot.html").render(view=view)
+
+
+def page(name: str) -> Template:
+    """A template whose values are escaped."""
+    return _environment().get_template(name)
 
 
 @functools.cache
