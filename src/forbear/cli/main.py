@@ -14,6 +14,7 @@ import click
 from forbear import __version__
 from forbear.cli.bench import bench
 from forbear.cli.churn import churn
+from forbear.cli.critic import critic
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.models import models
@@ -37,7 +38,7 @@ def cli() -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
 
 
-for command in (decide, churn, power, pilot, journal, bench, models):
+for command in (decide, churn, power, pilot, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)
