@@ -197,6 +197,7 @@ CRITICS = [
     "Features",
     "FunctionCritic",
     "HTTPCritic",
+    "JudgedRun",
     "Judgements",
     "LogisticCritic",
     "LogisticWeights",
@@ -204,6 +205,7 @@ CRITICS = [
     "RepeatedAction",
     "StepCount",
     "TokenProbability",
+    "TrainedCritic",
     "TranscriptFeatures",
     "at_threshold",
     "auroc",
@@ -215,6 +217,7 @@ CRITICS = [
     "log_loss",
     "matched_rate",
     "reliability_curve",
+    "train_critic",
     "train_logistic",
 ]
 

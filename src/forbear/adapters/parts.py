@@ -41,6 +41,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "repeated-action": "forbear.critics.heuristic:RepeatedAction",
         "step-count": "forbear.critics.heuristic:StepCount",
         "token-probability": "forbear.critics.tokens:TokenProbability",
+        "trained": "forbear.critics.trained:trained_critic",
     },
     "model": {"local": "forbear.models.local:LocalChat", "openai": "forbear.models.client:OpenAIChat"},
     "intervention": {
@@ -60,7 +61,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
 _FILES = (".txt", ".md", ".json", ".jsonl", ".gz", ".gguf")
 """Endings of what built-in parts read."""
 
-_FOLDERS = ("journal",)
+_FOLDERS = ("journal", "path")
 """Options of built-in parts that name a folder."""
 
 RERUN = "rerun"

@@ -4,6 +4,11 @@ import click
 
 _HELP = """Train and judge critics on runs that you have.
 
+\b
+Examples:
+    forbear critic train runs/pilot -o critics/mine
+    forbear critic train logs/*.jsonl -o critics/mine --history older.jsonl
+
 None of it says whether stepping in helps: that takes a pilot (forbear pilot).
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 3 could not complete, 130 Ctrl-C.

@@ -15,6 +15,7 @@ from forbear import __version__
 from forbear.cli.bench import bench
 from forbear.cli.churn import churn
 from forbear.cli.critic import critic
+from forbear.cli.critic_train import train
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.models import models
@@ -42,6 +43,7 @@ for command in (decide, churn, power, pilot, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)
+critic.add_command(train)
 
 
 def main() -> None:

@@ -31,7 +31,10 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.measures import evaluate_critic as evaluate_critic
     from forbear.critics.measures import log_loss as log_loss
     from forbear.critics.measures import reliability_curve as reliability_curve
+    from forbear.critics.runs import JudgedRun as JudgedRun
     from forbear.critics.tokens import TokenProbability as TokenProbability
+    from forbear.critics.trained import TrainedCritic as TrainedCritic
+    from forbear.critics.training import train_critic as train_critic
 
 _HOME = {
     "AfterStep": "heuristic",
@@ -42,6 +45,7 @@ _HOME = {
     "Features": "logistic",
     "FunctionCritic": "heuristic",
     "HTTPCritic": "http",
+    "JudgedRun": "runs",
     "Judgements": "measures",
     "LogisticCritic": "logistic",
     "LogisticWeights": "logistic",
@@ -49,6 +53,7 @@ _HOME = {
     "RepeatedAction": "heuristic",
     "StepCount": "heuristic",
     "TokenProbability": "tokens",
+    "TrainedCritic": "trained",
     "TranscriptFeatures": "logistic",
     "at_threshold": "measures",
     "auroc": "measures",
@@ -60,6 +65,7 @@ _HOME = {
     "log_loss": "measures",
     "matched_rate": "heuristic",
     "reliability_curve": "measures",
+    "train_critic": "training",
     "train_logistic": "logistic",
 }
 
