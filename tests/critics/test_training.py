@@ -6,6 +6,7 @@ from msgspec.structs import replace as changed
 from scipy.special import expit
 
 from critics.trained_runs import SMALL, some_runs
+from forbear.adapters.formats.episodes import read_runs
 from forbear.critics.leaks import (
     require_blind_to_the_end,
     require_blind_to_the_rest,
@@ -114,3 +115,16 @@ def test_a_number_that_tells_the_last_step_is_refused():
     require_blind_to_the_end(np.column_stack([index, noise]), ["index", "noise"], index=index, left=left)
     with pytest.raises(InvalidInput, match="the feature 'left' tells the last step"):
         require_blind_to_the_end(np.column_stack([noise, -left]), ["noise", "left"], index=index, left=left)
+
+
+@pytest.mark.slow
+def test_on_real_logs_it_tells_more_than_the_step_does_and_nothing_leaks(shared_data):
+    paths = sorted((shared_data / "trajectories").glob("mint_*_none.jsonl"))
+    found = train_critic(read_runs(paths).runs)
+    held_out = found.held_out
+    first = held_out.steps == 0
+    assert auroc(held_out.failed, held_out.p_fail) > 0.76
+    assert auroc(held_out.failed[first], held_out.p_fail[first]) > 0.70
+    assert auroc(held_out.failed, found.index_only) < 0.66
+    assert calibration_error(held_out.failed, held_out.p_fail) < 0.05
+    assert abs(found.shuffled.mean - 0.5) < 0.1
