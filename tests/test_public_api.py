@@ -201,6 +201,7 @@ CRITICS = [
     "Features",
     "FunctionCritic",
     "HTTPCritic",
+    "JudgedRun",
     "Judgements",
     "LogisticCritic",
     "LogisticWeights",
@@ -208,6 +209,7 @@ CRITICS = [
     "RepeatedAction",
     "StepCount",
     "TokenProbability",
+    "TrainedCritic",
     "TranscriptFeatures",
     "at_threshold",
     "auroc",
@@ -225,6 +227,7 @@ CRITICS = [
     "recall_at_precision",
     "reliability_curve",
     "roc_curve",
+    "train_critic",
     "train_logistic",
 ]
 

@@ -42,6 +42,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "repeated-action": "forbear.critics.heuristic:RepeatedAction",
         "step-count": "forbear.critics.heuristic:StepCount",
         "token-probability": "forbear.critics.tokens:TokenProbability",
+        "trained": "forbear.critics.trained:trained_critic",
     },
     "model": {"local": "forbear.models.local:LocalChat", "openai": "forbear.models.client:OpenAIChat"},
     "intervention": {

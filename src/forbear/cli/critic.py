@@ -8,8 +8,10 @@ None of it says whether stepping in helps: that takes a pilot (forbear pilot).
 
 \b
 Examples:
-    forbear critic evaluate step-count runs.jsonl
-    forbear critic evaluate recorded runs/pilot --html critic.html
+    forbear critic train runs/pilot -o critics/mine
+    forbear critic train logs/*.jsonl -o critics/mine --history older.jsonl
+    forbear critic evaluate critics/mine other-runs.jsonl --html critic.html
+    forbear critic evaluate recorded runs/pilot
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 3 could not complete, 130 Ctrl-C.
 """

@@ -18,6 +18,7 @@ from forbear.cli.critic import critic
 from forbear.cli.critic_calibrate import calibrate
 from forbear.cli.critic_evaluate import evaluate
 from forbear.cli.critic_threshold import threshold
+from forbear.cli.critic_train import train
 from forbear.cli.decide import decide
 from forbear.cli.journal import journal
 from forbear.cli.models import models
@@ -45,7 +46,7 @@ for command in (decide, churn, power, pilot, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)
-for command in (evaluate, calibrate, threshold):
+for command in (train, evaluate, calibrate, threshold):
     critic.add_command(command)
 
 

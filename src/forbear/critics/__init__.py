@@ -40,7 +40,10 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.measures import recall_at_precision as recall_at_precision
     from forbear.critics.measures import reliability_curve as reliability_curve
     from forbear.critics.measures import roc_curve as roc_curve
+    from forbear.critics.runs import JudgedRun as JudgedRun
     from forbear.critics.tokens import TokenProbability as TokenProbability
+    from forbear.critics.trained import TrainedCritic as TrainedCritic
+    from forbear.critics.training import train_critic as train_critic
 
 _HOME = {
     "AfterStep": "heuristic",
@@ -54,6 +57,7 @@ _HOME = {
     "Features": "logistic",
     "FunctionCritic": "heuristic",
     "HTTPCritic": "http",
+    "JudgedRun": "runs",
     "Judgements": "measures",
     "LogisticCritic": "logistic",
     "LogisticWeights": "logistic",
@@ -61,6 +65,7 @@ _HOME = {
     "RepeatedAction": "heuristic",
     "StepCount": "heuristic",
     "TokenProbability": "tokens",
+    "TrainedCritic": "trained",
     "TranscriptFeatures": "logistic",
     "at_threshold": "measures",
     "auroc": "measures",
@@ -78,6 +83,7 @@ _HOME = {
     "recall_at_precision": "measures",
     "reliability_curve": "measures",
     "roc_curve": "measures",
+    "train_critic": "training",
     "train_logistic": "logistic",
 }
 
