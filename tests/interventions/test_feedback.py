@@ -136,21 +136,22 @@ def test_what_it_took_is_counted_once_and_answers_that_are_taken_again_are_free(
     assert (digest(tmp_path / "a"), len(model.asked)) == (before, asked)
 
 
-@pytest.mark.parametrize(
-    ("said", "refusal"),
-    [
-        ("", "error: AgentError: the model wrote no feedback"),
-        (ProviderError("down"), "provider: ProviderError: down"),
-    ],
-)
-def test_a_model_that_writes_nothing_is_refused_and_the_agent_goes_on(tmp_path, said, refusal):
-    model = ScriptedModel(lambda asked: said if asked.draw.role.startswith("intervention") else "jump")
+def test_a_model_that_writes_nothing_is_refused_and_the_agent_goes_on(tmp_path):
+    model = ScriptedModel(lambda asked: "" if asked.draw.role.startswith("intervention") else "jump")
     run(plan(model, arms=("one",)), tmp_path)
     (*_, episode) = [e for e in Journal(tmp_path).read().episodes.values() if e.arm == "one"]
     (proposal,) = episode.steps[0].proposals
-    assert (proposal.decision, proposal.refusal) == ("refused", refusal)
+    assert (proposal.decision, proposal.refusal) == ("refused", "error: AgentError: the model wrote no feedback")
     assert episode.success is False
-    assert episode.usage.feedback.paid.calls == (0 if isinstance(said, Exception) else 1)
+    assert episode.usage.feedback.paid.calls == 1
+
+
+def test_an_outage_of_the_model_that_writes_leaves_the_run_without_outcome(tmp_path):
+    down = ProviderError("down")
+    model = ScriptedModel(lambda asked: down if asked.draw.role.startswith("intervention") else "jump")
+    with pytest.raises(ProviderError, match="intervention 'feedback': provider: ProviderError: down"):
+        run(plan(model, arms=("one",)), tmp_path)
+    assert {key[2] for key in Journal(tmp_path).read().episodes} == {"baseline"}
 
 
 MODEL = """

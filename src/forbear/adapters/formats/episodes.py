@@ -100,7 +100,7 @@ def _runs_of(
         yield from _of_episodes(met, wanted, left_out, arms_met, agent=agent, model=model)
         return
     source = read_source(path)
-    whole = source.name.endswith(".json")
+    whole = str(path).endswith(".json")
     lines = [(1, source.text())] if whole else list(_lines(source.pieces()))
     if not lines:
         raise InvalidInput(f"{source.name} is empty. Expected one run a line, as JSON.")

@@ -24,6 +24,10 @@ def longest() -> int:
     return limit_of(LIMIT) >> 4
 
 
+_NAME = 80
+"""Characters of a path in messages."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Valid UTF-8 without NUL bytes: `data[start:]`."""
@@ -92,7 +96,7 @@ def read_source(path: str | Path, *, limit: int = LIMIT) -> Source:
     Raises:
         InvalidInput: Unreadable, a directory, larger than the limit, compressed, UTF-16, binary, or not UTF-8.
     """
-    name = "standard input" if str(path) == "-" else shown(os.fspath(path), limit=80)
+    name = "standard input" if str(path) == "-" else _shown_path(os.fspath(path))
     try:
         if str(path) != "-":
             data = read_bounded(path, limit=limit, name=name)
@@ -133,3 +137,8 @@ def _check_text(source: Source) -> None:
             raise InvalidInput(
                 f"{source.name} is not UTF-8: line {line} cannot be decoded; save it as UTF-8."
             ) from None
+
+
+def _shown_path(path: str) -> str:
+    """A path for messages; of a long one its end, which says most."""
+    return shown(path if len(path) <= _NAME else f"…{path[1 - _NAME :]}", limit=_NAME)
