@@ -13,7 +13,7 @@ class TokenProbability:
     """p_fail is one minus the mean probability of the proposal's tokens; no call is made.
 
     It needs an agent whose actions carry log-probabilities (of the chat agent, `logprobs = true`). As a probability of
-    failure it is not calibrated; as a ranking it is often better than asking.
+    failure it is not calibrated; as a ranking it is often better than asking (docs/results.md).
     """
 
     async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
