@@ -57,7 +57,7 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
     lines = tmp_path / "killed" / "episodes.jsonl"
     chance, kept = random.Random(20), b""
     for _ in range(KILLS):
-        # An opened world is at most one episode of each of four arms: 2 × 4 × 20 of the 240 are written before the end.
+        # An opened world is at most one episode of each of five arms: 2 × 5 × 20 of the 300 are written before the end.
         process = start("killed", MOST_WORLDS="2")
         before = lines.stat().st_size if lines.exists() else 0
         # Wait for the first new line, then a random while: a kill while nothing is written yet would prove little.
@@ -75,5 +75,5 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
     final = lines.read_bytes()
     assert final.startswith(kept)
     content = Journal(tmp_path / "killed").read()
-    assert len(final.splitlines()) == len(content.episodes) == 4 * TASKS, "an episode was run twice"
+    assert len(final.splitlines()) == len(content.episodes) == 5 * TASKS, "an episode was run twice"
     assert digest(tmp_path / "killed") == digest(tmp_path / "whole")

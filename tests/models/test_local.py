@@ -166,7 +166,7 @@ def test_a_cancelled_answer_leaves_the_next_as_it_is():
     ],
 )
 def test_a_malformed_conversation_is_the_agents_failure(message):
-    with pytest.raises(AgentError, match="refused the conversation"):
+    with pytest.raises(AgentError, match=r"refused the conversation|a conversation holds only what JSON can"):
         ask([message])
     with pytest.raises(AgentError, match="at least one message"):
         ask([])

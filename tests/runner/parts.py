@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forbear.errors import ProviderError
 from forbear.interventions import Append
-from forbear.records.model import Action
+from forbear.records.model import Action, Usage
 from forbear.testing import CoinFlipAgent, Corridor, RestorableCorridor, WordCritic
 from runner.pilots import WEIGHTS
 
@@ -234,3 +234,10 @@ class Counted:
 
     def __reduce__(self):
         return Counted, (self.make,)
+
+
+def spend(purse, times):
+    """Charges a purse from a process of its own."""
+    ledger = purse.ledger()
+    for _ in range(times):
+        ledger.add(Usage(calls=1))

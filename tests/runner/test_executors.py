@@ -195,6 +195,7 @@ def test_after_a_critic_that_ends_its_process_the_agent_goes_on_without_it(tmp_p
     policy = replace(POLICY, critic=critic, critic_deadline_s=0.5 if how == "blocks" else 60)
     arms = [Arm.baseline(), Arm("rollback", policy), Arm("append", replace(policy, intervention=Append()))]
     options = {"workers": 2, "max_memory_mb": 600, "retries": 0}
+    options = {**options, "max_critic_faults": None}
     result = run(plan(arms, n=3, design=design), tmp_path / "j", **options)
     assert not result.missing
     for key, episode in result.episodes.items():

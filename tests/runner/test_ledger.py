@@ -6,6 +6,7 @@ import pytest
 from forbear.errors import BudgetSpent, InvalidInput
 from forbear.records.model import Episode, EpisodeUsage, RoleUsage, Task, Termination, Usage, paid_usage
 from forbear.runner.ledger import Budget, Ledger, Purse
+from runner.parts import spend
 
 
 def episode(**roles):
@@ -62,12 +63,6 @@ def test_what_recorded_episodes_paid_for_counts_and_what_they_took_again_does_no
     assert not ledger.is_spent
     ledger.add(paid_usage([episode(feedback={"paid": Usage(calls=3)}).usage]))
     assert ledger.is_spent
-
-
-def spend(ledger_of, times):
-    ledger = ledger_of.ledger()
-    for _ in range(times):
-        ledger.add(Usage(calls=1))
 
 
 @pytest.mark.slow

@@ -22,8 +22,8 @@ class WorldSide:
         self._cell = cell
         self._memo = memo
         self._environment: Environment | None = None
-        self._is_present = False
-        """Whether the environment stands where the episode does."""
+        self._stands: int | None = None
+        """How many actions of the path the environment has executed; None where it is elsewhere, or not there."""
         self._path: list[tuple[Action, int, Scene]] = []
         """What was executed on the way here and stands: action, attempt, and where it led."""
         self._stepped: dict[int, int] = {}
@@ -33,7 +33,6 @@ class WorldSide:
         """Returns the history of an episode in which nothing has happened yet."""
         if self._memo.root is None:
             self._memo.root = Node(self._scene(await self._reset()))
-            self._is_present = True
         return self._memo.root
 
     async def step(self, node: Node, action: Action) -> Node:
@@ -45,8 +44,7 @@ class WorldSide:
             environment = await self._bring_here()
             after = Node(self._scene(await self._step(environment, action, index=index, attempt=attempt)))
             node.executed[action, attempt] = after
-        else:
-            self._is_present = False
+            self._stands = index + 1
         self._stepped[index] = attempt + 1
         self._path.append((action, attempt, after.scene))
         return after
@@ -58,25 +56,25 @@ class WorldSide:
     def rewind(self, index: int) -> None:
         """Goes back to where nothing was executed at `index` yet."""
         del self._path[index:]
-        self._is_present = False
+        if self._stands is not None and self._stands > index:
+            self._stands = None
 
     async def _bring_here(self) -> Environment:
-        if self._environment is not None and self._is_present:
+        here, root = len(self._path), self._memo.root
+        if self._environment is not None and self._stands == here:
             return self._environment
-        root = self._memo.root
         assert root is not None
         scene = self._path[-1][2] if self._path else root.scene
-        environment = self._environment
-        if environment is None or scene.snapshot is None:
+        if self._environment is None or (scene.snapshot is None and self._stands is None):
             _check(root.scene, await self._reset(), index=None, cell=self._cell)
-            environment = self._environment
-            assert environment is not None
+        environment = self._environment
+        assert environment is not None
         if scene.snapshot is not None and isinstance(environment, Restorable):
             restore, snapshot = environment.restore, scene.snapshot
             self._at_once(lambda: restore(snapshot), check=as_it_is)
-        elif self._path:
+        elif self._stands != here:
             await self._replay(environment)
-        self._is_present = True
+        self._stands = here
         return environment
 
     async def _replay(self, environment: Environment) -> None:
@@ -85,15 +83,18 @@ class WorldSide:
                 f"{self._cell.name}: it has to go back to step {len(self._path)}, but the environment can neither be "
                 "replayed nor restored. Run the pilot with design='independent'."
             )
-        for index, (action, attempt, scene) in enumerate(self._path):
+        begin = self._stands or 0
+        for index, (action, attempt, scene) in enumerate(self._path[begin:], start=begin):
             seen = await self._step(environment, action, index=index, attempt=attempt)
             _check(scene, seen, index=index, cell=self._cell)
 
     async def _reset(self) -> Observation:
         environment = self._at_once(self._cell.conditions.environment, check=checked_environment)
-        self._environment = environment
+        self._environment, self._stands = environment, None
         draw = self._cell.draw("reset", step_index=0, attempt=0)
-        return await self._answer(lambda: called(environment.reset, self._cell.task, draw=draw))
+        seen = await self._answer(lambda: called(environment.reset, self._cell.task, draw=draw))
+        self._stands = 0
+        return seen
 
     async def _step(self, environment: Environment, action: Action, *, index: int, attempt: int) -> Observation:
         draw = self._cell.draw("environment", step_index=index, attempt=attempt)

@@ -296,8 +296,8 @@ class ChatModelContract(_ConfigContract[ChatModel]):
         return None
 
     def unusable(self) -> Sequence[ChatOptions]:
-        """Returns options that the model cannot follow."""
-        return [ChatOptions(temperature=-1.0), ChatOptions(max_tokens=0), ChatOptions(logprobs=True, top_logprobs=21)]
+        """Returns options that this model cannot follow; those that none can, `ChatOptions` refuses itself."""
+        return []
 
     def _situations(self) -> list[tuple[Sequence[Message], ChatOptions, Draw]]:
         draws = [Draw(task_id="t", seed=0, role="agent", attempt=attempt) for attempt in (0, 1)]
