@@ -142,7 +142,10 @@ def current_session() -> Session | None:
 
 
 class Meter:
-    """What models answered inside one call of an agent, a critic or an intervention; open as a context manager."""
+    """What models answered inside one call of an agent, a critic or an intervention; open as a context manager.
+
+    Leaving it raises what makes every further call of a model vain (`Session.broken`).
+    """
 
     __slots__ = ("_before", "had_trouble", "keys", "paid", "reused", "session", "waiting", "was_cut")
 
@@ -176,6 +179,8 @@ class Meter:
     ) -> None:
         assert self._before is not None
         _METER.reset(self._before)
+        if self.session is not None and self.session.broken is not None:
+            raise self.session.broken  # whatever the code that was called made of it
 
     def add(self, usage: Usage, *, key: str, paid: bool) -> None:
         """Counts one answer."""
@@ -196,6 +201,8 @@ class Meter:
         Returns:
             What was paid; where nothing was, what the re-used answers had taken; None where no model was asked.
         """
+        if self.keys is None and self.reused is _NOTHING:
+            return None
         if self.keys is not None and self.session is not None:
             self.session.claimed.update(self.keys)
         if self.paid.calls:

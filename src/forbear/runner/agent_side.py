@@ -35,9 +35,9 @@ class AgentSide:
         """
         draw = self._cell.draw("agent", step_index=len(trajectory.steps) - 1, attempt=attempt)
         limit_s = self._cell.conditions.call_deadline_s
-        call = self._cell.calling("agent", limit_s=limit_s)
+        meter = self._cell.calling("agent", limit_s=limit_s)
         try:
-            with call:
+            with meter:
                 agent = self._awaken()
                 action = await answer(
                     lambda: called(agent.act, trajectory, draw=draw, excluded=excluded),
@@ -50,12 +50,12 @@ class AgentSide:
             self._agent = None  # nobody knows what state it is in
             if fault.kind == "provider":
                 raise Fault(Termination.PROVIDER_ERROR, fault.text) from fault
-            if fault.kind == "timeout" and call.meter.waits:
+            if fault.kind == "timeout" and meter.waits:
                 raise Fault(Termination.PROVIDER_ERROR, f"its model gave {fault.text}") from fault
             text = f"the agent gave {fault.text}" if fault.kind in ("timeout", "invalid") else fault.text
             broken = Recorded(Action(""), payer=self._cell.arm, error=text, is_late=fault.kind == "timeout")
-            return self._charged(broken, call.meter)
-        return self._charged(Recorded(action, payer=self._cell.arm, after=self._held), call.meter)
+            return self._charged(broken, meter)
+        return self._charged(Recorded(action, payer=self._cell.arm, after=self._held), meter)
 
     def _charged(self, recorded: Recorded, meter: Meter) -> Recorded:
         """Says what models took for it, where they were asked; what was answered before is nobody's new expense."""

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Self
 
 from msgspec.structs import replace
 
@@ -16,8 +16,6 @@ from forbear.models.session import Meter, current_session
 from forbear.records.model import Task, Termination, Usage
 from forbear.runner.ledger import Ledger
 from forbear.runner.watch import Part, Watch
-
-_UNWATCHED = contextlib.nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +65,7 @@ class Cell:
     claims: list[str] = field(default_factory=list)
     """Keys of the answers of models that this episode is charged with."""
 
-    def calling(self, part: Part, *, limit_s: float, critic: str | None = None) -> "Calling":
+    def calling(self, part: Part, *, limit_s: float, critic: str | None = None) -> Meter:
         """Around every call of foreign code: says what models answered in it.
 
         Raises:
@@ -77,12 +75,13 @@ class Cell:
         if self.ledger is not None and self.ledger.is_spent:
             raise Fault(Termination.PROVIDER_ERROR, SPENT)
         if self.watch is None:
-            return Calling(_UNWATCHED)
-        return Calling(self.watch.calling(part, arm=self.arm, limit_s=limit_s, critic=critic))
+            return Meter()
+        return _Watched(self.watch.calling(part, arm=self.arm, limit_s=limit_s, critic=critic))
 
     def claim(self, meter: Meter) -> Usage | None:
         """Charges the episode with what models answered in a call; see `Meter.claim`."""
-        self.claims.extend(meter.keys or ())
+        if meter.keys is not None:
+            self.claims.extend(meter.keys)
         return meter.claim()
 
     def give_back_claims(self) -> None:
@@ -100,6 +99,8 @@ class Cell:
 
     def silence(self, critic: str | None) -> Silenced | None:
         """Why a critic, or with None the intervention, is not asked here."""
+        if not self.silenced:
+            return None
         return next((one for one in self.silenced if (one.arm, one.critic) == (self.arm, critic)), None)
 
     @property
@@ -116,27 +117,24 @@ SPENT = "the budget is spent"
 """The cause of an episode that a budget cut off."""
 
 
-class Calling:
-    """A call of foreign code while it lasts: a meter that is open, and watched where there is somebody to watch."""
+class _Watched(Meter):
+    """A meter of a call that is watched from outside while it lasts."""
 
-    __slots__ = ("_watched", "meter")
+    __slots__ = ("_watched",)
 
     def __init__(self, watched: contextlib.AbstractContextManager[None]) -> None:
+        super().__init__()
         self._watched = watched
-        self.meter = Meter()
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> Self:
         self._watched.__enter__()
-        return self.meter.__enter__()
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.meter.__exit__(kind, error, trace)
         self._watched.__exit__(kind, error, trace)
-        session = self.meter.session
-        if session is not None and session.broken is not None:
-            raise session.broken
+        super().__exit__(kind, error, trace)
 
 
 class Fault(Exception):
