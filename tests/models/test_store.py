@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forbear.contracts.draw import Draw
-from forbear.errors import InvalidInput, JournalUnwritable
+from forbear.errors import AgentError, InvalidInput, JournalUnwritable
 from forbear.models.chat import Completion, Token, ToolCall
 from forbear.models.store import ResponseStore
 from forbear.records.model import Usage
@@ -102,5 +102,5 @@ def test_what_is_no_file_is_refused(tmp_path):
 
 def test_an_answer_larger_than_a_line_is_refused(tmp_path):
     tokens = tuple(Token("x" * 1000, -1.0) for _ in range(20_000))
-    with pytest.raises(InvalidInput, match="set max_tokens"), ResponseStore(tmp_path / "x", owner="a") as store:
+    with pytest.raises(AgentError, match="set max_tokens"), ResponseStore(tmp_path / "x", owner="a") as store:
         store.put("1", Completion(tokens=tokens), draw=Draw(task_id="t", seed=1, role="agent"))

@@ -18,7 +18,7 @@ from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Termination
 from forbear.runner.ledger import Budget
-from forbear.testing import ScriptedAgent
+from forbear.testing import ScriptedAgent, ScriptedModel
 from forbear.testing.chat_server import ChatServer, Reply, answer, refused
 from runner.chats import PAID, chat, chat_plan, churning, fixed
 from runner.pilots import digest, run
@@ -316,3 +316,11 @@ def test_an_outage_of_the_critic_alone_is_an_outage_too(tmp_path):
         run(plan, tmp_path / "clean")
     assert digest(tmp_path) == digest(tmp_path / "clean")
     assert asked > 0
+
+
+def test_options_that_a_model_cannot_follow_stop_the_pilot_and_are_no_failure(tmp_path):
+    model = ScriptedModel(lambda asked: InvalidInput("this model knows no tools"))
+    plan = chat_plan("", model=model, arms=[Arm.baseline(), Arm.rerun()])
+    with pytest.raises(InvalidInput, match="knows no tools"):
+        run(plan, tmp_path)
+    assert not Journal(tmp_path).read().episodes

@@ -6,6 +6,7 @@ room for 64 episodes at once on one core.
 
 import asyncio
 import http
+import importlib.util
 import json
 import os
 import re
@@ -88,8 +89,10 @@ class OpenAIChat(KeptModel):
             tokens_per_minute: Likewise, as estimated.
 
         Raises:
-            InvalidInput: A value out of range, a malformed address, or no key for OpenAI itself.
+            InvalidInput: A value out of range, a malformed address, no key for OpenAI itself, or a missing extra.
         """
+        if importlib.util.find_spec("aiohttp") is None or importlib.util.find_spec("aiolimiter") is None:
+            raise InvalidInput("this model needs the extra llm: pip install 'forbear[llm]'.")
         if not model or not isinstance(model, str):
             raise InvalidInput(f"a model has a name, got {model!r:.60}.")
         for name, seconds in (("timeout_s", timeout_s), ("patience_s", patience_s)):
@@ -153,10 +156,8 @@ class OpenAIChat(KeptModel):
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop)
         if line is None:
-            try:
-                import aiohttp
-            except ImportError:
-                raise InvalidInput("this model needs the extra llm: pip install 'forbear[llm]'.") from None
+            import aiohttp
+
             headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
             if key := self._secret():
                 headers["Authorization"] = f"Bearer {key}"

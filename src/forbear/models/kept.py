@@ -67,7 +67,7 @@ class KeptModel(ABC):
             completion = _checked(completion)
             if store is not None:
                 store.put(key, completion, draw=draw)
-        except (JournalUnwritable, ModelUnusable) as error:
+        except (InvalidInput, JournalUnwritable, ModelUnusable) as error:
             if session is not None:
                 session.broken = error
             raise

@@ -39,8 +39,8 @@ class Session:
     claimed: set[str] = field(default_factory=set)
     """Keys of kept answers that a record of this process has been charged with."""
     broken: ForbearError | None = None
-    """What makes every further call vain (a full disk, a key that is refused): the pilot has to stop, whatever the code
-    that asked makes of the error."""
+    """What makes every further call vain (a full disk, a key that is refused, options that the model cannot follow):
+    the pilot has to stop, whatever the code that asked makes of the error."""
 
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What is to be closed before the loop ends: connections to providers."""

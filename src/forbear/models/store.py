@@ -18,7 +18,7 @@ from typing import Self
 import msgspec
 
 from forbear.contracts.draw import Draw
-from forbear.errors import InvalidInput, JournalUnwritable
+from forbear.errors import AgentError, InvalidInput, JournalUnwritable
 from forbear.models.chat import Completion
 from forbear.wording import shown
 
@@ -87,12 +87,12 @@ class ResponseStore:
 
         Raises:
             JournalUnwritable: The disk is full or failed.
-            InvalidInput: The answer is too large for a line.
+            AgentError: The answer is too large for a line.
         """
         body = msgspec.json.encode(Kept(key=key, owner=self.owner, draw=draw, response=response))
         line = _sealed(body)
         if len(line) > MAX_LINE:
-            raise InvalidInput(f"a model's answer takes more than {MAX_LINE >> 20} MiB: set max_tokens.")
+            raise AgentError(f"a model's answer takes more than {MAX_LINE >> 20} MiB: set max_tokens.")
         try:
             self._open(create=True)
             self._append(key, line)
