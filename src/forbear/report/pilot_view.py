@@ -11,7 +11,7 @@ from forbear.analysis.plan_record import ArmRecord
 from forbear.analysis.result import PilotResult
 from forbear.report.sections import costs, critics, forks, path
 from forbear.report.view import ArmView, arm_view
-from forbear.wording import shown
+from forbear.wording import counted, shown
 
 FORMAT = "forbear-pilot-2"
 
@@ -124,7 +124,7 @@ def describe_arm(arm: ArmRecord) -> str:
     options = ", ".join(f"{key} {value!r}" for key, value in policy["intervention"].items() if key != "kind" and value)
     when = f"at random, as often as '{arm.blind_of}'" if arm.blind_of else f"when p_fail > {policy['threshold']:g}"
     text = f"{arm.intervention}{f' ({options})' if options else ''} {when}"
-    return f"{text}, from step {policy['min_step']} on, at most {policy['budget']} times, by {arm.critic}"
+    return f"{text}, from step {policy['min_step']} on, at most {counted(policy['budget'], 'time')}, by {arm.critic}"
 
 
 def _control(arm: ArmRecord) -> str:
