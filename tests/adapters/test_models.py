@@ -1,11 +1,14 @@
 """Language models in a pilot file: named once, shared by the parts that ask them, and every mistake has its place."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from forbear.adapters.agents.chat import ChatAgent
+from forbear.adapters.parts import placed
 from forbear.adapters.pilot_file import read_pilot_file
+from forbear.adapters.toml_section import Part
 from forbear.critics.chat import ChatCritic
 from forbear.critics.heuristic import RepeatedAction
 from forbear.errors import InvalidInput
@@ -227,3 +230,25 @@ def test_a_part_of_ones_own_that_needs_a_model_is_told_of_a_misspelt_one(tmp_pat
     agent = 'use = "chat"\noptions = { mode = "line", temperature = 0.7 }'
     with pytest.raises(InvalidInput, match="there is no model 'jugde'; the file has 'model', 'judge'; did you mean"):
         read(tmp_path, (agent, 'use = "mine_misspelt:needs"\noptions = { model = "jugde" }'))
+
+
+def test_files_of_built_in_parts_lie_beside_the_pilots_and_other_texts_stay_as_they_are(tmp_path):
+    part = Part(kind="model", use="local", options="{}", place="pilot.toml")
+    server, arm = replace(part, use="openai"), replace(part, kind="intervention", use="append")
+    own = replace(part, use="mine:make")
+    given = {
+        "model": "small.gguf",
+        "data": "q.jsonl.gz",
+        "prompt": "two\nlines.txt",
+        "system": "s.md",
+        "message": "see a.txt",
+    }
+    here = {**given, "model": str(tmp_path / "small.gguf"), "data": str(tmp_path / "q.jsonl.gz")}
+    here["system"] = str(tmp_path / "s.md")
+    assert placed(given, part, tmp_path) == here
+    assert placed(given, server, tmp_path) == {**here, "model": "small.gguf"}
+    assert placed({"message": "see a.txt"}, arm, tmp_path) == {"message": "see a.txt"}
+    assert placed(given, own, tmp_path) == given
+    assert placed({"path": "critics/mine"}, replace(part, kind="critic", use="trained"), tmp_path) == {
+        "path": str(tmp_path / "critics/mine")
+    }

@@ -59,8 +59,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
 }
 """Names that stand for parts that come with forbear; imported when named."""
 
-_FILES = (".txt", ".md", ".json", ".jsonl", ".gz", ".gguf")
-"""Endings of what built-in parts read."""
+_FILES = {"system": (".txt", ".md"), "prompt": (".txt", ".md"), "data": (".json", ".jsonl", ".gz"), "model": (".gguf",)}
+"""Options of built-in parts that may name a file, and how such a file's name ends."""
 
 _FOLDERS = ("journal", "path")
 """Options of built-in parts that name a folder."""
@@ -154,7 +154,9 @@ def placed(options: Mapping[str, Any], part: Part, folder: Path) -> dict[str, An
         return dict(options)
 
     def place(key: str, value: Any) -> Any:
-        is_file = isinstance(value, str) and "\n" not in value and value.endswith(_FILES)
+        # A server may call its model by a file's name, which is none of ours.
+        endings = () if key == "model" and part.use != "local" else _FILES.get(key, ())
+        is_file = isinstance(value, str) and "\n" not in value and value.endswith(endings)
         return str(folder / value) if is_file or (key in _FOLDERS and isinstance(value, str)) else value
 
     return {key: place(key, value) for key, value in options.items()}
