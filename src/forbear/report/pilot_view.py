@@ -24,6 +24,8 @@ class BaselineView(costs.CostView):
     """The arm that the others are compared with."""
 
     arm: str
+    logged: dict[str, Any] | None
+    """Its logged runs beside its own; None where none are re-used."""
 
 
 class TreatedView(costs.CostView):
@@ -99,7 +101,11 @@ def pilot_view(
         looks=plan.looks.to_dict(),
         over=result.monitor.over,
         estimand=ESTIMAND,
-        baseline=BaselineView(**costs.view(baseline), arm=baseline.name),
+        baseline=BaselineView(
+            **costs.view(baseline),
+            arm=baseline.name,
+            logged=None if evidence.logged is None else evidence.logged.values(),
+        ),
         arms={arm: _treated(arm, result, evidence) for arm in plan.treated},
         critic=next(iter(measured.values()), None),
         critics=measured,

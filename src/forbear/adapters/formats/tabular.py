@@ -39,6 +39,7 @@ def read_outcomes(
     columns: Columns | None = None,
     graded: bool = False,
     threshold: float | None = None,
+    needs_arm: bool = True,
 ) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
@@ -47,6 +48,7 @@ def read_outcomes(
         columns: The names of the columns, where they are not the usual ones.
         graded: Whether success holds scores between 0 and 1.
         threshold: Scores of at least this are successes, the others failures; 0 < threshold ≤ 1.
+        needs_arm: Whether one file has to have a column of arms; without, the name of its only arm is "".
 
     Raises:
         InvalidInput: Unreadable, not text, a missing column, a ragged row, a success that is neither 0 nor 1, ...:
@@ -69,7 +71,7 @@ def read_outcomes(
     if threshold is not None and not 0 < threshold <= 1:
         raise InvalidInput(f"threshold is a score above 0 and at most 1, got {threshold!r}.")
     scores = graded or threshold is not None
-    content = read_rows(each(), columns or Columns(), needs_arm=len(paths) == 1, scores=scores)
+    content = read_rows(each(), columns or Columns(), needs_arm=needs_arm and len(paths) == 1, scores=scores)
     arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
     table = OutcomeTable(
         tasks=content.tasks,
