@@ -76,6 +76,7 @@ PUBLIC = [
     "Prices",
     "Proposal",
     "ProviderError",
+    "Reading",
     "Recommendation",
     "Remark",
     "Replace",
