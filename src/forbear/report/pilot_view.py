@@ -26,6 +26,8 @@ class BaselineView(costs.CostView):
     """The arm that the others are compared with."""
 
     arm: str
+    logged: dict[str, Any] | None
+    """Its logged runs beside its own; None where none are re-used."""
 
 
 class TreatedView(costs.CostView):
@@ -122,7 +124,11 @@ def pilot_view(
         over=result.monitor.over,
         estimand=ESTIMAND,
         overview=overview.view(arm["verdict"] for arm in arms.values() if not arm["is_control"]),
-        baseline=BaselineView(**costs.view(baseline), arm=baseline.name),
+        baseline=BaselineView(
+            **costs.view(baseline),
+            arm=baseline.name,
+            logged=None if evidence.logged is None else evidence.logged.values(),
+        ),
         arms=arms,
         critic=next(iter(measured.values()), None),
         critics=measured,
