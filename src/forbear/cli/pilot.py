@@ -385,7 +385,7 @@ def _progress(opened: _Opened, console: Console, *, until_look: int | None) -> I
 
     # To the last look that may be taken: a stop ends it earlier.
     frozen, lines = opened.frozen, opened.directory / "episodes.jsonl"
-    total = frozen.looks.tasks[:until_look][-1] * len(frozen.plan.seeds) * len(frozen.arms)
+    total = frozen.looks.tasks[:until_look][-1] * len(frozen.runs) * len(frozen.arms)
     done = 0
     if lines.exists():
         with lines.open("rb") as file:

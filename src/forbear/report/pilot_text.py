@@ -51,11 +51,11 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
         concurrency: Tasks under way at a time.
     """
     plan, looks = frozen.plan, frozen.looks
-    cells, steps = len(plan.tasks) * len(plan.seeds), plan.max_steps
+    cells, steps = len(plan.tasks) * len(frozen.runs), plan.max_steps
     # An intervention costs one proposal more than the steps of the budget.
     more = sum(cells * (steps + (arm.policy.budget if arm.policy is not None else 0)) for arm in frozen.arms[1:])
     lines = [
-        f"{len(plan.tasks)} tasks x {len(plan.seeds)} seed(s) x {len(frozen.arms)} arms: {cells * len(frozen.arms):,} "
+        f"{len(plan.tasks)} tasks x {_runs(frozen)} x {len(frozen.arms)} arms: {cells * len(frozen.arms):,} "
         f"episodes of at most {steps} steps; design: {frozen.design}",
         *(
             f"  {shown(arm.name, limit=30)}: {shown(describe_arm(frozen.record.arms[arm.name]), limit=400)}"
@@ -70,7 +70,7 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
     for line in lines:
         console.print(Text(line))
     clustered = any(task.cluster for task in plan.tasks)
-    if looks.planned <= MOST_EXACT_TASKS and len(plan.seeds) == 1 and not clustered:
+    if looks.planned <= MOST_EXACT_TASKS and len(frozen.runs) == 1 and not clustered:
         effect = planned_effect(looks, plan.rule)
         console.print(Text(f"What to expect where {100 * effect.discordance:.3g} % of the pairs differ:"))
         console.print(_expected(frozen, calls=cells * steps + more))
@@ -124,7 +124,13 @@ def _calls_at_most(frozen: FrozenPlan) -> int:
     for arm in frozen.arms[1:]:
         policy = arm.policy
         calls += plan.max_steps if policy is None else (plan.max_steps + policy.budget) * 2 + policy.budget
-    return calls * len(plan.tasks) * len(plan.seeds)
+    return calls * len(plan.tasks) * len(frozen.runs)
+
+
+def _runs(frozen: FrozenPlan) -> str:
+    """How often each arm attempts a task."""
+    count = frozen.plan.continuations
+    return f"{len(frozen.plan.seeds)} seed(s)" if count == 1 else f"{count} continuations"
 
 
 def _expected(frozen: FrozenPlan, *, calls: int) -> Table:
