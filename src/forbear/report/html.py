@@ -7,7 +7,7 @@ import functools
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from forbear.report.charts import gain_chart, path_chart
+from forbear.report.charts import advantage_chart, gain_chart, path_chart
 from forbear.report.pilot_view import PilotView
 from forbear.wording import amount, count, number, percent, points, shown
 
@@ -41,5 +41,6 @@ def _environment() -> Environment:
         "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
         "gain_chart": gain_chart,
         "path_chart": path_chart,
+        "advantage_chart": advantage_chart,
     }
     return environment

@@ -10,7 +10,7 @@ from forbear.analysis.plan_record import PlanRecord
 from forbear.analysis.result import PilotResult
 from forbear.records.journal import JournalContent
 from forbear.report.pilot_view import PilotView, describe_arm
-from forbear.report.sections import costs, critics, path
+from forbear.report.sections import advantage, costs, critics, path
 from forbear.report.terminal import Terminal, plain_console, printed
 from forbear.report.text import decision_text
 from forbear.report.view import FORMAT, DecisionView
@@ -35,6 +35,8 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
     terminal.line()
     for arm in view["arms"].values():
         path.text(terminal, arm["path"], arm["verdict"])
+    for name, arm in view["arms"].items():
+        advantage.text(terminal, name, arm["advantage"])
     critics.text(terminal, view["critics"], verdicts)
     arms = {baseline: view["baseline"], **view["arms"]}
     switched = {name: arm["switching_on"] for name, arm in view["arms"].items()}
