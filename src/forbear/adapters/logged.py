@@ -94,8 +94,8 @@ def _of_journal(journal: Journal, *, seeds: Collection[int], name: str) -> Logge
             runs.setdefault(task, []).append(episode.success)
     if not runs and any(key[2] in alone for key in content.episodes):
         raise InvalidInput(
-            f"{shown(name)}: its runs have the seeds of this pilot ({', '.join(map(str, plan.seeds[:10]))}), under which "
-            "the same runs would come again. Give the pilot other seeds ([run] seeds)."
+            f"{shown(name)}: its runs have the seeds of this pilot ({', '.join(map(str, plan.seeds[:10]))}): the same "
+            "runs would come again. Give the pilot other seeds ([run] seeds)."
         )
     return _logged(
         runs,
