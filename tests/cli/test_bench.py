@@ -67,3 +67,21 @@ def test_a_name_that_the_bench_does_not_have_is_one_line(tmp_path: Path, capsys,
     assert error.count("\n") == 1
     assert known in error
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.slow
+def test_pilots_drawn_from_a_bench_stand_below_its_table(tmp_path: Path, capsys):
+    asked = ["bench", "household", "--agents", "doubter", "--arms", "c-append", "--tasks", "100", "--pilot-study"]
+    asked += ["--seeds", "1", "--journal", str(tmp_path)]
+    assert run([*asked, "--json"]) == 0
+    one = json.loads(capsys.readouterr().out)["agents"][0]
+    study = one["pilot_study"]["c-append"]
+    assert study["intervene"] + study["forbear"] + study["undecided"] == pytest.approx(1)
+    assert one["calls_to_decision"] is None
+    assert run(asked) == 0
+    text = capsys.readouterr().out
+    assert "50 tasks" in text
+    assert max(map(len, text.splitlines())) <= 80
+    for options, said in ((["--calls"], "--seeds 2"), (["--tasks", "99"], "--tasks 100")):
+        assert run([*asked, *options]) == 2
+        assert said in capsys.readouterr().err

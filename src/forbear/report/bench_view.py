@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from forbear.report import bench_pilots
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from forbear.analysis.bench import BenchedAgent, BenchRow
+    from forbear.analysis.pilot_study import CallsToDecision, PilotStudy
     from forbear.stats.intervals import Estimate, EstimateJson
 
 FORMAT = "forbear-bench-1"
@@ -63,6 +67,10 @@ class AgentView(TypedDict):
     oracle_best_of_two: float | None
     journal: str
     rows: list[RowView]
+    pilot_study: dict[str, Any] | None
+    """By arm, how pilots drawn from this run decide; None where it was not asked for."""
+    calls_to_decision: dict[str, Any] | None
+    """By arm, what it takes to decide; None where it was not asked for."""
 
 
 class BenchView(TypedDict):
@@ -73,29 +81,46 @@ class BenchView(TypedDict):
     agents: list[AgentView]
 
 
-def bench_view(name: str, agents: Sequence[tuple[BenchedAgent, str]]) -> BenchView:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benched:
+    """One agent of a benchmark, as it is arranged for a report."""
+
+    found: BenchedAgent
+    journal: str
+    """Where it lies."""
+    study: Mapping[str, PilotStudy] | None = None
+    """By arm."""
+    calls: Mapping[str, CallsToDecision] | None = None
+    """By arm."""
+
+
+def bench_view(name: str, agents: Sequence[Benched]) -> BenchView:
     """Arranges a benchmark.
 
     Args:
         name: Of the benchmark.
-        agents: Each with the place of its journal.
+        agents: What was found.
     """
     return BenchView(
         format=FORMAT,
         name=name,
         agents=[
             AgentView(
-                agent=one.agent,
-                tasks=one.tasks,
-                seeds=one.seeds,
-                success=one.success.to_dict(),
-                no_answer_rate=one.no_answer_rate,
-                agent_calls_per_episode=one.calls,
-                oracle_best_of_two=one.oracle_gain,
-                journal=journal,
-                rows=[_row(row) for row in one.rows],
+                agent=one.found.agent,
+                tasks=one.found.tasks,
+                seeds=one.found.seeds,
+                success=one.found.success.to_dict(),
+                no_answer_rate=one.found.no_answer_rate,
+                agent_calls_per_episode=one.found.calls,
+                oracle_best_of_two=one.found.oracle_gain,
+                journal=one.journal,
+                rows=[_row(row) for row in one.found.rows],
+                pilot_study=None if one.study is None else {arm: asdict(study) for arm, study in one.study.items()},
+                calls_to_decision=None
+                if one.calls is None
+                else {arm: bench_pilots.calls_values(calls) for arm, calls in one.calls.items()},
             )
-            for one, journal in agents
+            for one in agents
         ],
     )
 
@@ -224,8 +249,14 @@ def bench_text(view: BenchView, *, width: int = 80, color: bool = False) -> str:
             last = len(headings) - 1
             terminal.table(headings, map(cells, one["rows"]), left=(0, last) if cells is outcome_cells else (0,), gap=1)
             terminal.line()
+        bench_pilots.text(terminal, one["rows"], study=one["pilot_study"], calls=one["calls_to_decision"])
     for line in LEGEND:
         terminal.line(line)
+    asked = view["agents"][0] if view["agents"] else None
+    if asked is not None and asked["pilot_study"] is not None:
+        terminal.line(bench_pilots.STUDY_LEGEND)
+    if asked is not None and asked["calls_to_decision"] is not None:
+        terminal.line(bench_pilots.CALLS_LEGEND)
     return terminal.text
 
 
