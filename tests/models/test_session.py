@@ -2,6 +2,7 @@ import asyncio
 import contextvars
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -166,7 +167,7 @@ def test_of_those_who_are_due_at_once_one_goes_on_in_each_round_in_their_order()
         _, done = await _in_rounds([turns.take() for _ in range(5)], rounds=12)
         counts = [sum(row) for row in done]
         assert counts[0] == 1, "the first waits for nobody"
-        assert all(after - before <= 1 for before, after in zip(counts, counts[1:], strict=False))
+        assert all(after - before <= 1 for before, after in pairwise(counts))
         assert counts[-1] == 5
         assert all(row == sorted(row, reverse=True) for row in done)
         _, (again, *_) = await _in_rounds([turns.take()], rounds=3)
