@@ -9,7 +9,7 @@ from forbear.analysis.blind import AgainstBlind, against_blind
 from forbear.analysis.cautions import cautions_of, context_of, withheld
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
 from forbear.errors import InvalidInput, ProviderError
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.paired import PairedOutcomes
