@@ -96,7 +96,7 @@ def _of_journal(journal: Journal, *, seeds: Collection[int], name: str) -> Logge
         own = ", ".join(map(str, plan.seeds[:10]))
         raise InvalidInput(
             f"{shown(name)}: its runs have the seeds of this pilot ({own}), under which the "
-            " same runs would come again. Give the pilot other seeds ([run] seeds)."
+            "same runs would come again. Give the pilot other seeds ([run] seeds)."
         )
     return _logged(
         runs,

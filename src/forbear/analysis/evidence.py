@@ -10,7 +10,8 @@ from forbear.analysis.cautions import cautions_of, context_of, withheld
 from forbear.analysis.logged import AgainstLogged
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic, roc_curve
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
+from forbear.critics.measures import roc_curve
 from forbear.errors import InvalidInput, ProviderError
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.paired import PairedOutcomes

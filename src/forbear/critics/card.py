@@ -11,7 +11,7 @@ import numpy as np
 import scipy
 
 from forbear import __version__
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import ARRAYS, CARD, CARD_FORMAT, features_card, task_key
 from forbear.critics.training import Training, warning_of

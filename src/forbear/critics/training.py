@@ -16,6 +16,7 @@ from scipy.special import expit
 
 from forbear.critics.bags import BAGS, bag_of, texts_of
 from forbear.critics.behaviour import BEHAVIOUR, behaviour
+from forbear.critics.estimates import Judgements
 from forbear.critics.leaks import (
     ShuffledResult,
     require_blind_to_the_end,
@@ -23,7 +24,7 @@ from forbear.critics.leaks import (
     require_disjoint,
     shuffled_labels,
 )
-from forbear.critics.measures import Judgements, auroc
+from forbear.critics.measures import auroc
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import CLIP, HISTORY, SCALE, TaskHistory, TrainedWeights, task_key
 from forbear.errors import InvalidInput
