@@ -86,6 +86,8 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
     if plan.design == "independent" and record.kind != "rerun":
         rerun = any(one.kind == "rerun" for one in plan.arms.values())
         compare = "compare them with the rerun arm's" if rerun else "no arm says how much, none was rerun"
+        if plan.logged and not rerun:
+            compare = "forbear churn on the log says how much"
         cautions.append(
             Remark(
                 code="independent_design",

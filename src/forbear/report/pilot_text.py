@@ -63,6 +63,7 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
             f"  {shown(arm.name, limit=30)}: {shown(describe_arm(frozen.record.arms[arm.name]), limit=400)}"
             for arm in frozen.arms
         ),
+        *_logged(frozen.record),
         f"agent calls: at most {cells * steps:,} for the baseline, and {more:,} for all arms together, each of which "
         "pays only from where it first acts",
         f"looks at {', '.join(map(str, looks.tasks))} tasks"
@@ -72,7 +73,7 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
     for line in lines:
         console.print(Text(line))
     clustered = any(task.cluster for task in plan.tasks)
-    if looks.planned <= MOST_EXACT_TASKS and len(frozen.runs) == 1 and not clustered:
+    if looks.planned <= MOST_EXACT_TASKS and len(frozen.runs) == 1 and not clustered and plan.logged is None:
         effect = planned_effect(looks, plan.rule)
         console.print(Text(f"What to expect where {100 * effect.discordance:.3g} % of the pairs differ:"))
         console.print(_expected(frozen, calls=cells * steps + more))
@@ -84,6 +85,19 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
         _print_shadow(console, frozen, shadow, concurrency=concurrency)
     console.print(Text(f"plan {frozen.digest[:12]}"))
     return printed(console)
+
+
+def _logged(plan: PlanRecord) -> list[str]:
+    """What is said of logged baseline runs."""
+    logged = plan.baseline.logged
+    if logged is None:
+        return []
+    runs = sum(map(len, logged.runs))
+    left_out = f"; {logged.without_outcome:,} without an outcome left out" if logged.without_outcome else ""
+    return [
+        f"{counted(runs, 'logged run')} of the baseline beside its own, {runs / len(logged.runs):.3g} a task: "
+        f"{shown(logged.source, limit=80)}, sha256 {logged.digest[:12]}{left_out}"
+    ]
 
 
 def _print_shadow(console: Console, frozen: FrozenPlan, shadow: PilotResult, *, concurrency: int) -> None:
@@ -160,6 +174,7 @@ def status_text(plan: PlanRecord, content: JournalContent, *, journal: str) -> s
     monitor = monitor_of(plan, content)
     following = next((n for n in plan.looks.tasks if n > monitor.tasks), None)
     then = "over" if monitor.over else f"next look at {following}"
+    rows += _logged(plan)
     rows.append(f"evidence: the first {monitor.tasks} of {len(plan.tasks)} tasks; {then}")
     for arm in plan.arms:
         done = sum(key[2] == arm for key in content.episodes)

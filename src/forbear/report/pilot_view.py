@@ -26,6 +26,8 @@ class BaselineView(costs.CostView):
     """The arm that the others are compared with."""
 
     arm: str
+    logged: dict[str, Any] | None
+    """Its logged runs beside its own; None where none are re-used."""
 
 
 class TreatedView(costs.CostView):
@@ -127,7 +129,11 @@ def pilot_view(
         over=result.monitor.over,
         estimand=ESTIMAND,
         overview=overview.view(arm["verdict"] for arm in arms.values() if not arm["is_control"]),
-        baseline=BaselineView(**costs.view(baseline), arm=baseline.name),
+        baseline=BaselineView(
+            **costs.view(baseline),
+            arm=baseline.name,
+            logged=None if evidence.logged is None else evidence.logged.values(),
+        ),
         arms=arms,
         critic=next(iter(measured.values()), None),
         critics=measured,
@@ -151,7 +157,10 @@ def describe_arm(arm: ArmRecord) -> str:
     if policy is None:
         return "the agent alone, at another seed" if arm.kind == "rerun" else "the agent alone"
     options = ", ".join(f"{key} {value!r}" for key, value in policy["intervention"].items() if key != "kind" and value)
-    when = f"at random, as often as '{arm.blind_of}'" if arm.blind_of else f"when p_fail > {policy['threshold']:g}"
+    band = f" and at most {policy['up_to']:g}" if "up_to" in policy else ""
+    when = f"when p_fail > {policy['threshold']:g}{band}"
+    if arm.blind_of:
+        when = f"at random, as often as '{arm.blind_of}'"
     text = f"{arm.intervention}{f' ({options})' if options else ''} {when}"
     return f"{text}, from step {policy['min_step']} on, at most {counted(policy['budget'], 'time')}, by {arm.critic}"
 

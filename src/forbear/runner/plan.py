@@ -12,15 +12,26 @@ from forbear.contracts.draw import derived_seed
 from forbear.contracts.environment import Environment, Restorable
 from forbear.contracts.intervention import undoes_steps
 from forbear.errors import ForbearError, InvalidInput
+from forbear.outcomes.logged import LoggedRuns
 from forbear.policy.arm import Arm
 from forbear.policy.foreign import ForeignFault, answer_at_once
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
-from forbear.runner.order import planned_looks, planned_order, require_plan, require_unique, task_records
+from forbear.runner.order import (
+    DEFAULT_SEEDS,
+    logged_record,
+    planned_looks,
+    planned_order,
+    require_plan,
+    require_unique,
+    require_usable,
+    task_records,
+)
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
+from forbear.wording import described
 
 MOST_CONTINUATIONS = 100
 """More would tell of chance after the fork and nothing of other tasks."""
@@ -52,7 +63,7 @@ class PilotPlan:
     default for this many, 50, 100, 150 and 200 of 200."""
     order_seed: int = 0
     """Another one puts the tasks in another order."""
-    seeds: Sequence[int] = (42,)
+    seeds: Sequence[int] = DEFAULT_SEEDS
     max_steps: int = 15
     """Steps that an episode may execute, undone ones and charged rollbacks included."""
     design: Design | Literal["auto"] = "auto"
@@ -60,6 +71,9 @@ class PilotPlan:
     continuations: int = 1
     """Runs of a task that go on from the first step at which an arm would intervene, what came before in common. More
     than 1 needs a coupled design and a single seed; for pilots that are short of tasks."""
+    logged: LoggedRuns | None = None
+    """Runs of the agent alone from before, every task's: each counts as one more run of the baseline. For independent
+    designs: what arms share in a coupled one is worth more."""
     call_deadline_s: float = 600.0
     """After it an agent or a world that does not answer has broken the episode."""
 
@@ -79,6 +93,8 @@ class PilotPlan:
         _require_seeing(self.arms)
         if not isinstance(self.max_steps, int) or self.max_steps < 1:
             raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
+        if self.logged is not None and not isinstance(self.logged, LoggedRuns):
+            raise InvalidInput(f"logged must be LoggedRuns, got {described(self.logged)}.")
         if self.design not in ("auto", "coupled", "independent"):
             raise InvalidInput(f"design must be 'auto', 'coupled' or 'independent', got {self.design!r:.60}.")
         _require_continuations(self)
@@ -100,7 +116,7 @@ class FrozenPlan:
     looks: Looks
     design: Design
     arms: tuple[Arm, ...]
-    """The baseline first; with a rerun where the design is independent."""
+    """The baseline first; with a rerun where the design is independent and nothing was logged."""
     critics: Mapping[str, Critic]
     """Every critic, by name; all but those of blind arms watch the baseline."""
     deadlines: Mapping[str, float]
@@ -159,6 +175,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     """
     plan = replace(plan, tasks=planned_order(plan.tasks, order_seed=plan.order_seed))
     looks = planned_looks(plan.looks, ordered=plan.tasks, rule=plan.rule)
+    require_usable(plan.logged, rule=plan.rule, looks=looks)
     agent = _said("the agent's factory", plan.agent, check=checked_agent)
     environment = _said("the environment's factory", plan.environment, check=checked_environment)
     restorable = isinstance(environment, Restorable)
@@ -170,6 +187,11 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
             "its arms cannot share episodes. Use design='independent'."
         )
     design: Design = "independent" if plan.design == "independent" or not can_go_back else "coupled"
+    if plan.logged is not None and design == "coupled":
+        raise InvalidInput(
+            "the arms of this pilot are coupled: they share the agent's chance up to where they first act, which is "
+            "worth more than logged runs, whose chance is their own. Leave them out, or take design='independent'."
+        )
     arms = sorted(plan.arms, key=lambda arm: not arm.is_baseline)
     needs_snapshots = design == "coupled" and (isinstance(agent, Restorable) or not is_replay_safe)
     if plan.continuations > 1 and (design == "independent" or needs_snapshots):
@@ -184,7 +206,8 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
             f"continuations = {plan.continuations} has runs go on from the middle of others: {why}. Leave "
             "continuations out and give several seeds."
         )
-    if design == "independent" and not any(arm.is_rerun for arm in arms):
+    # Logged runs beside the baseline's own show how runs of the agent alone vary.
+    if design == "independent" and plan.logged is None and not any(arm.is_rerun for arm in arms):
         arms.append(Arm.rerun())
         require_unique([arm.name for arm in arms], what="arm name")
     for arm in arms:
@@ -248,6 +271,7 @@ def _record(
         "environment": _config(environment, "environment"),
         "call_deadline_s": float(plan.call_deadline_s),
     }
+    baseline |= logged_record(plan.logged, ordered=plan.tasks, as_run=baseline)
     return PlanRecord.make(
         baseline=baseline,
         arms={arm.name: _arm_record(arm) for arm in arms},
