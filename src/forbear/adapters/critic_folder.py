@@ -122,7 +122,10 @@ def _opened(folder: Path, *, critic: str | None, options: Mapping[str, Any] | No
     return getattr(importlib.import_module(module), load)(str(folder))  # type: ignore[no-any-return]
 
 
-FORMATS: dict[str, str] = {"forbear-critic-1": "forbear.critics.trained:trained_critic"}
+FORMATS: dict[str, str] = {
+    "forbear-critic-1": "forbear.critics.trained:trained_critic",
+    "forbear-advantage-critic-1": "forbear.critics.trained:trained_critic",
+}
 """Loaders of trained critics, by the `format` of their `critic.json`; imported when one is opened."""
 
 

@@ -111,10 +111,10 @@ def _environment() -> Environment:
         "flow_chart": charts.flow_chart,
         "break_even_chart": charts.break_even_chart,
         "path_chart": charts.path_chart,
+        "advantage_chart": charts.advantage_chart,
         "roc_chart": charts.roc_chart,
         "reliability_chart": charts.reliability_chart,
         "sparkline": charts.sparkline,
         "in_order": charts.in_order,
-        "advantage_chart": charts.advantage_chart,
     }
     return environment
