@@ -101,7 +101,7 @@ def train_critic(
         InvalidInput: Fewer than `MIN_TASKS` tasks, fewer than `MIN_OUTCOMES` runs of either outcome, or a leak.
     """
     recipe = recipe or Recipe()
-    _require_enough(runs)
+    require_enough(runs)
     past = None if history is None else history_of(history)
     failed = np.array([run.failed for run in runs])
     rows = _rows_of(runs, failed, past, history or (), recipe)
@@ -142,7 +142,7 @@ def train_critic(
     )
 
 
-def _require_enough(runs: Sequence[JudgedRun]) -> None:
+def require_enough(runs: Sequence[JudgedRun]) -> None:
     groups, failures = len({run.group for run in runs}), sum(run.failed for run in runs)
     if groups < MIN_TASKS:
         raise InvalidInput(
