@@ -76,7 +76,7 @@ def write_critic(
             "history_tasks": None if weights.history is None else len(weights.history.counts),
         },
         "splits": {"by": "task or cluster", "folds": training.folds, "of_each_task": dict(training.fold_of)},
-        "metrics": {name: None if value is None else _written(value) for name, value in metrics.items()},
+        "metrics": {name: None if value is None else written(value) for name, value in metrics.items()},
         "leaks": {"shuffled_auroc": {"mean": shuffled.mean, "low": shuffled.low, "high": shuffled.high}},
         "warning": warning_of(training),
         "versions": {
@@ -98,5 +98,5 @@ def write_critic(
     return card
 
 
-def _written(value: EstimateJson) -> dict[str, JSON]:
+def written(value: EstimateJson) -> dict[str, JSON]:
     return {"value": value["value"], "low": value["low"], "high": value["high"], "confidence": value["confidence"]}
