@@ -115,7 +115,10 @@ def open_folder(folder: Path, *, critic: str | None = None, options: Mapping[str
     return getattr(importlib.import_module(module), load)(str(folder))  # type: ignore[no-any-return]
 
 
-FORMATS: dict[str, str] = {"forbear-critic-1": "forbear.critics.trained:trained_critic"}
+FORMATS: dict[str, str] = {
+    "forbear-critic-1": "forbear.critics.trained:trained_critic",
+    "forbear-lora-critic-1": "forbear.critics.lora.critic:lora_critic",
+}
 """Loaders of trained critics, by the `format` of their `critic.json`; imported when one is opened."""
 
 

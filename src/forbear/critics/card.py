@@ -14,7 +14,7 @@ from forbear import __version__
 from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import ARRAYS, CARD, CARD_FORMAT, features_card, task_key
-from forbear.critics.training import Training, warning_of
+from forbear.critics.training import Measured, Training, warning_of
 from forbear.errors import OutputUnwritable
 from forbear.files import write_whole
 from forbear.records.model import JSON
@@ -22,7 +22,7 @@ from forbear.stats.intervals import EstimateJson
 from forbear.wording import shown
 
 
-def metrics_of(training: Training, *, seed: int = 0) -> dict[str, EstimateJson | None]:
+def metrics_of(training: Measured, *, seed: int = 0) -> dict[str, EstimateJson | None]:
     """Held-out measures with intervals over tasks: AUROC, at the first step, of the index alone, ECE, Brier."""
     held_out = training.held_out
     first = held_out.where(held_out.steps == 0)
@@ -99,4 +99,5 @@ def write_critic(
 
 
 def written(value: EstimateJson) -> dict[str, JSON]:
+    """The estimate, as it stands in a card."""
     return {"value": value["value"], "low": value["low"], "high": value["high"], "confidence": value["confidence"]}

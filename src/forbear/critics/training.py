@@ -8,6 +8,7 @@ Platt's calibration on the scores of held-out tasks. The same runs give the same
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +144,11 @@ def train_critic(
 
 
 def require_enough(runs: Sequence[JudgedRun]) -> None:
+    """Refuses runs that are too few, or too much alike.
+
+    Raises:
+        InvalidInput: Fewer than `MIN_TASKS` tasks, or than `MIN_OUTCOMES` runs of either outcome.
+    """
     groups, failures = len({run.group for run in runs}), sum(run.failed for run in runs)
     if groups < MIN_TASKS:
         raise InvalidInput(
@@ -202,7 +208,7 @@ def _rows_of(
     index = np.concatenate([np.arange(length) for length in lengths])
     of_run = np.array(number_of)
     return _Rows(
-        bags=tuple(_matrix(bag, buckets=recipe.buckets) for bag in bags),
+        bags=tuple(matrix(bag, buckets=recipe.buckets) for bag in bags),
         numbers=np.array(numbers),
         weight=1.0 / np.array(lengths)[of_run],
         run=of_run,
@@ -212,7 +218,8 @@ def _rows_of(
     )
 
 
-def _matrix(bag: Sequence[tuple[NDArray[np.int64], Floats]], *, buckets: int) -> csr_array:
+def matrix(bag: Sequence[tuple[NDArray[np.int64], Floats]], *, buckets: int) -> csr_array:
+    """Bags as the rows of a sparse matrix."""
     starts = np.cumsum([0, *(len(where) for where, _ in bag)])
     columns, values = (np.concatenate(parts) for parts in zip(*bag, strict=True))
     return csr_array((values, columns, starts), shape=(len(bag), buckets))
@@ -374,7 +381,21 @@ def platt(failed: NDArray[np.bool_], raw: Floats) -> tuple[float, float]:
     return float(slope / scale), float(shift)
 
 
-def warning_of(training: Training) -> str | None:
+class Measured(Protocol):
+    """A training whose critic was tried on tasks that it did not learn from."""
+
+    @property
+    def held_out(self) -> Judgements:
+        """What it said of them."""
+        ...
+
+    @property
+    def index_only(self) -> Floats:
+        """What the step's index alone says of the same steps."""
+        ...
+
+
+def warning_of(training: Measured) -> str | None:
     """What a user should know of a critic that hardly tells more than the step's index, or than nothing."""
     held_out = training.held_out
     mine, clock = auroc(held_out.failed, held_out.p_fail), auroc(held_out.failed, training.index_only)

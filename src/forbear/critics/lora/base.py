@@ -85,8 +85,8 @@ def _cached(name: str) -> Path:
     except Exception as error:  # each version of the hub's client raises others
         raise InvalidInput(
             f"the model {shown(name, limit=200)} is no folder or GGUF, and not in the hub's cache on this machine "
-            f"({brief_error(error)}). Nothing is fetched here: hf download {shown(name, limit=200)}, or name a path, or "
-            f"'{INSTALLED}' for the one that forbear models install brings."
+            f"({brief_error(error)}). Nothing is fetched here: hf download {shown(name, limit=200)}; or name a path, "
+            f"or '{INSTALLED}' for the one that forbear models install brings."
         ) from None
 
 
@@ -99,7 +99,7 @@ def libraries() -> tuple[ModuleType, ModuleType, ModuleType]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a fork of a worker is warned about
     try:
         import peft
-        import safetensors.torch
+        import safetensors.torch  # noqa: F401 - of the same extra, used where tensors are read
         import torch
         import transformers
     except ImportError as error:

@@ -63,7 +63,7 @@ atexit.register(_close)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraCritic:
-    """p_fail of a language model with adapters; draws nothing, never abstains. Made by `load`, loaded when first asked."""
+    """p_fail of a language model with adapters; draws nothing, never abstains. The model is loaded when first asked."""
 
     path: str
     model: str | None

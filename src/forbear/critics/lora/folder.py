@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from forbear import __version__
-from forbear.critics.card import written
+from forbear.critics.card import metrics_of, written
 from forbear.critics.lora.base import Base, DType, Scorer, find_base, libraries, open_scorer
 from forbear.critics.lora.prompt import FORM, MIN_TOKENS
 from forbear.critics.lora.training import LoraRecipe, LoraTraining
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import CARD, task_key
+from forbear.critics.training import warning_of
 from forbear.errors import InvalidInput, OutputUnwritable, brief_error
 from forbear.files import read_bounded, write_whole
 from forbear.records.model import JSON
-from forbear.stats.intervals import EstimateJson
 from forbear.wording import described, shown
 
 ADAPTER = "adapter.safetensors"
@@ -31,6 +31,7 @@ UNFINISHED = "unfinished.safetensors"
 """A training under way; gone when it is over."""
 FORMAT = "forbear-lora-critic-1"
 
+_NOT_MEASURED = "no task was held out to measure it: judge it with forbear critic evaluate."
 _MAX_CARD = 16 << 20
 _MAX_ADAPTER = 2 << 30
 _MAX_RANK = 4096
@@ -72,9 +73,6 @@ def write_lora(
     *,
     base: Base,
     recipe: LoraRecipe,
-    metrics: Mapping[str, EstimateJson | None],
-    leaks: Mapping[str, JSON],
-    warning: str | None,
     sources: Sequence[str],
     left_out: Mapping[str, int],
 ) -> dict[str, JSON]:
@@ -85,6 +83,8 @@ def write_lora(
     """
     from safetensors.torch import save
 
+    measured = training.measured
+    metrics = {} if measured is None else metrics_of(measured)
     content = save(dict(training.tensors), metadata={"format": FORMAT})
     runs = [run for part in training.split.values() for run in part]
     settings = LoraSettings(
@@ -119,8 +119,15 @@ def write_lora(
         },
         "splits": {part: _keys(found) for part, found in training.split.items()} | {"by": "task or cluster"},
         "metrics": {name: None if value is None else written(value) for name, value in metrics.items()},
-        "leaks": dict(leaks),
-        "warning": warning,
+        "leaks": {
+            "shuffled_auroc": {
+                "mean": training.shuffled.mean,
+                "low": training.shuffled.low,
+                "high": training.shuffled.high,
+            },
+            "of": "a logistic regression on the words of the prompts",
+        },
+        "warning": _NOT_MEASURED if measured is None else warning_of(measured),
         "versions": {
             "forbear": __version__,
             "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""What a model reads of a step: the task, the latest steps, what was seen last and what is proposed, in so many tokens."""
+"""What a model reads of a step, in so many tokens: the task, the latest steps, what was seen last, the proposal."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias

@@ -17,9 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from forbear.critics.leaks import ShuffledResult
 from forbear.critics.lora.base import Base, DType, Scorer, libraries, open_scorer
+from forbear.critics.lora.checks import require_no_leak
 from forbear.critics.lora.prompt import FORM, MIN_TOKENS, prompt_tokens
 from forbear.critics.lora.state import State, read_state, write_state
+from forbear.critics.measures import Judgements, auroc
 from forbear.critics.runs import JudgedRun
 from forbear.critics.splits import stable_number
 from forbear.critics.training import platt, require_enough
@@ -60,30 +63,33 @@ class LoraRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        wrong = [
-            (name, getattr(self, name), f"a whole number of at least {least}")
-            for name, least in (
-                *(("rank", 1), ("epochs", 1), ("batch", 1), ("looks", 1), ("patience", 1)),
-                *(("max_tokens", MIN_TOKENS), ("seed", 0), ("steps_per_run", 1)),
-            )
-            if not (name == "steps_per_run" and self.steps_per_run is None)
-            and not (type(getattr(self, name)) is int and least <= getattr(self, name) < 1 << 31)
-        ]
-        wrong += [
-            (name, getattr(self, name), told)
-            for name, told, fits in (
-                ("alpha", "a number above 0", lambda value: 0 < value < 1e6),
-                ("learning_rate", "a number above 0, below 1", lambda value: 0 < value < 1),
-                ("dropout", "a number in [0, 1)", lambda value: 0 <= value < 1),
-                ("validation", "a share above 0, below 1", lambda value: 0 < value < 1),
-                ("test", "a share in [0, 1), which leaves tasks to learn from", lambda v: 0 <= v < 1 - self.validation),
-            )
-            if not fits(getattr(self, name))
-        ]
+        least = {"rank": 1, "epochs": 1, "batch": 1, "looks": 1, "patience": 1, "seed": 0, "max_tokens": MIN_TOKENS}
+        whole = [(name, getattr(self, name), lowest) for name, lowest in least.items()]
+        whole += [("steps_per_run", self.steps_per_run, 1)] if self.steps_per_run is not None else []
+        for name, value, lowest in whole:
+            if type(value) is not int or not lowest <= value < 1 << 31:
+                raise InvalidInput(f"{name} must be a whole number of at least {lowest}, got {described(value)}.")
+        for name, value, fits, told in (
+            ("alpha", self.alpha, 0 < self.alpha < 1e6, "above 0"),
+            ("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "above 0 and below 1"),
+            ("dropout", self.dropout, 0 <= self.dropout < 1, "from 0 to below 1"),
+            ("validation", self.validation, 0 < self.validation < 1, "above 0 and below 1"),
+            ("test", self.test, 0 <= self.test < 1 - self.validation, "0 or more, and leave tasks to learn from"),
+        ):
+            if not fits:
+                raise InvalidInput(f"{name} must be {told}, got {described(value)}.")
         if self.dtype not in ("float32", "bfloat16"):
-            wrong.append(("dtype", self.dtype, "float32 or bfloat16"))
-        for name, value, told in wrong[:1]:
-            raise InvalidInput(f"{name} must be {told}, got {described(value)}.")
+            raise InvalidInput(f"dtype must be float32 or bfloat16, got {described(self.dtype)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraMeasured:
+    """What was said of the test tasks."""
+
+    held_out: Judgements
+    """By the critic, calibrated."""
+    index_only: Floats
+    """By the step's index: how often the runs of the other tasks failed that had it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +103,11 @@ class LoraTraining:
     shift: float
     split: Mapping[str, tuple[JudgedRun, ...]]
     """`train`, `validation`, `test`."""
-    test_p_fail: Floats
-    """Of each step of the test runs, calibrated."""
+    measured: LoraMeasured | None
+    """On the test tasks; None where there are none."""
+    shuffled: ShuffledResult
+    digest: str
+    """Of runs, model and recipe."""
     history: tuple[Mapping[str, float], ...]
     """At each look: epoch, train_loss, validation_loss, validation_auroc."""
     epochs: float
@@ -171,6 +180,12 @@ def train_lora(
             dtype=recipe.dtype,
             device=device,
         )
+        rng = np.random.default_rng(recipe.seed)
+        shuffled = require_no_leak(
+            split,
+            lambda seen, proposed: prompt_tokens(seen, proposed, encode=scorer.encode, most=recipe.max_tokens),
+            rng=rng,
+        )
         task = _Task(recipe=recipe, scorer=scorer, split=split, tell=tell, weights=class_weights(split["train"]))
         state = _trained(task, digest=digest, unfinished=unfinished, save_every_s=save_every_s)
     for name, parameter in scorer.learned().items():
@@ -178,19 +193,41 @@ def train_lora(
     begun = time.process_time()
     chosen = list(_chosen(split["validation"], recipe, epoch=-1))
     slope, shift = platt(_failed(split["validation"], chosen), _scores(task, "validation", chosen))
-    test = list(_chosen(split["test"], recipe, epoch=None))
-    p_fail = expit(slope * _scores(task, "test", test) + shift) if test else np.zeros(0)
+    measured = _measured(task, slope=slope, shift=shift) if split["test"] else None
     return LoraTraining(
         tensors={name: tensor.detach().cpu().contiguous() for name, tensor in state.best.items()},
         targets=tuple(targets),
         slope=slope,
         shift=shift,
         split=split,
-        test_p_fail=p_fail,
+        measured=measured,
+        shuffled=shuffled,
+        digest=digest,
         history=tuple(state.history),
         epochs=state.step / max(1, _batches(split["train"], recipe)),
         seconds=state.seconds + time.process_time() - begun,
     )
+
+
+def _measured(task: _Task, *, slope: float, shift: float) -> LoraMeasured:
+    runs = task.split["test"]
+    steps = list(_chosen(runs, task.recipe, epoch=None))
+    held_out = Judgements.of(
+        failed=_failed(runs, steps).tolist(),
+        p_fail=expit(slope * _scores(task, "test", steps) + shift).tolist(),
+        tasks=[runs[run].group for run, _ in steps],
+        steps=[step for _, step in steps],
+    )
+    return LoraMeasured(held_out=held_out, index_only=_index_only(task.split, held_out.steps))
+
+
+def _index_only(split: Mapping[str, Sequence[JudgedRun]], steps: NDArray[np.int64]) -> Floats:
+    known = [*split["train"], *split["validation"]]
+    index = np.concatenate([np.arange(len(run.trajectory.steps)) for run in known])
+    failed = np.concatenate([np.full(len(run.trajectory.steps), run.failed) for run in known])
+    hits, sizes = np.bincount(index, weights=failed), np.bincount(index)
+    rates: Floats = (hits + failed.mean()) / (sizes + 1)
+    return rates[np.minimum(steps, len(rates) - 1)]
 
 
 # --- What is learned from ---------------------------------------------------------------------------------
@@ -205,9 +242,7 @@ def split_runs(runs: Sequence[JudgedRun], recipe: LoraRecipe) -> dict[str, tuple
     lost: dict[str, list[bool]] = {}
     for run in runs:
         lost.setdefault(run.group, []).append(run.failed)
-    ordered = sorted(
-        lost, key=lambda group: (sum(lost[group]) / len(lost[group]), stable_number(group, "lora"), group)
-    )
+    ordered = sorted(lost, key=lambda group: (sum(lost[group]) / len(lost[group]), stable_number(group, "lora"), group))
     part_of: dict[str, str] = {}
     due = {"validation": 0.5, "test": 0.5}  # half, so that neither begins with the easiest task
     for group in ordered:
@@ -218,9 +253,7 @@ def split_runs(runs: Sequence[JudgedRun], recipe: LoraRecipe) -> dict[str, tuple
             part_of[group] = part
         else:
             part_of[group] = "train"
-    split = {
-        part: tuple(run for run in runs if part_of[run.group] == part) for part in ("train", "validation", "test")
-    }
+    split = {part: tuple(run for run in runs if part_of[run.group] == part) for part in ("train", "validation", "test")}
     for part, found in split.items():
         if (part != "test" or recipe.test) and len({run.failed for run in found}) < 2:
             raise InvalidInput(
@@ -231,7 +264,7 @@ def split_runs(runs: Sequence[JudgedRun], recipe: LoraRecipe) -> dict[str, tuple
 
 
 def class_weights(runs: Sequence[JudgedRun]) -> dict[bool, float]:
-    """By whether a run failed: what its steps weigh together, so that failures and successes weigh alike, in the mean 1."""
+    """By whether a run failed: its weight, so that failures and successes weigh alike, and 1 in the mean."""
     failed = sum(run.failed for run in runs)
     return {True: len(runs) / (2 * failed), False: len(runs) / (2 * (len(runs) - failed))}
 
@@ -267,7 +300,7 @@ def _batches(runs: Sequence[JudgedRun], recipe: LoraRecipe) -> int:
 
 
 def _epoch(task: _Task, epoch: int) -> list[list[tuple[int, int]]]:
-    """The batches of an epoch, in its order; within some hundred steps those of a length are together, to pad little."""
+    """The batches of an epoch, in its order; steps of like length are put together, to pad little."""
     recipe, rng = task.recipe, np.random.default_rng([task.recipe.seed, epoch])
     chosen = list(_chosen(task.split["train"], recipe, epoch=epoch))
     rng.shuffle(chosen)
@@ -368,8 +401,6 @@ def _loss(task: _Task, logits: Any, runs: Sequence[JudgedRun]) -> Any:
 def _look(task: _Task, state: State, learned: Mapping[str, Any], *, epoch: float) -> None:
     """Measures on the validation tasks, and keeps what is best there."""
     import torch
-
-    from forbear.critics.measures import auroc
 
     runs = task.split["validation"]
     chosen = list(_chosen(runs, task.recipe, epoch=-1))
