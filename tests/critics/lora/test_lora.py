@@ -17,7 +17,7 @@ from critics.lora.tiny_model import logged, tiny_model
 from critics.trained_runs import some_runs
 from forbear.adapters.critic_folder import open_folder, read_record, tasks_seen
 from forbear.adapters.judged import judge, named_critic
-from forbear.cli.main import main
+from forbear.cli.main import run
 from forbear.contracts.draw import Draw
 from forbear.critics.lora.base import find_base
 from forbear.critics.lora.critic import LoraCritic, lora_critic
@@ -154,17 +154,17 @@ def test_a_process_that_was_killed_goes_on_from_the_command_line(model, tmp_path
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert main(command) == 0
+    assert run(command) == 0
     told = capsys.readouterr()
     assert "going on after" in told.err
     assert "AUROC, outcomes shuffled" in told.out
     assert "on held-out tasks" in told.out
-    assert main(command) == 0
+    assert run(command) == 0
     assert "trained already" in capsys.readouterr().err
-    assert main([*command, "--rank", "2"]) == 2
+    assert run([*command, "--rank", "2"]) == 2
     assert "name another directory" in capsys.readouterr().err
-    assert main([*command, "--history", str(runs)]) == 2
-    assert main([*command[:-8], "--rank", "2"]) == 2
+    assert run([*command, "--history", str(runs)]) == 2
+    assert run([*command[:5], "--rank", "2"]) == 2
     assert "of --backend lora only" in capsys.readouterr().err
 
 
