@@ -221,6 +221,16 @@ def test_weights_that_may_hold_code_are_not_opened(tmp_path):
         find_base(str(tmp_path))
 
 
+def test_more_tokens_than_the_model_reads_are_refused(model):
+    with pytest.raises(InvalidInput, match="reads at most 512"):
+        train_lora(RUNS, base=find_base(model), recipe=replace(QUICK, max_tokens=513))
+
+
+def test_a_model_that_is_not_here_is_not_fetched():
+    with pytest.raises(InvalidInput, match="Nothing is fetched here: hf download no/such-model"):
+        find_base("no/such-model")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"rank": 0}, {"learning_rate": 2.0}, {"test": 0.9}, {"dtype": "int8"}, {"max_tokens": 3}, {"epochs": True}],

@@ -82,11 +82,11 @@ def _cached(name: str) -> Path:
 
     try:
         return Path(snapshot_download(name, local_files_only=True))
-    except Exception as error:  # each version of the hub's client raises others
+    except Exception:  # each version of the hub's client raises others
+        name = shown(name, limit=200)
         raise InvalidInput(
-            f"the model {shown(name, limit=200)} is no folder or GGUF, and not in the hub's cache on this machine "
-            f"({brief_error(error)}). Nothing is fetched here: hf download {shown(name, limit=200)}; or name a path, "
-            f"or '{INSTALLED}' for the one that forbear models install brings."
+            f"the model {name} is no folder, no GGUF, and not in the hub's cache on this machine. Nothing is fetched "
+            f"here: hf download {name}; or name a path, or '{INSTALLED}' for what forbear models install brings."
         ) from None
 
 
@@ -161,6 +161,12 @@ class Scorer:
         else:
             pooled = (states.float() * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
         return self.head(pooled)[:, 0]
+
+    @property
+    def most_tokens(self) -> int | None:
+        """How many it can read at once; None where it does not say."""
+        most = getattr(self.body.config, "max_position_embeddings", None)
+        return most if isinstance(most, int) else None
 
     def learned(self) -> dict[str, Any]:
         """What is trained, by name: the adapters and the head."""

@@ -180,6 +180,11 @@ def train_lora(
             dtype=recipe.dtype,
             device=device,
         )
+        if scorer.most_tokens is not None and recipe.max_tokens > scorer.most_tokens:
+            raise InvalidInput(
+                f"max_tokens is {recipe.max_tokens}, and the model {shown(base.name, limit=200)} reads at most "
+                f"{scorer.most_tokens}; take fewer."
+            )
         rng = np.random.default_rng(recipe.seed)
         shuffled = require_no_leak(
             split,
