@@ -125,6 +125,7 @@ def _opened(folder: Path, *, critic: str | None, options: Mapping[str, Any] | No
 FORMATS: dict[str, str] = {
     "forbear-critic-1": "forbear.critics.trained:trained_critic",
     "forbear-advantage-critic-1": "forbear.critics.trained:trained_critic",
+    "forbear-lora-critic-1": "forbear.critics.lora.critic:lora_critic",
 }
 """Loaders of trained critics, by the `format` of their `critic.json`; imported when one is opened."""
 
