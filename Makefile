@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
+# Reports are looked at in a real browser; where the machine is not ours to change, those tests are skipped.
+INSTALL_BROWSER = { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; }
 
 .PHONY: pilot pilot-llm demo check test lint format clean
 
@@ -54,4 +56,5 @@ $(VENV)/.installed-local: $(SOURCES) | $(BIN)/python
 $(VENV)/.installed-dev: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	$(BIN)/forbear models install
+	@command -v chromium >/dev/null || $(INSTALL_BROWSER) || echo "no chromium: the tests that look at reports are skipped"
 	@touch $@ $(VENV)/.installed

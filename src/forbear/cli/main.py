@@ -25,6 +25,7 @@ from forbear.cli.models import models
 from forbear.cli.pilot import pilot
 from forbear.cli.pilot_ask import ask, tell
 from forbear.cli.power import power
+from forbear.cli.report import report
 from forbear.cli.stopping import Stopped
 from forbear.errors import ForbearError
 from forbear.wording import shown
@@ -42,7 +43,7 @@ def cli() -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
 
 
-for command in (decide, churn, power, pilot, critic, journal, bench, models):
+for command in (decide, churn, power, pilot, report, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)

@@ -253,6 +253,7 @@ def _run(
     """Runs, prints the verdict, writes the report: in this order, so that nothing that fails costs what came before."""
     from forbear.cli.decide import color
     from forbear.cli.foreign import foreign_output
+    from forbear.cli.report import write_report
     from forbear.report.pilot_text import pilot_text
     from forbear.report.pilot_view import pilot_json
 
@@ -271,6 +272,7 @@ def _run(
                     workers=workers or opened.described.workers,
                     until_look=until_look(opened),
                     report=directory / "report.html",
+                    command=f"forbear pilot run {again(file, journal)}",
                 )
             except _STOPPED:
                 if not as_json:
@@ -278,7 +280,7 @@ def _run(
                 raise
         path = opened.directory / "report.html"
         if as_json:
-            problem = _write_report(view, path)
+            problem = write_report(view, path)
             if problem is not None:
                 view["report"] = None
             click.echo(pilot_json(view), file=ours.out)
@@ -290,7 +292,7 @@ def _run(
             try:
                 click.echo("".join(text), nl=False, color=True, file=ours.out)
             finally:
-                problem = _write_report(view, path)
+                problem = write_report(view, path)
             if problem is None:
                 click.echo(f"Report:  {view['report']}  (open it in a browser)", file=ours.out)
         if problem is not None:
@@ -306,6 +308,7 @@ def _found(
     workers: int,
     until_look: int | None,
     report: Path,
+    command: str,
 ) -> PilotView:
     """Runs what is left, and arranges what was found."""
     from forbear.analysis.evidence import evidence_of
@@ -332,24 +335,9 @@ def _found(
             )
         )
     title = f"Pilot {opened.described.path.stem}"
-    return pilot_view(result, evidence_of(result), title=title, journal=str(report.parent), report=str(report))
-
-
-def _write_report(view: PilotView, path: Path) -> Exception | None:
-    """Writes the page, or says why there is none: that must not cost the verdict."""
-    from forbear.files import write_whole
-    from forbear.report.html import pilot_html
-
-    try:
-        write_whole(path, pilot_html(view).encode("utf-8", "replace"))
-    except OSError as error:
-        return OutputUnwritable(
-            f"{shown(view['report'] or path.name, limit=200)}: the report cannot be written ({error.strerror}). The "
-            "verdict stands and its episodes are kept; the same command, once it can be written, writes it."
-        )
-    except Exception as error:  # a page that cannot be made is a bug, which is told after the verdict
-        return error
-    return None
+    return pilot_view(
+        result, evidence_of(result), title=title, journal=str(report.parent), report=str(report), command=command
+    )
 
 
 @pilot.command()

@@ -8,6 +8,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.alarms import false_alarm_threshold as false_alarm_threshold
     from forbear.critics.blind import BlindCritic as BlindCritic
     from forbear.critics.calibrated import CalibratedCritic as CalibratedCritic
+    from forbear.critics.calibration import StepLines as StepLines
+    from forbear.critics.calibration import fit_step_lines as fit_step_lines
     from forbear.critics.calibration import fit_temperature as fit_temperature
     from forbear.critics.calibrators import Calibrator as Calibrator
     from forbear.critics.calibrators import choose_calibrator as choose_calibrator
@@ -64,6 +66,7 @@ _HOME = {
     "RandomCritic": "heuristic",
     "RepeatedAction": "heuristic",
     "StepCount": "heuristic",
+    "StepLines": "calibration",
     "TokenProbability": "tokens",
     "TrainedCritic": "trained",
     "TranscriptFeatures": "logistic",
@@ -77,6 +80,7 @@ _HOME = {
     "evaluate_critic": "measures",
     "false_alarm_threshold": "alarms",
     "fit_calibrator": "calibrators",
+    "fit_step_lines": "calibration",
     "fit_temperature": "calibration",
     "log_loss": "measures",
     "matched_rate": "heuristic",

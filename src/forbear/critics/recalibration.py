@@ -87,7 +87,7 @@ def recalibrate(
     return Recalibration(
         chosen=chosen,
         before=before,
-        after=measured(chosen.calibrator(judged.p_fail)),
+        after=measured(chosen.calibrator(judged.p_fail, judged.steps)),
         calibration_tasks=_names(fits),
         test_tasks=_names(measures),
         failure_rate=sum(run.failed for run in fits.runs) / len(fits.runs),

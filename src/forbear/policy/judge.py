@@ -83,7 +83,7 @@ class Judge:
         """
         p_fail = review.score.p_fail
         if review.fault is not None and not self.policy.fail_open:
-            p_fail = 1.0
+            p_fail = float(self.policy.up_to)
         decision, self.state = self.policy.decide(self.state, step_index, p_fail)
         return decision is Decision.ACT
 

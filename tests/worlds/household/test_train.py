@@ -166,9 +166,10 @@ def test_the_shipped_parts_are_as_good_as_said():
     played = roll_out(agent, seed=18, count=200, steps=recipe.steps)
     assert 0.5 < np.mean([rollout.success for rollout in played]) < 0.85
     _, report = measure(recipe, agent, critic_weights())
-    assert report.overall["auroc"].value > 0.75
-    assert report.overall["calibration_error"].value < 0.1
-    assert all(row["auroc"].value > 0.6 for row in report.by_bucket.values())
+    assert report.overall["auroc"].value > 0.8
+    assert report.overall["calibration_error"].value < 0.08
+    # By chance alone a critic that is calibrated has up to .07 on 200 tasks.
+    assert all(row["auroc"].value > 0.65 and row["calibration_error"].value < 0.1 for row in report.by_bucket.values())
 
 
 def test_shipped_files_are_small():

@@ -94,15 +94,15 @@ def critic(*, player: str | None = None, calibrated: bool = True) -> LogisticCri
     Args:
         player: One of `players.PLAYERS`: the critic of that player in `forbear bench household`, lightly penalised.
             None: the shipped critic, of the first player.
-        calibrated: Whether its temperature is applied, which was fitted on other episodes; the order of its scores is
-            the same either way.
+        calibrated: Whether what was fitted on other episodes is applied: the temperature of a player's critic, which
+            leaves the order of its scores, or the shipped one's lines by step.
 
     Raises:
         InvalidInput: No such player.
     """
     weights = critic_weights(player)
     if not calibrated:
-        weights = replace(weights, temperature=1.0)
+        weights = replace(weights, temperature=1.0, by_step=None)
     name = "household-logistic" if player is None else f"{player}-critic"
     return LogisticCritic(weights, features=HouseholdFeatures(), name=name if calibrated else f"{name}-uncalibrated")
 

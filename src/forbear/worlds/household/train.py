@@ -7,14 +7,14 @@ of a player (`players.PLAYERS`) that player and the critic that the bench asks a
 The same command gives the same bytes on one platform: fixed seeds and orders, double precision, sums in one thread.
 
 Four sets of households are used, each from its own seed of the generator, and they never meet: the player's
-demonstrations; rollouts of the player, on which the critic learns; others, on which its temperature is set; and others,
-on which both are measured. Pilots use none of these seeds.
+demonstrations; rollouts of the player, on which the critic learns; others, on which its scores are calibrated, step by
+step; and others, on which both are measured. Pilots use none of these seeds.
 """
 
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from forbear.contracts.draw import Draw
-from forbear.critics.calibration import fit_temperature
+from forbear.critics.calibration import fit_step_lines, fit_temperature
 from forbear.critics.logistic import Features, LogisticCritic, LogisticWeights, train_logistic
 from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
 from forbear.learned.hashing import bucket
@@ -126,7 +126,7 @@ def judged(rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Trajectory, A
 
 
 def train_critic(recipe: Recipe, agent: RankerAgent) -> LogisticWeights:
-    """Fits the critic on one set of rollouts and its temperature on another."""
+    """Fits the critic on one set of rollouts and calibrates it, step by step or by one temperature, on another."""
     rollouts = roll_out(agent, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps)
     read = HouseholdFeatures()
     rows, failed = list[Features](), list[bool]()
@@ -136,9 +136,14 @@ def train_critic(recipe: Recipe, agent: RankerAgent) -> LogisticWeights:
     weights = train_logistic(rows, failed, row_weights=[1.0] * len(rows), l2=recipe.critic_l2)
     others = roll_out(agent, seed=SEEDS["calibration"], count=recipe.calibration_tasks, steps=recipe.steps)
     critic = LogisticCritic(weights, features=read)
-    logits = [critic.logit(seen, proposed) for _, seen, proposed in judged(others)]
-    temperature = fit_temperature([not rollout.success for rollout, _, _ in judged(others)], logits)
-    return LogisticWeights(bias=weights.bias, dense=weights.dense, hashed=weights.hashed, temperature=temperature)
+    met = [
+        (not rollout.success, critic.raw(seen, proposed), len(seen.steps) - 1)
+        for rollout, seen, proposed in judged(others)
+    ]
+    ends, logits, steps = zip(*met, strict=True)
+    if recipe.calibrated_by == "temperature":
+        return replace(weights, temperature=fit_temperature(ends, logits))
+    return replace(weights, by_step=fit_step_lines(ends, logits, steps, last=recipe.steps - 1))
 
 
 def measure(recipe: Recipe, agent: RankerAgent, weights: LogisticWeights) -> tuple[float, CriticReport]:
