@@ -36,12 +36,15 @@ class TabularOutcomes:
     """What has to be said of any verdict on them, as its cautions."""
 
 
-def read_outcomes(sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None) -> TabularOutcomes:
+def read_outcomes(
+    sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None, needs_arm: bool = True
+) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
     Args:
         sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input.
         reading: How they are read, where that is not as usual.
+        needs_arm: Whether one file has to have a column of arms; without, the name of its only arm is "".
 
     Raises:
         InvalidInput: Unreadable, not text, a missing column, a ragged row, a success that is neither 0 nor 1, ...:
@@ -63,7 +66,7 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, reading: Readin
 
     reading = reading or Reading()
     threshold = reading.threshold
-    content = read_rows(each(), reading, needs_arm=len(paths) == 1)
+    content = read_rows(each(), reading, needs_arm=needs_arm and len(paths) == 1)
     arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
     table = OutcomeTable(
         tasks=content.tasks,

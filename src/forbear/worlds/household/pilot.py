@@ -94,8 +94,8 @@ def critic(*, player: str | None = None, calibrated: bool = True) -> LogisticCri
     Args:
         player: One of `players.PLAYERS`: the critic of that player in `forbear bench household`, lightly penalised.
             None: the shipped critic, of the first player.
-        calibrated: Whether what was fitted on other episodes is applied: the temperature of a player's critic, which
-            leaves the order of its scores, or the shipped one's lines by step.
+        calibrated: Whether its calibration is applied, which was fitted on other episodes; within a step the order of
+            its scores is the same either way.
 
     Raises:
         InvalidInput: No such player.

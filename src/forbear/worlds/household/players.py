@@ -35,12 +35,12 @@ class Recipe:
     """At which the player plays, also before its critic."""
     critic_tasks: int = 6000
     calibration_tasks: int = 2400
+    calibration: Literal["by step", "temperature"] = "by step"
+    """A line for each step's index, or one number for all."""
     evaluation_tasks: int = 2000
     """Of 400 a critic whose scores mean exactly what they say would have calibration errors of .03 (to .05) in a range
     of steps, by chance."""
     critic_l2: float = 20.0
-    calibrated_by: Literal["step", "temperature"] = "step"
-    """A line for each step, or one temperature, as the study's critic was."""
     steps: int = 20
     """Budget of the rollouts."""
 
@@ -53,15 +53,15 @@ BENCH_L2 = 1.0
 fine-tuned networks are (the study's had temperatures of 1.05 to 8.8), and calibration has something to do. On
 households of seeds 777001 to 777003, with the first player alone: temperature 1.66 at a penalty of 1 and .99 at 20."""
 
-_BENCH = Recipe(
-    critic_tasks=2400, calibration_tasks=400, evaluation_tasks=400, critic_l2=BENCH_L2, calibrated_by="temperature"
+_FIRST = Recipe(
+    critic_l2=BENCH_L2, critic_tasks=2400, calibration_tasks=400, calibration="temperature", evaluation_tasks=400
 )
 
 PLAYERS: Mapping[str, Recipe] = {
-    HEED: _BENCH,
-    "novice": replace(_BENCH, demonstrations=40),
-    "restarter": replace(_BENCH, manner="starts over"),
-    "doubter": replace(_BENCH, manner="doubts", slip=0.05, temperature=0.5),
+    HEED: _FIRST,
+    "novice": replace(_FIRST, demonstrations=40),
+    "restarter": replace(_FIRST, manner="starts over"),
+    "doubter": replace(_FIRST, manner="doubts", slip=0.05, temperature=0.5),
 }
 """By name. What each was shown is told in docs/household.md."""
 

@@ -126,7 +126,7 @@ def judged(rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Trajectory, A
 
 
 def train_critic(recipe: Recipe, agent: RankerAgent) -> LogisticWeights:
-    """Fits the critic on one set of rollouts and calibrates it, step by step or by one temperature, on another."""
+    """Fits the critic on one set of rollouts and calibrates it on another."""
     rollouts = roll_out(agent, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps)
     read = HouseholdFeatures()
     rows, failed = list[Features](), list[bool]()
@@ -140,10 +140,10 @@ def train_critic(recipe: Recipe, agent: RankerAgent) -> LogisticWeights:
         (not rollout.success, critic.raw(seen, proposed), len(seen.steps) - 1)
         for rollout, seen, proposed in judged(others)
     ]
-    ends, logits, steps = zip(*met, strict=True)
-    if recipe.calibrated_by == "temperature":
-        return replace(weights, temperature=fit_temperature(ends, logits))
-    return replace(weights, by_step=fit_step_lines(ends, logits, steps, last=recipe.steps - 1))
+    fails, logits, steps = zip(*met, strict=True)
+    if recipe.calibration == "temperature":
+        return replace(weights, temperature=fit_temperature(fails, logits))
+    return replace(weights, by_step=fit_step_lines(fails, logits, steps, last=recipe.steps - 1))
 
 
 def measure(recipe: Recipe, agent: RankerAgent, weights: LogisticWeights) -> tuple[float, CriticReport]:
@@ -180,7 +180,6 @@ def main(folder: Path, player: str | None = None) -> None:
         "player": player or HEED,
         "agent_sha256": learned.sha256(),
         "critic_sha256": weights.sha256(),
-        "temperature": weights.temperature,
         "success": success,
         "tasks": report.tasks,
         "steps": report.steps,
