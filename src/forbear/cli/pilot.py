@@ -42,6 +42,8 @@ _TEMPLATES = {
     "chat": ("chat.toml",),
     "tools": ("tools.toml",),
     "own": ("own.toml", "my_parts.py"),
+    "sweep": ("sweep.toml",),
+    "heuristics": ("heuristics.toml",),
 }
 """What `init` writes: the pilot's file, and what lies beside it."""
 
@@ -53,6 +55,7 @@ forbear pilot check pilot.toml    tries one task from end to end
 forbear pilot plan pilot.toml     tries three and says what it will cost
 forbear pilot run pilot.toml      runs it, or goes on where it was stopped
 forbear pilot extend pilot.toml   runs as far as the next declared look
+forbear pilot sweep sweep.toml    runs many settings, a line for each
 forbear pilot status pilot.toml   says how far it is
 forbear pilot ask, tell           are for pilots that their host runs
 
@@ -89,6 +92,8 @@ def init(file: Path, template: str) -> None:
     chat        a real language model in this process answers questions
     tools       a model that calls tools, behind an OpenAI-compatible endpoint
     own         your agent, world and critic: three functions
+    sweep       the household's policy at many thresholds, steps and budgets
+    heuristics  the household's critic beside clocks and coins
     """  # noqa: D301  # click reads the character
     from importlib.resources import files
 
@@ -237,6 +242,42 @@ def extend(
     )
 
 
+@pilot.command()
+@FILE
+@JOURNAL
+@CONTINUATIONS
+@_CONCURRENCY
+@_WORKERS
+@JSON
+def sweep(
+    file: Path,
+    journal: Path | None,
+    continuations: int | None,
+    concurrency: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Run a pilot of many settings, and print a line for each.
+
+    An arm whose intervention, threshold, up_to, min_step, budget or cooldown
+    is a list is one arm for each combination. They share one error rate.
+
+    forbear pilot init --template sweep   writes one of thresholds and budgets
+    """
+    from forbear.report.sweep_text import sweep_text
+
+    _run(
+        file,
+        journal,
+        continuations=continuations,
+        concurrency=concurrency,
+        workers=workers,
+        until_look=lambda opened: None,
+        as_json=as_json,
+        text_of=sweep_text,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     """A pilot's file, read once and its parts made once, and where its journal lies."""
@@ -285,6 +326,7 @@ def _run(
     workers: int | None,
     until_look: Callable[[_Opened], int | None],
     as_json: bool,
+    text_of: Callable[..., str] | None = None,
 ) -> None:
     """Runs, prints the verdict, writes the report: in this order, so that nothing that fails costs what came before."""
     from forbear.cli.decide import color
@@ -321,7 +363,7 @@ def _run(
                 view["report"] = None
             click.echo(pilot_json(view), file=ours.out)
         else:
-            text = [pilot_text(view, width=width, color=colored)]
+            text = [(text_of or pilot_text)(view, width=width, color=colored)]
             if not view["over"]:
                 text.append(f"\nNext:    forbear pilot extend {again(file, journal, continuations)}\n")
             text.append(f"\nJournal: {directory}\n")
