@@ -13,7 +13,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear import critics as critics
     from forbear import stats as stats
     from forbear.adapters.agents.chat import ChatAgent as ChatAgent
-    from forbear.adapters.formats.tabular import Columns as Columns
+    from forbear.adapters.formats.reading import Columns as Columns
+    from forbear.adapters.formats.reading import Reading as Reading
     from forbear.adapters.formats.tabular import read_mix as read_mix
     from forbear.adapters.formats.tabular import read_outcomes as read_outcomes
     from forbear.adapters.functions import FunctionAgent as FunctionAgent
@@ -151,7 +152,7 @@ _HOME = {
     "ChatModel": "models.chat",
     "ChatOptions": "models.chat",
     "ClusteredOutcomes": "outcomes.clustered",
-    "Columns": "adapters.formats.tabular",
+    "Columns": "adapters.formats.reading",
     "Completion": "models.chat",
     "Continue": "contracts.intervention",
     "Critic": "contracts.critic",
@@ -204,6 +205,7 @@ _HOME = {
     "Prices": "models.prices",
     "Proposal": "records.model",
     "ProviderError": "errors",
+    "Reading": "adapters.formats.reading",
     "Recommendation": "stats.verdict",
     "Remark": "stats.verdict",
     "Replace": "contracts.intervention",

@@ -321,7 +321,7 @@ def pilot(tmp_path):
 def test_what_the_command_does_can_be_done_in_python(options, pilot, decide):
     outcomes, mix = pilot
     rule = fb.DecisionRule(margin=0.01, worthwhile=0.05, alpha=0.1)
-    read = fb.read_outcomes(outcomes, columns=fb.Columns(task="id", arm="condition"))
+    read = fb.read_outcomes(outcomes, reading=fb.Reading(columns=fb.Columns(task="id", arm="condition")))
     named = "v2" if "--treated" in options else None
     pairings = fb.compare(read.table, baseline="v1", treated=named, only_arm_tested="--only-arm-tested" in options)
     if "--at" in options:
@@ -362,7 +362,7 @@ def test_what_the_command_does_can_be_done_in_python(options, pilot, decide):
     [{"look": 1}, {"looks": fb.Looks(tasks=(50,))}, {"looks": fb.Looks(tasks=(50,)), "look": 1, "anytime": True}],
 )
 def test_a_half_declared_design_is_refused(keywords, pilot):
-    table = fb.read_outcomes(pilot[0], columns=fb.Columns(task="id", arm="condition")).table
+    table = fb.read_outcomes(pilot[0], reading=fb.Reading(columns=fb.Columns(task="id", arm="condition"))).table
     with pytest.raises(fb.InvalidInput, match="number of this look together"):
         fb.decide_pairings(fb.compare(table, baseline="v1"), **keywords)
 

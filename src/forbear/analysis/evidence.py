@@ -10,7 +10,8 @@ from forbear.analysis.cautions import cautions_of, context_of, withheld
 from forbear.analysis.logged import AgainstLogged
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
+from forbear.critics.measures import roc_curve
 from forbear.errors import InvalidInput, ProviderError
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.paired import PairedOutcomes
@@ -18,13 +19,16 @@ from forbear.records.model import Episode
 from forbear.stats.context.ceilings import Ceilings, ceilings
 from forbear.stats.context.churn import Churn, churn_of
 from forbear.stats.context.resample import Best, best_of
+from forbear.stats.context.transport import GainAt, gain_curve
 from forbear.stats.decision import decide_arms
 from forbear.stats.looks.gain_path import GainPath, gain_path_of
+from forbear.stats.rule import Guarantee
 from forbear.stats.verdict import Remark, Verdict
 from forbear.wording import shown
 
 _RESAMPLES = 400
 _CHOICES = 2000
+_HUNDREDTHS = tuple(rate / 100 for rate in range(101))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,11 @@ class Evidence:
     critics: Mapping[str, CriticReport | None]
     """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none,
     or to one task only."""
+    roc: Mapping[str, tuple[tuple[float, float], ...]]
+    """By critic with a report, its ROC on the same steps; absent where it is undefined."""
+    elsewhere: Mapping[str, tuple[GainAt, ...]]
+    """By treated arm: the gain over failure rates of the baseline, from 0 to 1 in hundredths; absent where the
+    baseline only fails or only succeeds, and of continuations, whose runs have more in common than their task."""
 
 
 def evidence_of(result: PilotResult) -> Evidence:
@@ -60,6 +69,8 @@ def evidence_of(result: PilotResult) -> Evidence:
     churn, monitor = judged.churn, result.monitor
     ways = {arm: monitor.outcomes(arm)[0] for arm in plan.treated}
     watched = [episode for episode in result.episodes.values() if episode.arm == plan.baseline_arm]
+    scored = {name: _judgements(watched, name) for name in plan.watching}
+    at_any_look = 1 - 2 * plan.rule.alpha / len(plan.looks.tasks)  # Bonferroni: it is read at whichever look ends it
     return Evidence(
         verdicts=judged.verdicts,
         controls=frozenset(plan.controls),
@@ -75,7 +86,19 @@ def evidence_of(result: PilotResult) -> Evidence:
         },
         blind=judged.blind,
         logged=judged.logged,
-        critics={name: _critic_report(watched, name) for name in plan.watching},
+        critics={name: None if one is None else _critic_report(one) for name, one in scored.items()},
+        roc={
+            name: corners
+            for name, one in scored.items()
+            if one is not None and (corners := roc_curve(one.failed, one.p_fail)) is not None
+        },
+        elsewhere={
+            name: curve
+            for name, pairing in judged.pairings.items()
+            # Runs that begin alike are no seeds: what they have in common is not all of the task.
+            if plan.continuations == 1
+            and (curve := elsewhere(pairing, confidence=at_any_look, guarantee=plan.rule.guarantee)) is not None
+        },
     )
 
 
@@ -235,7 +258,25 @@ def _best(result: PilotResult) -> Best | None:
     )
 
 
-def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
+def elsewhere(pairing: Pairing, *, confidence: float, guarantee: Guarantee) -> tuple[GainAt, ...] | None:
+    """The gain over failure rates of the baseline, from 0 to 1 in hundredths.
+
+    Args:
+        pairing: Two arms.
+        confidence: Of each interval, as `gain_at` has it, for a single look.
+        guarantee: As in the rule.
+
+    Returns:
+        None where it is unknown: of graded scores, of a baseline that only fails or only succeeds, or of seeds that
+        are not paired.
+    """
+    try:
+        return gain_curve(pairing.binary, failure_rates=_HUNDREDTHS, confidence=confidence, guarantee=guarantee)
+    except InvalidInput:
+        return None
+
+
+def _judgements(episodes: list[Episode], critic: str) -> Judgements | None:
     rows = [
         (not episode.success, p_fail, episode.task.id, step.index)
         for episode in episodes
@@ -246,6 +287,9 @@ def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
     if len({task for _, _, task, _ in rows}) < 2:  # its intervals resample tasks
         return None
     failed, scores, tasks, steps = zip(*rows, strict=True)
-    judgements = Judgements.of(failed=failed, p_fail=scores, tasks=tasks, steps=steps)
+    return Judgements.of(failed=failed, p_fail=scores, tasks=tasks, steps=steps)
+
+
+def _critic_report(judgements: Judgements) -> CriticReport:
     # The report of one journal is always the same: the resamples have a seed of their own.
     return evaluate_critic(judgements, rng=np.random.default_rng(0), resamples=_RESAMPLES)

@@ -51,6 +51,7 @@ class BaselineRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tasks: tuple[TaskRecord, ...]
     """In the planned order."""
     seeds: tuple[int, ...]
+    """What names the runs of a task."""
     max_steps: int | None
     """Steps that an episode may execute; None where the loop is the host's."""
     design: Design
@@ -60,6 +61,8 @@ class BaselineRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its config."""
     call_deadline_s: float | None
     logged: LoggedRecord | None = None
+    continuations: int = 1
+    """Where more than 1: the runs of a task have their first steps in common, and part where an arm first would act."""
 
 
 class ArmRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -175,6 +178,11 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
     def seeds(self) -> tuple[int, ...]:
         """Seeds of each task."""
         return self.baseline.seeds
+
+    @property
+    def continuations(self) -> int:
+        """Runs of a task that go on from its fork; 1: its runs have nothing in common."""
+        return self.baseline.continuations
 
     @property
     def design(self) -> Design:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from forbear.cli.table_options import table_options
 from forbear.errors import InvalidInput
 from forbear.wording import listed, percent, percent_interval, points, share, shown
 
 if TYPE_CHECKING:
+    from forbear.adapters.formats.reading import Reading
     from forbear.stats.intervals import Estimate
 
 _HELP = """Measure an agent's own run-to-run variation from repeated runs.
@@ -31,15 +33,16 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.command(help=_HELP, short_help="How often reruns alone change the outcome.")
 @click.argument("file", metavar="FILE")
 @click.option("--arm", metavar="NAME", help="The repeated arm. [default: the only one, or 'baseline']")
+@table_options
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def churn(file: str, arm: str | None, confidence: float, as_json: bool) -> None:
+def churn(file: str, arm: str | None, reading: Reading, confidence: float, as_json: bool) -> None:
     """Reads, measures, prints."""
     from forbear.adapters.formats.tabular import read_outcomes
     from forbear.analysis.pairing import compare, repeats_of
     from forbear.stats.context.churn import churn_of, net_of_churn
 
-    table = read_outcomes(file).table
+    table = read_outcomes(file, reading=reading).table
     arms = list(dict.fromkeys(table.arms.names[code] for code in dict.fromkeys(table.arms.codes.tolist())))
     if arm is None:
         arm = arms[0] if len(arms) == 1 else "baseline"

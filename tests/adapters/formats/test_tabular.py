@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
+from forbear.adapters.formats.reading import Columns, Reading
+from forbear.adapters.formats.tabular import read_mix, read_outcomes
 from forbear.errors import InvalidInput
 from forbear.outcomes.table import OutcomeTable
 
@@ -105,7 +106,7 @@ def test_jsonl_takes_booleans_numbers_and_text(write):
 
 def test_column_names_can_be_given_and_the_others_are_said(write):
     path = write("n,id,condition,ok,run\n9,t1,baseline,1,5\n9,t1,x,1,5\n")
-    read = read_outcomes(path, columns=Columns(task="id", arm="condition", seed="run", success="ok"))
+    read = read_outcomes(path, reading=Reading(columns=Columns(task="id", arm="condition", seed="run", success="ok")))
     assert rows_of(read.table) == [("t1", "baseline", "5", True, 2), ("t1", "x", "5", True, 3)]
     assert read.ignored == ("n",)
 
@@ -386,9 +387,9 @@ def test_a_column_named_twice_is_an_error(write):
     path = write(GOOD)
     for content in (GOOD, json.dumps({"task_id": "t", "arm": "a", "success": 1})):
         with pytest.raises(InvalidInput, match="must be different columns"):
-            read_outcomes(write(content), columns=Columns(arm="task_id"))
+            read_outcomes(write(content), reading=Reading(columns=Columns(arm="task_id")))
     with pytest.raises(InvalidInput, match="no column 'run'"):
-        read_outcomes(path, columns=Columns(seed="run"))
+        read_outcomes(path, reading=Reading(columns=Columns(seed="run")))
 
 
 @pytest.mark.slow
@@ -413,10 +414,10 @@ def test_published_pilots_are_read_as_they_are(shared_data):
 )
 def test_scores_are_read_where_they_are_asked_for(write, content):
     path = write(content)
-    table = read_outcomes(path, graded=True).table
+    table = read_outcomes(path, reading=Reading(graded=True)).table
     assert table.graded
     assert (table.success.tolist(), table.missing.tolist()) == ([0.25, 1.0, 0.0, 0.1], [False, False, True, False])
-    binary = read_outcomes(path, threshold=0.25).table
+    binary = read_outcomes(path, reading=Reading(threshold=0.25)).table
     assert not binary.graded
     assert (binary.success.tolist(), binary.missing.tolist()) == (
         [True, True, False, False],
@@ -435,11 +436,11 @@ def test_what_is_no_score_is_named_with_its_line(write, score):
         f'{{"task_id":"a","arm":"baseline","success":0.5}}\n{{"task_id":"a","arm":"critic","success":"{score}"}}\n',
     ):
         with pytest.raises(InvalidInput, match=r"line [23]: success is .*expected a score from 0 to 1"):
-            read_outcomes(write(content), graded=True)
+            read_outcomes(write(content), reading=Reading(graded=True))
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1.5, float("nan")])
 def test_a_threshold_is_a_score(write, threshold):
     path = write("task_id,arm,success\na,baseline,0.5\na,critic,1\n")
     with pytest.raises(InvalidInput, match="threshold is a score above 0 and at most 1"):
-        read_outcomes(path, threshold=threshold)
+        read_outcomes(path, reading=Reading(threshold=threshold))

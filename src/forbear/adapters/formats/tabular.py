@@ -4,19 +4,20 @@ import csv
 import io
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
+from forbear.adapters.formats.reading import Reading
 from forbear.adapters.formats.source import Source, read_source
-from forbear.adapters.formats.tabular_columns import Columns as Columns
 from forbear.adapters.formats.tabular_columns import Content
 from forbear.adapters.formats.tabular_rows import read_rows
 from forbear.errors import InvalidInput
 from forbear.outcomes.table import Labels, OutcomeTable
+from forbear.stats.verdict import Remark
 from forbear.wording import listed, shown
 
 _MIX_LIMIT = 1 << 20
@@ -31,23 +32,18 @@ class TabularOutcomes:
     """The baseline's name where the files say it: with two files, the arm of the first."""
     ignored: tuple[str, ...]
     """Columns that were there and not used."""
+    notes: tuple[Remark, ...] = ()
+    """What has to be said of any verdict on them, as its cautions."""
 
 
 def read_outcomes(
-    sources: str | Path | Sequence[str | Path],
-    *,
-    columns: Columns | None = None,
-    graded: bool = False,
-    threshold: float | None = None,
-    needs_arm: bool = True,
+    sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None, needs_arm: bool = True
 ) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
     Args:
         sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input.
-        columns: The names of the columns, where they are not the usual ones.
-        graded: Whether success holds scores between 0 and 1.
-        threshold: Scores of at least this are successes, the others failures; 0 < threshold ≤ 1.
+        reading: How they are read, where that is not as usual.
         needs_arm: Whether one file has to have a column of arms; without, the name of its only arm is "".
 
     Raises:
@@ -68,10 +64,9 @@ def read_outcomes(
             yield source
             del source  # before the next one is read
 
-    if threshold is not None and not 0 < threshold <= 1:
-        raise InvalidInput(f"threshold is a score above 0 and at most 1, got {threshold!r}.")
-    scores = graded or threshold is not None
-    content = read_rows(each(), columns or Columns(), needs_arm=needs_arm and len(paths) == 1, scores=scores)
+    reading = reading or Reading()
+    threshold = reading.threshold
+    content = read_rows(each(), reading, needs_arm=needs_arm and len(paths) == 1)
     arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
     table = OutcomeTable(
         tasks=content.tasks,
@@ -84,7 +79,17 @@ def read_outcomes(
         strata=content.strata,
         reasons=content.reasons,
     )
-    return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored)
+    notes: tuple[Remark, ...] = ()
+    if reading.failures:
+        table, by_arm = table.failing(reading.failures)
+        notes = (_counted_as_failures(reading.failures, by_arm),)
+    return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored, notes=notes)
+
+
+def _counted_as_failures(reasons: Sequence[str], by_arm: Mapping[str, int]) -> Remark:
+    counts = ", ".join(f"{count:,} of '{shown(arm)}'" for arm, count in by_arm.items())
+    text = f"Runs without an outcome count as failures where the reason is {listed(reasons)}: {counts}."
+    return Remark(code="counted_as_failures", text=text, values={"reasons": list(reasons), "by_arm": dict(by_arm)})
 
 
 def read_mix(source: str | Path) -> dict[str, float]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from forbear.adapters.formats.reading import Reading
 from forbear.errors import InvalidInput
 from forbear.outcomes.table import Labels
 from forbear.wording import listed, shown
@@ -29,20 +30,6 @@ BLANKS = " \t"
 TWICE = (
     "{source}: task, arm, seed, success, cluster, stratum and reason must be different columns; one was named twice."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """Names of the columns; None means: the usual name, if there is such a column."""
-
-    task: str = "task_id"
-    arm: str | None = None
-    seed: str | None = None
-    success: str = "success"
-    cluster: str | None = None
-    stratum: str | None = None
-    reason: str | None = None
-    """Why a run has no outcome; None: not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +71,7 @@ class Content:
     ignored: tuple[str, ...]
 
 
-def locate(header: Sequence[str], columns: Columns, *, source: str, needs_arm: bool) -> Positions:
+def locate(header: Sequence[str], reading: Reading, *, source: str, needs_arm: bool) -> Positions:
     """Finds the columns in a header.
 
     Raises:
@@ -101,15 +88,16 @@ def locate(header: Sequence[str], columns: Columns, *, source: str, needs_arm: b
             raise InvalidInput(missing_column(name, header, source=source, option=option))
         return None
 
-    task = find(columns.task, "--task-col", needed=True)
-    success = find(columns.success, "--success-col", needed=True)
+    columns = reading.columns
+    task = find(columns.task or "task_id", "--task-col", needed=True)
+    success = find(columns.success or "success", "--success-col", needed=True)
     arm = find(columns.arm or "arm", "--arm-col", needed=needs_arm or columns.arm is not None)
     seed = find(columns.seed or "seed", "--seed-col", needed=columns.seed is not None)
     assert task is not None
     assert success is not None
     cluster = find(columns.cluster or "cluster", "--cluster-col", needed=columns.cluster is not None)
     stratum = find(columns.stratum or "stratum", "--stratum-col", needed=columns.stratum is not None)
-    reason = None if columns.reason is None else find(columns.reason, "--reason-col", needed=True)
+    reason = find(columns.reason or "reason", "--reason-col", needed=True) if reading.failures else None
     found = [at for at in (task, success, arm, seed, cluster, stratum, reason) if at is not None]
     used = set(found)
     if len(used) != len(found):

@@ -20,13 +20,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from forbear.adapters.formats.reading import Reading
 from forbear.adapters.formats.source import LIMIT, Source, longest
 from forbear.adapters.formats.tabular_columns import (
     BLANKS,
     MISSING,
     SUCCESS,
     TWICE,
-    Columns,
     Content,
     Positions,
     locate,
@@ -155,19 +155,18 @@ class _Rows:
     lines: Sequence[int]
 
 
-def read_rows(sources: Iterable[Source], columns: Columns, *, needs_arm: bool, scores: bool = False) -> Content:
+def read_rows(sources: Iterable[Source], reading: Reading, *, needs_arm: bool) -> Content:
     """Reads whole tables.
 
     Args:
         sources: Taken one after the other; none is kept.
-        columns: Names of the columns.
+        reading: How they are read.
         needs_arm: Whether there has to be a column of arms.
-        scores: Whether success holds scores from 0 to 1.
 
     Raises:
         InvalidInput: Whatever keeps a row from being read, with source and line.
     """
-    table = _Table(scores=scores)
+    table = _Table(scores=reading.scored)
     for source in sources:
         table.lines.append([])
         # Blank lines take no memory, but time; a row of 64 bytes is a long one.
@@ -178,11 +177,11 @@ def read_rows(sources: Iterable[Source], columns: Columns, *, needs_arm: bool, s
             )
         first = next((text.lstrip()[0] for text in source.pieces(ends=b"\n\r") if not text.isspace()), "")
         if first == "{":
-            _read_jsonl(source, table, columns, needs_arm=needs_arm)
+            _read_jsonl(source, table, reading, needs_arm=needs_arm)
         elif first == "[":
             raise InvalidInput(f"{source.name} is a JSON array. Write one JSON object per line (JSONL), or CSV.")
         else:
-            _read_csv(source, table, columns, needs_arm=needs_arm)
+            _read_csv(source, table, reading, needs_arm=needs_arm)
         if not table.lines[-1]:
             raise InvalidInput(f"{source.name} holds no outcomes, only a header. Add one row per task and arm.")
         del source  # before the next one is read
@@ -192,14 +191,14 @@ def read_rows(sources: Iterable[Source], columns: Columns, *, needs_arm: bool, s
 # --- CSV and TSV ------------------------------------------------------------------------------------------
 
 
-def _read_csv(source: Source, table: _Table, columns: Columns, *, needs_arm: bool) -> None:
+def _read_csv(source: Source, table: _Table, reading: Reading, *, needs_arm: bool) -> None:
     parser: _Parser | None = None
     for records, lines in _records(source):
         if parser is None:
             first = next((i for i, record in enumerate(records) if not _is_blank(record)), None)
             if first is None:
                 continue
-            parser = _Parser.of(records[first], columns, source=source, needs_arm=needs_arm, scores=table.scores)
+            parser = _Parser.of(records[first], reading, source=source, needs_arm=needs_arm, scores=table.scores)
             table.has_arm.append(parser.at.arm is not None)
             table.ignored.update(dict.fromkeys(parser.at.ignored))
             records, lines = records[first + 1 :], lines[first + 1 :]
@@ -292,12 +291,12 @@ class _Parser:
     """Whether success holds scores."""
 
     @classmethod
-    def of(cls, header: Sequence[str], columns: Columns, *, source: Source, needs_arm: bool, scores: bool) -> "_Parser":
+    def of(cls, header: Sequence[str], reading: Reading, *, source: Source, needs_arm: bool, scores: bool) -> "_Parser":
         names = [name.strip(BLANKS) for name in header]
         return cls(
             source=source.name,
             width=len(names),
-            at=locate(names, columns, source=source.name, needs_arm=needs_arm),
+            at=locate(names, reading, source=source.name, needs_arm=needs_arm),
             padded=any(source.data.find(blank.encode(), source.start) >= 0 for blank in BLANKS),
             scores=scores,
         )
@@ -387,12 +386,14 @@ def _require_names(task: str, arm: str | None, *, place: str) -> None:
 # --- JSONL ------------------------------------------------------------------------------------------------
 
 
-def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: bool) -> None:
-    task, arm, seed, success = columns.task, columns.arm or "arm", columns.seed or "seed", columns.success
+def _read_jsonl(source: Source, table: _Table, reading: Reading, *, needs_arm: bool) -> None:
+    columns, why = reading.columns, (reading.columns.reason or "reason") if reading.failures else None
+    task, success = columns.task or "task_id", columns.success or "success"
+    arm, seed = columns.arm or "arm", columns.seed or "seed"
     cluster = columns.cluster or "cluster"
     stratum = columns.stratum or "stratum"
-    known = {task, arm, seed, success, cluster, stratum} | ({columns.reason} if columns.reason else set())
-    if len(known) < (7 if columns.reason else 6):
+    known = {task, arm, seed, success, cluster, stratum} | ({why} if why else set())
+    if len(known) < (7 if why else 6):
         raise InvalidInput(TWICE.format(source=source.name))
     needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
     needed |= {cluster: "--cluster-col"} if columns.cluster else {}
@@ -421,19 +422,19 @@ def _read_jsonl(source: Source, table: _Table, columns: Columns, *, needs_arm: b
         outcome = (_json_score if table.scores else _json_success)(record[success], place=place)
         others = [
             _name(record[name], column=name, place=place) if name and record.get(name) is not None else None
-            for name in (cluster, stratum, columns.reason)
+            for name in (cluster, stratum, why)
         ]
         _require_names(names[0], names[1] if with_arm else None, place=place)
         code = none if outcome is None else float(outcome)
         lost, explained = lost or outcome is None, explained or bool(others[2])
         read.append((names[0], names[1], names[2], code, others[0], others[1], others[2], line))
         if len(read) == _ROWS:
-            table.add(_json_rows(read, reasons=columns.reason is not None), source=source)
+            table.add(_json_rows(read, reasons=why is not None), source=source)
             read = []
-    if columns.reason and lost and not explained:
-        raise InvalidInput(missing_column(columns.reason, list(record), source=source.name, option="--reason-col"))
+    if why and lost and not explained:
+        raise InvalidInput(missing_column(why, list(record), source=source.name, option="--reason-col"))
     if read:
-        table.add(_json_rows(read, reasons=columns.reason is not None), source=source)
+        table.add(_json_rows(read, reasons=why is not None), source=source)
 
 
 _JsonRow: TypeAlias = tuple[str, str, str, float, str | None, str | None, str | None, int]
