@@ -37,7 +37,7 @@ class Delimited:
         first = next((line for line in _Lines(source) if line.strip()), "")
         told = first.rstrip("\r\n").lower()
         self._told = len(told) == 5 and told.startswith("sep=")
-        self._delimiter = told[4] if self._told else _delimiter(first)
+        self._delimiter = told[4] if self._told else delimiter_of(first)
         self.comma = self._delimiter != ","
         self._padded = any(source.data.find(blank.encode(), source.start) >= 0 for blank in BLANKS)
         header = next(self._all(), None)
@@ -193,7 +193,7 @@ class _Lines:
             yield io.StringIO(text, newline="")
 
 
-def _delimiter(header: str) -> str:
+def delimiter_of(header: str) -> str:
     """What separates the fields of a header: a tab where it holds one, else what makes most fields of it."""
     if "\t" in header:
         return "\t"

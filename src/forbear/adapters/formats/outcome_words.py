@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +121,17 @@ class OutcomeWords:
         assert threshold is not None, "asked only where there is one"
         reached: NDArray[np.bool_] = scores >= threshold - _CLOSE * max(1.0, abs(threshold))
         return reached
+
+    def failed(self, success: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which of some codes, or scores, are failures: of scores without a threshold those of 0."""
+        failed: NDArray[np.bool_] = success <= 0
+        if self.reading.threshold is not None:
+            failed = ~self.reached(success) & ~np.isnan(success)
+        return failed
+
+    def without_outcome(self, success: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
+        """Some codes, or scores, with none in these rows."""
+        return np.where(rows, np.nan if self.reading.scored else np.uint8(self.error), success)
 
     def require_among(self, scores: NDArray[np.float64]) -> None:
         """Raises: the threshold lies beyond all scores, on a side where scores from 0 to 1 have none."""

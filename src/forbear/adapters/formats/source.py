@@ -110,7 +110,7 @@ def read_bytes(path: str | Path, *, limit: int = LIMIT) -> Raw:
     Raises:
         InvalidInput: Unreadable, a directory, or larger than the limit.
     """
-    name = "standard input" if str(path) == "-" else _shown_path(os.fspath(path))
+    name = "standard input" if str(path) == "-" else shown_path(os.fspath(path))
     try:
         if str(path) != "-":
             return Raw(name=name, data=read_bounded(path, limit=limit, name=name))
@@ -165,6 +165,6 @@ def _check_text(source: Source) -> None:
             ) from None
 
 
-def _shown_path(path: str) -> str:
+def shown_path(path: str) -> str:
     """A path for messages; of a long one its end, which says most."""
     return shown(path if len(path) <= _NAME else f"…{path[1 - _NAME :]}", limit=_NAME)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from forbear.adapters.formats.columnar import read_columnar
 from forbear.adapters.formats.reading import Reading
 from forbear.adapters.formats.source import Source, read_source
 from forbear.adapters.formats.tabular_rows import Content, read_rows
@@ -57,6 +58,9 @@ def read_outcomes(
         raise InvalidInput(f"expected one file, or two with the baseline first, got {len(paths)}.")
     if len(paths) == 2 and str(paths[0]) == "-" == str(paths[1]):
         raise InvalidInput("standard input can be read once only; give at least one of the two as a file.")
+    reading = reading or Reading()
+    needs_arm, guess_arm = len(paths) == 1 and not one_arm, len(paths) == 1
+    columnar = read_columnar(paths, reading, needs_arm=needs_arm, guess_arm=guess_arm)
     names: list[str] = []
 
     def each() -> Iterator[Source]:
@@ -66,8 +70,10 @@ def read_outcomes(
             yield source
             del source  # before the next one is read
 
-    reading = reading or Reading()
-    content = read_rows(each(), reading, needs_arm=len(paths) == 1 and not one_arm, guess_arm=len(paths) == 1)
+    if columnar is not None:
+        content, names = columnar
+    else:
+        content = read_rows(each(), reading, needs_arm=needs_arm, guess_arm=guess_arm)
     baseline = None
     if len(paths) == 2:
         arms, baseline = _arms_of_two(content, names)

@@ -5,7 +5,7 @@ unusual are looked at one by one.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, compress, count, islice
 from sys import getsizeof
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from forbear.adapters.formats.delimited import Delimited
 from forbear.adapters.formats.json_rows import open_json
 from forbear.adapters.formats.outcome_words import NOT_MISSING, OutcomeWords
-from forbear.adapters.formats.reading import Reading
+from forbear.adapters.formats.reading import Condition, Reading
 from forbear.adapters.formats.repeats import Keys, refuse_repeats
 from forbear.adapters.formats.rows import Rows
 from forbear.adapters.formats.source import LIMIT, Source
@@ -228,13 +228,9 @@ def read_rows(sources: Iterable[Source], reading: Reading, *, needs_arm: bool, g
             locate(rows, reading, file=file, needs_arm=needs_arm, guess_arm=guess_arm and needs_arm),
         ).read()
         del rows, source  # before the next one is read
-    if len(set(table.stood)) > 1:
-        raise InvalidInput(
-            f"with --key row both files need as many rows, in the same order; the first has {table.stood[0]:,}, the "
-            f"second {table.stood[1]:,}. Name a column of task ids: --task-col NAME."
-        )
+    require_files_alike(table.stood)
     content = table.content()
-    _require_reasons(content, reading)
+    require_reasons(content, reading)
     return content
 
 
@@ -254,7 +250,38 @@ def open_rows(source: Source, reading: Reading) -> Rows:
     return open_json(source, reading) if first in ("{", "[") else Delimited(source)
 
 
-def _require_reasons(content: Content, reading: Reading) -> None:
+def require_met(condition: Condition, met: Collection[str], *, name: str) -> None:
+    """Raises: a value that a condition names is none that its column holds."""
+    known = {value.lower() for value in met}
+    lost = next((value for value in condition.values if value.lower() not in known), None)
+    if lost is not None:
+        raise InvalidInput(
+            f"{name}: no row has '{shown(lost)}' in the column '{shown(condition.column)}', which holds {listed(met)}. "
+            "Correct --where."
+        )
+
+
+def require_as_many(groups: Iterable[Mapping[str, int]], *, name: str) -> None:
+    """Raises: arms have different numbers of rows, so that where a row stands does not say what it belongs to."""
+    for arms in groups:
+        if len(set(arms.values())) > 1:
+            counts = ", ".join(f"'{shown(arm)}' {counted(rows, 'row')}" for arm, rows in list(arms.items())[:5])
+            raise InvalidInput(
+                f"{name}: with --key row the arms need as many rows, in the same order; {counts}. "
+                "Name a column of task ids: --task-col NAME."
+            )
+
+
+def require_files_alike(stood: Sequence[int]) -> None:
+    """Raises: the same of two files."""
+    if len(set(stood)) > 1:
+        raise InvalidInput(
+            f"with --key row both files need as many rows, in the same order; the first has {stood[0]:,}, the second "
+            f"{stood[1]:,}. Name a column of task ids: --task-col NAME."
+        )
+
+
+def require_reasons(content: Content, reading: Reading) -> None:
     """Raises: no source says why its runs have no outcome."""
     named = {reason.lower() for reason in reading.failures}
     if reading.failures and not any(layout.reason for layout in content.layouts) and not named & content.words.keys():
@@ -284,13 +311,9 @@ class _OneSource:
         since, passed_over = len(table.success), table.passed_over
         for columns, lines in self.batches():
             self._take(columns, lines)
-        for one, wanted, met in zip(layout.where, self.wanted, self.met, strict=True):
-            if not one.negated and not wanted <= {value.lower() for value in met} and len(met) < _MOST_VALUES:
-                lost = next(value for value in one.values if value.lower() not in {known.lower() for known in met})
-                raise InvalidInput(
-                    f"{self.name}: no row has '{shown(lost)}' in the column '{shown(one.column)}', which holds "
-                    f"{listed(met)}. Correct --where."
-                )
+        for one, met in zip(layout.where, self.met, strict=True):
+            if not one.negated and len(met) < _MOST_VALUES:
+                require_met(one, met, name=self.name)
         if len(table.success) == since:
             if table.passed_over > passed_over:
                 raise InvalidInput(
@@ -298,7 +321,10 @@ class _OneSource:
                 )
             raise InvalidInput(f"{self.name} holds no outcomes, only a header. Add one row per task and arm.")
         if self.reading.key == "row":
-            self._require_as_many()
+            by_group: defaultdict[str, dict[str, int]] = defaultdict(dict)
+            for (arm, _, group), number in self.stood.items():
+                by_group[group][arm] = max(number, by_group[group].get(arm, 0))
+            require_as_many(by_group.values(), name=self.name)
             table.stood.append(max(self.stood.values()))
         refuse_repeats(table.keys(since=since), self.rows, layout, self.name, table.lines[-1], self.batches)
 
@@ -354,7 +380,7 @@ class _OneSource:
             success = self._broken(success, column(layout.error), column(layout.suspect), arms)
             reasons = column(layout.reason)
             if reasons is None and self.reading.failures:
-                reasons = [value.lower() for value in values]
+                reasons = values
             self.table.add(
                 _Rows(
                     tasks=tasks,
@@ -403,19 +429,6 @@ class _OneSource:
             self.ran[key] += 1
         return seeds
 
-    def _require_as_many(self) -> None:
-        """Raises: arms have different numbers of rows, so that where a row stands does not say what it belongs to."""
-        by_group: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for (arm, _, group), rows in self.stood.items():
-            by_group[group][arm] = max(rows, by_group[group].get(arm, 0))
-        for arms in by_group.values():
-            if len(set(arms.values())) > 1:
-                counts = ", ".join(f"'{shown(arm)}' {counted(rows, 'row')}" for arm, rows in list(arms.items())[:5])
-                raise InvalidInput(
-                    f"{self.name}: with --key row the arms need as many rows, in the same order; {counts}. "
-                    "Name a column of task ids: --task-col NAME."
-                )
-
     def _broken(
         self,
         success: NDArray[np.uint8] | NDArray[np.float64],
@@ -430,18 +443,10 @@ class _OneSource:
         filled = np.array([value.lower() not in EMPTY for value in said])
         if not filled.any():
             return success
-        if not self.reading.scored:
-            failed = success == 0
-        elif self.reading.threshold is None:
-            failed = success <= 0
-        else:
-            failed = ~self.table.words.reached(success.astype(np.float64)) & ~np.isnan(success)
-        broken = filled & failed
+        broken = filled & self.table.words.failed(success)
         found = Counter([""] * int(broken.sum()) if arms is None else compress(arms, broken.tolist()))
         if errors is None:
             self.table.suspects.update(found)
             return success
         self.table.errors.update(found)
-        if self.reading.scored:
-            return np.where(broken, np.nan, success)
-        return np.where(broken, np.uint8(self.table.words.error), success)
+        return self.table.words.without_outcome(success, broken)
