@@ -28,7 +28,7 @@ None of it says whether stepping in helps: that takes a pilot.
 Examples:
     forbear critic train runs/pilot -o critics/mine
     forbear critic train logs.jsonl -o critics/mine --history older.jsonl
-    forbear critic train logs.jsonl -o critics/lora --backend lora --model installed
+    forbear critic train logs.jsonl -o critics/lm --backend lora
 """
 
 _LABELS = {
