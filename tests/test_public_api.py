@@ -114,6 +114,7 @@ PUBLIC = [
     "evidence_of",
     "findings_digest",
     "freeze",
+    "ladder_arms",
     "pair_episodes",
     "pilot",
     "pilot_html",

@@ -25,6 +25,7 @@ from forbear.errors import InvalidInput
 from forbear.files import limit_of, read_bounded, too_large
 from forbear.models.session import ModelSettings
 from forbear.policy.arm import Arm
+from forbear.policy.ladder import SETTINGS, ladder_arms
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Sync, require_sync
 from forbear.records.model import Task
@@ -207,9 +208,11 @@ def _arms(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]
     sections = top.sections("arm")
     if not sections:
         raise top.error(message="at least one [[arm]] is needed; the baseline is there of itself")
-    seeing = {section: _arm(section, shared) for section in sections if section.table.get("intervention") != BLIND}
-    by_name = {arm.name: arm for arm in seeing.values()}
-    return [seeing[section] if section in seeing else _blind(section, by_name) for section in sections]
+    seeing = {section: _arms_of(section, shared) for section in sections if section.table.get("intervention") != BLIND}
+    by_name = {arm.name: arm for made in seeing.values() for arm in made}
+    return [
+        arm for section in sections for arm in (seeing[section] if section in seeing else [_blind(section, by_name)])
+    ]
 
 
 def _blind(section: Section, arms: Mapping[str, Arm]) -> Arm:
@@ -221,6 +224,20 @@ def _blind(section: Section, arms: Mapping[str, Arm]) -> Arm:
         known = f"; the others are {', '.join(map(shown, arms))}" if arms else ""
         raise section.error("like", message=f"there is no arm '{shown(like)}'{known}")
     return section.guard("rates", make=lambda: blind_arm(arms[like], rates=rates, name=name))
+
+
+def _arms_of(section: Section, shared: _Shared) -> list[Arm]:
+    """The arm of a section, or the ladder of its settings."""
+    settings = section.section("ladder", optional=True)
+    values = settings.take_all(dict.fromkeys(SETTINGS, list))
+    settings.close()
+    arm = _arm(section, shared)
+    if "ladder" not in section.table:
+        return [arm]
+    if arm.policy is None:
+        raise section.error("ladder", message="a rerun has no settings")
+    policy = arm.policy
+    return section.guard("ladder", make=lambda: ladder_arms(policy, values, name=arm.name))
 
 
 def _arm(section: Section, shared: _Shared) -> Arm:

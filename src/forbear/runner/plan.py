@@ -91,6 +91,7 @@ class PilotPlan:
                 f"a pilot needs exactly one baseline arm, got {baselines or 'none'}: add Arm.baseline()."
             )
         _require_seeing(self.arms)
+        _require_ladder(self.arms)
         if not isinstance(self.max_steps, int) or self.max_steps < 1:
             raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
         if self.logged is not None and not isinstance(self.logged, LoggedRuns):
@@ -100,7 +101,13 @@ class PilotPlan:
         _require_continuations(self)
         clustered = any(task.cluster for task in self.tasks)
         ordered = planned_order(self.tasks, order_seed=self.order_seed) if clustered else self.tasks
-        planned_looks(self.looks, ordered=ordered, rule=self.rule)
+        looks = planned_looks(self.looks, ordered=ordered, rule=self.rule)
+        if any(arm.ladder is not None for arm in self.arms) and (len(looks.tasks) < 2 or clustered):
+            raise InvalidInput(
+                "a ladder is chosen at the first look and confirmed at later ones, on tasks that are no clusters: "
+                f"declare at least two looks, got {', '.join(map(str, looks.tasks))}"
+                f"{' and tasks in clusters' if clustered else ''}."
+            )
         if not 0 < self.call_deadline_s < float("inf"):
             raise InvalidInput(
                 f"call_deadline_s must be a number of seconds above 0, got {self.call_deadline_s!r:.60}."
@@ -309,7 +316,26 @@ def _arm_record(arm: Arm) -> ArmRecord:
         intervention=policy.intervention.name,
         policy=dict(policy.config()),
         blind_of=arm.blind_of,
+        ladder=arm.ladder,
     )
+
+
+def _require_ladder(arms: Sequence[Arm]) -> None:
+    """Refuses a ladder beside another arm that may be deployed: what is tested when would depend on which it is."""
+    ladders = {arm.ladder for arm in arms} - {None}
+    if not ladders:
+        return
+    rungs = [arm for arm in arms if arm.ladder is not None]
+    others = [arm.name for arm in arms if arm.ladder is None and arm.policy is not None and not arm.is_control]
+    blind = [arm.name for arm in arms if arm.blind_of is not None]
+    if len(ladders) > 1 or others or blind or any(arm.is_control or arm.policy is None for arm in rungs):
+        raise InvalidInput(
+            f"a pilot with a ladder has that one ladder, and no other arm but controls that see; got the ladders "
+            f"{', '.join(sorted(map(repr, ladders)))} and {', '.join(map(repr, others + blind)) or 'no other arm'}. "
+            "Pilot them apart; a blind arm belongs beside the setting that was chosen."
+        )
+    if len(rungs) < 2:
+        raise InvalidInput("a ladder has at least two arms: make them with forbear.ladder_arms.")
 
 
 def _require_continuations(plan: PilotPlan) -> None:
