@@ -114,7 +114,6 @@ PUBLIC = [
     "evidence_of",
     "findings_digest",
     "freeze",
-    "ladder_arms",
     "pair_episodes",
     "pilot",
     "pilot_html",

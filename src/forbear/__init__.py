@@ -93,7 +93,6 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.policy.arm import Arm as Arm
     from forbear.policy.judge import Judge as Judge
     from forbear.policy.judge import Ruling as Ruling
-    from forbear.policy.ladder import ladder_arms as ladder_arms
     from forbear.policy.policy import InterventionPolicy as InterventionPolicy
     from forbear.records.journal import Journal as Journal
     from forbear.records.model import Action as Action
@@ -241,7 +240,6 @@ _HOME = {
     "evidence_of": "analysis.evidence",
     "findings_digest": "analysis.result",
     "freeze": "runner.plan",
-    "ladder_arms": "policy.ladder",
     "pair_episodes": "analysis.pairing",
     "pilot": "adapters.functions",
     "pilot_html": "report.html",

@@ -12,11 +12,12 @@ from forbear.adapters.pilot_file import read_pilot_file
 from forbear.analysis.evidence import arms_tested, evidence_of, verdicts_of
 from forbear.analysis.monitor import NOT_CHOSEN, Monitor
 from forbear.cli.main import run as forbear
+from forbear.errors import InvalidInput
 from forbear.interventions import Append, Placebo
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.policy.arm import Arm
-from forbear.policy.ladder import ladder_arms
 from forbear.records.codec import ArmEnd
+from forbear.runner.plan import freeze
 from forbear.stats.decision import decide
 from forbear.stats.looks.looks import Looks
 from forbear.stats.looks.sequential import SequentialOutcomes
@@ -31,7 +32,7 @@ LOOKS = Looks(tasks=(20, 40, 60), watch=False, futility=0.0)
 
 def ladder_plan(looks=LOOKS):
     arms = {"alone": replace(POLICY, kind="baseline", critic=None, intervention=None, policy=None, digest="b")}
-    arms |= {name: replace(POLICY, digest=name, ladder="rungs") for name in RUNGS}
+    arms |= {name: replace(POLICY, digest=name, in_ladder=True) for name in RUNGS}
     return record(tasks=[f"t{n}" for n in range(looks.planned)], arms=arms, looks=looks)
 
 
@@ -114,7 +115,11 @@ def test_of_useless_settings_one_is_deployed_in_at_most_one_pilot_of_twenty():
 CRITIC = WordCritic({"jump": 0.9, "back": 0.7, "wait": 0.4})
 ARMS = [
     Arm.baseline(),
-    *ladder_arms(with_(Append(), critic=CRITIC), {"threshold": [0.3, 0.6, 0.8], "budget": [1, 3]}, name="append"),
+    *(
+        Arm(f"{threshold} {budget}", with_(Append(), critic=CRITIC, threshold=threshold, budget=budget), in_ladder=True)
+        for threshold in (0.3, 0.6, 0.8)
+        for budget in (1, 3)
+    ),
     Arm("placebo", with_(Placebo(), critic=CRITIC)),
 ]
 
@@ -157,11 +162,11 @@ def test_at_the_look_that_chooses_nothing_is_decided(tmp_path):
 def test_a_file_has_a_ladder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arm = TEXT.index('[[arm]]\nname = "append"')
-    text = TEXT[:arm].replace("threshold = 0.7", "ladder = { threshold = [0.5, 0.7], budget = [1, 3] }")
+    text = TEXT[:arm].replace("threshold = 0.7", "threshold = [0.5, 0.7]\nbudget = [1, 3]\nladder = true")
     text += '[[arm]]\nintervention = "placebo"\n\n' + TEXT[TEXT.index("[run]") :] + ""
     path = write_pilot(tmp_path, text=text.replace("[run]", "[run]\nlooks = [4, 8, 12]"))
     arms = read_pilot_file(path).plan.arms
-    assert [arm.ladder for arm in arms] == [None, *["rollback"] * 4, None]
+    assert [arm.in_ladder for arm in arms] == [False, *[True] * 4, False]
     assert dataclasses.replace(arms[1].policy, threshold=0.7, budget=3) == arms[4].policy
     assert forbear(["pilot", "plan", "pilot.toml", "--try", "0"]) == 0
     assert "a ladder of 4 settings" in capsys.readouterr().out
@@ -174,6 +179,30 @@ def test_a_file_has_a_ladder(tmp_path, monkeypatch, capsys):
     assert told.count("NOT CHOSEN at the first look: not tested.") == 3
     assert forbear(["decide", "runs/pilot", "--json"]) == 0
     assert capsys.readouterr().out.count('"recommendation"') == 1
-    write_pilot(tmp_path, text=text.replace("threshold = [0.5, 0.7]", "treshold = [0.5, 0.7]"))
+    write_pilot(tmp_path, text=text.replace("ladder = true", 'ladder = "yes"'))
     assert forbear(["pilot", "plan", "pilot.toml", "--try", "0"]) == 2
-    assert "treshold" in capsys.readouterr().err
+    assert "ladder" in capsys.readouterr().err
+
+
+RUNGS_OF_A_PLAN = ARMS[1:3]
+
+
+@pytest.mark.parametrize(
+    ("arms", "options", "message"),
+    [
+        (RUNGS_OF_A_PLAN, {"looks": [8]}, "at least two looks, got 8"),
+        ([*RUNGS_OF_A_PLAN, Arm("other", with_(Append()))], {}, "got 'other'"),
+        ([*RUNGS_OF_A_PLAN, Arm("held", with_(Placebo()), in_ladder=True)], {}, "got 'held'"),
+        (RUNGS_OF_A_PLAN[:1], {}, "at least two arms"),
+    ],
+)
+def test_a_plan_has_one_ladder_and_looks_to_choose_and_to_confirm(arms, options, message):
+    with pytest.raises(InvalidInput, match=message):
+        freeze(plan([Arm.baseline(), *arms], **{"looks": [4, 8], **options}))
+
+
+def test_the_plan_says_which_arms_are_in_the_ladder():
+    found = freeze(plan(ARMS, looks=[4, 6, 8])).record
+    assert found.ladder == [arm.name for arm in ARMS[1:7]] == found.candidates
+    assert found.confirming.tasks == (2, 4)
+    assert freeze(plan()).record.confirming == freeze(plan()).looks

@@ -93,9 +93,10 @@ def _of_journal(journal: Journal, *, seeds: Collection[int], name: str) -> Logge
         if arm in alone and seed not in seeds and episode.success is not None:
             runs.setdefault(task, []).append(episode.success)
     if not runs and any(key[2] in alone for key in content.episodes):
+        own = ", ".join(map(str, plan.seeds[:10]))
         raise InvalidInput(
-            f"{shown(name)}: its runs have the seeds of this pilot ({', '.join(map(str, plan.seeds[:10]))}), under which "
-            "the same runs would come again. Give the pilot other seeds ([run] seeds)."
+            f"{shown(name)}: its runs have the seeds of this pilot ({own}), under which the "
+            "same runs would come again. Give the pilot other seeds ([run] seeds)."
         )
     return _logged(
         runs,

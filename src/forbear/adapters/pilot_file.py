@@ -16,6 +16,7 @@ from typing import Any
 from forbear.adapters.logged import logged_of
 from forbear.adapters.models import Models, prices_of
 from forbear.adapters.parts import BLIND, RERUN, Factory, guarded, imported, parameters_of, placed
+from forbear.adapters.sweep import spread
 from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.analysis.cautions import MOST_FAULTS
 from forbear.contracts.critic import Critic
@@ -25,7 +26,6 @@ from forbear.errors import InvalidInput
 from forbear.files import limit_of, read_bounded, too_large
 from forbear.models.session import ModelSettings
 from forbear.policy.arm import Arm
-from forbear.policy.ladder import SETTINGS, ladder_arms
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Sync, require_sync
 from forbear.records.model import Task
@@ -44,7 +44,7 @@ _MARKS = ",:[{"
 """One of them stands beside each value in JSON, and outside texts nothing else does."""
 _VALUE_BYTES = 64
 """What a value takes in memory beside what it says."""
-_ARM = ("name", "intervention", "critic", "options")
+_ARM = ("name", "intervention", "critic", "options", "ladder")
 """Keys of an arm that say what it is made of; what an intervention calls so is given in its table of options."""
 
 
@@ -205,14 +205,12 @@ def _arms(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]
         make_critic=functools.cache(lambda part: models.factory(part).once()),
         policy={key: value for key, value in deadline.items() if key in option_kinds(InterventionPolicy)},
     )
-    sections = top.sections("arm")
+    sections = [one for section in top.sections("arm") for one in spread(section)]
     if not sections:
         raise top.error(message="at least one [[arm]] is needed; the baseline is there of itself")
-    seeing = {section: _arms_of(section, shared) for section in sections if section.table.get("intervention") != BLIND}
-    by_name = {arm.name: arm for made in seeing.values() for arm in made}
-    return [
-        arm for section in sections for arm in (seeing[section] if section in seeing else [_blind(section, by_name)])
-    ]
+    seeing = {section: _arm(section, shared) for section in sections if section.table.get("intervention") != BLIND}
+    by_name = {arm.name: arm for arm in seeing.values()}
+    return [seeing[section] if section in seeing else _blind(section, by_name) for section in sections]
 
 
 def _blind(section: Section, arms: Mapping[str, Arm]) -> Arm:
@@ -224,20 +222,6 @@ def _blind(section: Section, arms: Mapping[str, Arm]) -> Arm:
         known = f"; the others are {', '.join(map(shown, arms))}" if arms else ""
         raise section.error("like", message=f"there is no arm '{shown(like)}'{known}")
     return section.guard("rates", make=lambda: blind_arm(arms[like], rates=rates, name=name))
-
-
-def _arms_of(section: Section, shared: _Shared) -> list[Arm]:
-    """The arm of a section, or the ladder of its settings."""
-    settings = section.section("ladder", optional=True)
-    values = settings.take_all(dict.fromkeys(SETTINGS, list))
-    settings.close()
-    arm = _arm(section, shared)
-    if "ladder" not in section.table:
-        return [arm]
-    if arm.policy is None:
-        raise section.error("ladder", message="a rerun has no settings")
-    policy = arm.policy
-    return section.guard("ladder", make=lambda: ladder_arms(policy, values, name=arm.name))
 
 
 def _arm(section: Section, shared: _Shared) -> Arm:
@@ -254,10 +238,12 @@ def _arm(section: Section, shared: _Shared) -> Arm:
             message=f"arm '{shown(name)}' needs a critic: name one in the file (critic = ...) or in the arm"
         )
     critic = shared.make_critic(part)
-    options = {**shared.policy, **section.take_all(policy)}
+    options, in_ladder = {**shared.policy, **section.take_all(policy)}, section.take("ladder", bool, False)
     section.close()
     return section.guard(
-        make=lambda: Arm(name, InterventionPolicy(critic=critic, intervention=intervention, **options))
+        make=lambda: Arm(
+            name, InterventionPolicy(critic=critic, intervention=intervention, **options), in_ladder=in_ladder
+        )
     )
 
 

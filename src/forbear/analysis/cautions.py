@@ -96,7 +96,7 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
                 f"run-to-run variation; {compare}.",
             )
         )
-    if record.ladder is not None:
+    if record.in_ladder:
         cautions.append(_of_the_ladder(result, arm))
     if plan.continuations > 1:
         cautions.append(_continued(result, arm))

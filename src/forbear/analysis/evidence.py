@@ -10,7 +10,8 @@ from forbear.analysis.cautions import cautions_of, context_of, untested, withhel
 from forbear.analysis.logged import AgainstLogged
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic, roc_curve
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
+from forbear.critics.measures import roc_curve
 from forbear.errors import InvalidInput, ProviderError
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.paired import PairedOutcomes
@@ -204,7 +205,7 @@ def _verdicts(
         verdict, end = verdicts[name], monitor.ends.get(name)
         look = None if verdict.look is None else replace(verdict.look, stopped=None if end is None else end.reason)
         verdicts[name] = replace(verdict, futile=False, look=look)
-        if plan.arms[name].ladder is not None:
+        if plan.arms[name].in_ladder:
             verdicts[name] = untested(verdicts[name])
     return {name: withheld(verdict, result.arms[name]) for name, verdict in verdicts.items()}
 

@@ -61,9 +61,9 @@ class BaselineRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     environment: dict[str, Any]
     """Its config."""
     call_deadline_s: float | None
+    logged: LoggedRecord | None = None
     continuations: int = 1
     """Where more than 1: the runs of a task have their first steps in common, and part where an arm first would act."""
-    logged: LoggedRecord | None = None
 
 
 class ArmRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,8 +83,8 @@ class ArmRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The policy's config, parts included."""
     blind_of: str | None = None
     """Name of the arm whose intervention it gives at random moments."""
-    ladder: str | None = None
-    """Name of the ladder of settings of which the first look chooses one."""
+    in_ladder: bool = False
+    """The first look chooses one of it and its likes."""
 
 
 class PlanRecord(Struct, frozen=True, kw_only=True):
@@ -223,7 +223,7 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
     @property
     def ladder(self) -> list[str]:
         """The arms of which the first look chooses one; none where there is no ladder."""
-        return [name for name, arm in self.arms.items() if arm.ladder is not None]
+        return [name for name, arm in self.arms.items() if arm.in_ladder]
 
     @property
     def confirming(self) -> Looks:

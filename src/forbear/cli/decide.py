@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from forbear.cli.design import ShapeName, looks_of, shape_option
+from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import ForbearError, InvalidInput
 from forbear.wording import listed, shown
@@ -440,7 +441,7 @@ def _print(view: DecisionView, *, as_json: bool) -> None:
     else:
         from forbear.report.text import decision_text
 
-        click.echo(decision_text(view, color=color()), nl=False, color=True)
+        click.echo(decision_text(view, width=columns(), color=color()), nl=False, color=True)
 
 
 def color() -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forbear.cli.design import ShapeName, declared_looks, shape_option
+from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import InvalidInput
 from forbear.wording import count, counted, percent, points, share, shown
@@ -343,7 +344,7 @@ def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_js
         )
     click.echo("")
     for line in said:
-        click.echo(textwrap.fill(line, width=80))
+        click.echo(textwrap.fill(line, width=columns()))
 
 
 def _looked_payload(

@@ -12,10 +12,10 @@ import scipy
 
 from forbear import __version__
 from forbear.critics.advantage import AdvantageTraining, advantage_warning
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import ADVANTAGE_FORMAT, ARRAYS, CARD, CARD_FORMAT, features_card, task_key
-from forbear.critics.training import Training, warning_of
+from forbear.critics.training import Measured, Training, warning_of
 from forbear.errors import OutputUnwritable
 from forbear.files import write_whole
 from forbear.records.model import JSON
@@ -23,7 +23,7 @@ from forbear.stats.intervals import EstimateJson
 from forbear.wording import shown
 
 
-def metrics_of(training: Training, *, seed: int = 0) -> dict[str, EstimateJson | None]:
+def metrics_of(training: Measured, *, seed: int = 0) -> dict[str, EstimateJson | None]:
     """Held-out measures with intervals over tasks: AUROC, at the first step, of the index alone, ECE, Brier."""
     held_out = training.held_out
     first = held_out.where(held_out.steps == 0)
@@ -77,7 +77,7 @@ def write_critic(
             "history_tasks": None if weights.history is None else len(weights.history.counts),
         },
         "splits": {"by": "task or cluster", "folds": training.folds, "of_each_task": dict(training.fold_of)},
-        "metrics": {name: None if value is None else _written(value) for name, value in metrics.items()},
+        "metrics": {name: None if value is None else written(value) for name, value in metrics.items()},
         "leaks": {"shuffled_auroc": {"mean": shuffled.mean, "low": shuffled.low, "high": shuffled.high}},
         "warning": warning_of(training),
         "versions": _versions(),
@@ -112,7 +112,7 @@ def write_advantage_critic(
         },
         "splits": {"by": "task or cluster", "folds": training.folds, "of_each_task": dict(training.fold_of)},
         "metrics": {
-            name: None if found is None else _written(found.to_dict()) for name, found in training.metrics.items()
+            name: None if found is None else written(found.to_dict()) for name, found in training.metrics.items()
         },
         "warning": advantage_warning(training),
         "versions": _versions(),
@@ -142,5 +142,6 @@ def _write(folder: Path, arrays: bytes, card: Mapping[str, JSON]) -> None:
         ) from None
 
 
-def _written(value: EstimateJson) -> dict[str, JSON]:
+def written(value: EstimateJson) -> dict[str, JSON]:
+    """The estimate, as it stands in a card."""
     return {"value": value["value"], "low": value["low"], "high": value["high"], "confidence": value["confidence"]}

@@ -108,7 +108,9 @@ class TrainedWeights:
         if self.idf.shape != self.bags.shape or not self.mean.shape == self.sd.shape == self.dense.shape == (numbers,):
             raise InvalidInput("the arrays do not fit together; train the critic again.")
         parts = (self.idf, self.bags, self.mean, self.sd, self.dense, [self.bias, self.slope, self.shift])
-        if not all((np.abs(part) <= _LIMIT).all() for part in parts) or not (self.sd > 0).all():
+        # Training gives frequencies of at least 1, deviations of at least 1e-6: what is far below divides by nothing.
+        whole = (self.idf >= 0.5).all() and (self.sd >= 1e-9).all()
+        if not all((np.abs(part) <= _LIMIT).all() for part in parts) or not whole:
             raise InvalidInput("the weights are not numbers of a sane size; the file is damaged.")
 
     def raw(self, trajectory: Trajectory, proposed: Action) -> float:
@@ -165,7 +167,10 @@ class TrainedWeights:
             history = _history_of(arrays) if "history_tasks" in arrays else None
         except (KeyError, ValueError, OverflowError) as error:
             raise InvalidInput(f"{shown(path.name)} lacks what a trained critic has; train it again.") from error
-        return cls(**floats, bias=bias, slope=slope, shift=shift, history=history)
+        try:
+            return cls(**floats, bias=bias, slope=slope, shift=shift, history=history)
+        except InvalidInput as error:
+            raise InvalidInput(f"{shown(path.name)}: {error}") from None
 
 
 def _history_of(arrays: Mapping[str, NDArray[np.generic]]) -> TaskHistory:
@@ -294,7 +299,10 @@ def _opened(folder: Path, *, expected: str) -> tuple[TrainedWeights, str, dict[s
         ) from None
     if card.get("sha256") != digest:
         raise InvalidInput(f"{where}: {ARRAYS} is not the file that {CARD} describes (its sha256 differs).")
-    weights = TrainedWeights.load(folder / ARRAYS)
+    try:
+        weights = TrainedWeights.load(folder / ARRAYS)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from error
     features = features_card(buckets=weights.bags.shape[1], history=weights.history is not None)
     if card.get("features") != features:
         raise InvalidInput(f"{where}: trained on features of another version of forbear; train it again.")

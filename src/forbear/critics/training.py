@@ -8,6 +8,7 @@ Platt's calibration on the scores of held-out tasks. The same runs give the same
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from scipy.special import expit
 
 from forbear.critics.bags import BAGS, bag_of, texts_of
 from forbear.critics.behaviour import BEHAVIOUR, behaviour
+from forbear.critics.estimates import Judgements
 from forbear.critics.leaks import (
     ShuffledResult,
     require_blind_to_the_end,
@@ -23,7 +25,7 @@ from forbear.critics.leaks import (
     require_disjoint,
     shuffled_labels,
 )
-from forbear.critics.measures import Judgements, auroc
+from forbear.critics.measures import auroc
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import CLIP, HISTORY, SCALE, TaskHistory, TrainedWeights, task_key
 from forbear.errors import InvalidInput
@@ -101,7 +103,7 @@ def train_critic(
         InvalidInput: Fewer than `MIN_TASKS` tasks, fewer than `MIN_OUTCOMES` runs of either outcome, or a leak.
     """
     recipe = recipe or Recipe()
-    _require_enough(runs)
+    require_enough(runs)
     past = None if history is None else history_of(history)
     failed = np.array([run.failed for run in runs])
     rows = _rows_of(runs, failed, past, history or (), recipe)
@@ -142,7 +144,12 @@ def train_critic(
     )
 
 
-def _require_enough(runs: Sequence[JudgedRun]) -> None:
+def require_enough(runs: Sequence[JudgedRun]) -> None:
+    """Refuses runs that are too few, or too much alike.
+
+    Raises:
+        InvalidInput: Fewer than `MIN_TASKS` tasks, or than `MIN_OUTCOMES` runs of either outcome.
+    """
     groups, failures = len({run.group for run in runs}), sum(run.failed for run in runs)
     if groups < MIN_TASKS:
         raise InvalidInput(
@@ -373,7 +380,21 @@ def platt(failed: NDArray[np.bool_], raw: Floats) -> tuple[float, float]:
     return float(slope / scale), float(shift)
 
 
-def warning_of(training: Training) -> str | None:
+class Measured(Protocol):
+    """A training whose critic was tried on tasks that it did not learn from."""
+
+    @property
+    def held_out(self) -> Judgements:
+        """What it said of them."""
+        ...
+
+    @property
+    def index_only(self) -> Floats:
+        """What the step's index alone says of the same steps."""
+        ...
+
+
+def warning_of(training: Measured) -> str | None:
     """What a user should know of a critic that hardly tells more than the step's index, or than nothing."""
     held_out = training.held_out
     mine, clock = auroc(held_out.failed, held_out.p_fail), auroc(held_out.failed, training.index_only)

@@ -166,7 +166,7 @@ def describe_arm(arm: ArmRecord) -> str:
 
 
 def _control(arm: ArmRecord, *, chosen: bool) -> str:
-    if arm.ladder is not None:
+    if arm.in_ladder:
         return "CHOSEN: to be tested on the tasks to come." if chosen else "NOT CHOSEN at the first look: not tested."
     if arm.blind_of is not None:
         return f"CONTROL: the intervention of '{shown(arm.blind_of)}' at random moments; never deployed."

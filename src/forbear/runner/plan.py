@@ -68,12 +68,12 @@ class PilotPlan:
     """Steps that an episode may execute, undone ones and charged rollbacks included."""
     design: Design | Literal["auto"] = "auto"
     """`auto` couples where the world can be replayed or restored."""
-    continuations: int = 1
-    """Runs of a task that go on from the first step at which an arm would intervene, what came before in common. More
-    than 1 needs a coupled design and a single seed; for pilots that are short of tasks."""
     logged: LoggedRuns | None = None
     """Runs of the agent alone from before, every task's: each counts as one more run of the baseline. For independent
     designs: what arms share in a coupled one is worth more."""
+    continuations: int = 1
+    """Runs of a task that go on from the first step at which an arm would intervene, what came before in common. More
+    than 1 needs a coupled design and a single seed; for pilots that are short of tasks."""
     call_deadline_s: float = 600.0
     """After it an agent or a world that does not answer has broken the episode."""
 
@@ -102,7 +102,7 @@ class PilotPlan:
         clustered = any(task.cluster for task in self.tasks)
         ordered = planned_order(self.tasks, order_seed=self.order_seed) if clustered else self.tasks
         looks = planned_looks(self.looks, ordered=ordered, rule=self.rule)
-        if any(arm.ladder is not None for arm in self.arms) and (len(looks.tasks) < 2 or clustered):
+        if any(arm.in_ladder for arm in self.arms) and (len(looks.tasks) < 2 or clustered):
             raise InvalidInput(
                 "a ladder is chosen at the first look and confirmed at later ones, on tasks that are no clusters: "
                 f"declare at least two looks, got {', '.join(map(str, looks.tasks))}"
@@ -316,26 +316,27 @@ def _arm_record(arm: Arm) -> ArmRecord:
         intervention=policy.intervention.name,
         policy=dict(policy.config()),
         blind_of=arm.blind_of,
-        ladder=arm.ladder,
+        in_ladder=arm.in_ladder,
     )
 
 
 def _require_ladder(arms: Sequence[Arm]) -> None:
     """Refuses a ladder beside another arm that may be deployed: what is tested when would depend on which it is."""
-    ladders = {arm.ladder for arm in arms} - {None}
-    if not ladders:
+    rungs = [arm for arm in arms if arm.in_ladder]
+    if not rungs:
         return
-    rungs = [arm for arm in arms if arm.ladder is not None]
-    others = [arm.name for arm in arms if arm.ladder is None and arm.policy is not None and not arm.is_control]
-    blind = [arm.name for arm in arms if arm.blind_of is not None]
-    if len(ladders) > 1 or others or blind or any(arm.is_control or arm.policy is None for arm in rungs):
+    unfit = [arm.name for arm in rungs if arm.is_control or arm.policy is None]
+    others = [arm for arm in arms if not arm.in_ladder and arm.policy is not None]
+    others = [arm for arm in others if not arm.is_control or arm.blind_of is not None]
+    unfit += [arm.name for arm in others]
+    if unfit:
         raise InvalidInput(
-            f"a pilot with a ladder has that one ladder, and no other arm but controls that see; got the ladders "
-            f"{', '.join(sorted(map(repr, ladders)))} and {', '.join(map(repr, others + blind)) or 'no other arm'}. "
-            "Pilot them apart; a blind arm belongs beside the setting that was chosen."
+            "a pilot with a ladder has no arms beside it but the baseline and controls that see, and no control is in "
+            f"it; got {', '.join(map(repr, unfit))}. Pilot them apart; a blind arm belongs beside the setting that was "
+            "chosen."
         )
     if len(rungs) < 2:
-        raise InvalidInput("a ladder has at least two arms: make them with forbear.ladder_arms.")
+        raise InvalidInput(f"a ladder has at least two arms, got {rungs[0].name!r:.60} alone.")
 
 
 def _require_continuations(plan: PilotPlan) -> None:
