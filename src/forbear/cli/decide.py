@@ -332,7 +332,7 @@ def _from_journal(
     stated: tuple[float | None, float | None],
 ) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
-    from forbear.analysis.evidence import verdicts_of
+    from forbear.analysis.evidence import arms_tested, verdicts_of
     from forbear.analysis.result import analyse_journal
     from forbear.records.journal import Journal
     from forbear.report.view import decision_view
@@ -347,7 +347,13 @@ def _from_journal(
         found = verdicts_of(result)
     except ForbearError as error:
         raise type(error)(f"{where}: {error}") from None
-    baseline, verdicts = plan.baseline_arm, {arm: found[arm] for arm in plan.candidates}
+    tested = arms_tested(result)
+    if not tested:
+        raise InvalidInput(
+            f"{where}: of its ladder '{shown(result.monitor.chosen or 'none')}' was chosen, and is tested on tasks "
+            "that are yet to be run. Go on with forbear pilot extend."
+        )
+    baseline, verdicts = plan.baseline_arm, {arm: found[arm] for arm in tested}
     if treated is not None:
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")
