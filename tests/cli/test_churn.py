@@ -37,3 +37,15 @@ def test_what_cannot_be_measured_is_one_line(tmp_path, capsys):
     assert "run twice" in capsys.readouterr().err
     assert run(["churn", write(tmp_path, REPEATS), "--arm", "x"]) == 2
     assert "there is no arm 'x'" in capsys.readouterr().err
+
+
+def test_columns_have_the_names_that_they_have(tmp_path, capsys):
+    path = tmp_path / "repeats.csv"
+    rows = [",".join(map(str, row)) for row in REPEATS]
+    path.write_text("instance,who,trial,resolved\n" + "\n".join(rows))
+    names = ["--task-col", "instance", "--arm-col", "who", "--seed-col", "trial", "--success-col", "resolved"]
+    assert run(["churn", str(path), *names]) == 0
+    assert "flip rate 25.0 %" in capsys.readouterr().out
+    path.write_text("instance,who,trial,score\n" + "\n".join(f"{row.rpartition(',')[0]},0.{row[-1]}" for row in rows))
+    assert run(["churn", str(path), *names[:-1], "score", "--threshold", "0.1"]) == 0
+    assert "flip rate 25.0 %" in capsys.readouterr().out

@@ -118,3 +118,32 @@ def test_baseline_runs_are_refused_where_they_are_not_computed(capsys, option):
     rates = ["--failure-rate", "0.4", "--recovery-rate", "0.3", "--disruption-rate", "0.1"]
     assert run(["power", *rates, "--baseline-seeds", "5", *option]) == 2
     assert "drop" in capsys.readouterr().err.lower()
+
+
+OUTCOMES = "task,condition,ok\n" + "".join(
+    f"t{i},baseline,{int(i % 5 >= 2)}\nt{i},critic,{int(i % 5 >= 1)}\n" for i in range(40)
+)
+COLUMNS = ("--task-col", "task", "--arm-col", "condition", "--success-col", "ok")
+
+
+def test_the_truth_may_be_taken_from_a_table(capsys, tmp_path):
+    path = tmp_path / "o.csv"
+    path.write_text(OUTCOMES)
+    code, out = power(capsys, "--from", str(path), *COLUMNS, "--tasks", "30")
+    assert (code, out.err) == (0, "")
+    # Of 40 tasks 16 fail, 8 of those are recovered: p = .4, r = .5, a gain of .2 at .2 discordance.
+    assert "Seen: failure rate 40.0 %, recovery 50.0 %, disruption 0.0 % in 40 tasks." in out.out
+    assert "Truth: gain +20.0 pp, 20.0 % of pairs discordant." in out.out
+    code, out = power(capsys, "--from", str(path), *COLUMNS, "--tasks", "30", "--disruption-rate", "0.1", "--json")
+    assert json.loads(out.out)["gain"] == pytest.approx(0.4 * 0.5 - 0.6 * 0.1)
+
+
+def test_a_table_of_the_agent_alone_needs_the_rest_stated(capsys, tmp_path):
+    path = tmp_path / "o.csv"
+    path.write_text("\n".join(line for line in OUTCOMES.splitlines() if "critic" not in line))
+    code, out = power(capsys, "--from", str(path), *COLUMNS)
+    assert (code, "State what the intervention would do" in out.err) == (2, True)
+    rates = ("--recovery-rate", "0.5", "--disruption-rate", "0")
+    assert power(capsys, "--from", str(path), *COLUMNS, *rates, "--tasks", "30")[0] == 0
+    assert "drop --gain" in power(capsys, "--from", str(path), *COLUMNS, "--gain", "0.1")[1].err
+    assert "--task-col says how a table is read: name it, --from FILE" in power(capsys, *TRUTH, *COLUMNS[:2])[1].err

@@ -5,8 +5,9 @@ rows of objects: a million pairs take a fraction of a second.
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -17,13 +18,13 @@ from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes, graded_outcomes, planned_outcomes
 from forbear.outcomes.paired import PairedOutcomes
-from forbear.outcomes.table import IntArray, Labels, OutcomeTable
+from forbear.outcomes.table import IntArray, OutcomeTable
 from forbear.records.codec import EpisodeKey
 from forbear.records.model import Episode
 from forbear.stats.verdict import Remark
 from forbear.wording import listed, shown
 
-_MOST_ARMS = 100
+MOST_ARMS = 100
 """More treated arms are a wrong arm column, not an experiment."""
 
 
@@ -136,9 +137,9 @@ def choose_arms(
             f"'{shown(baseline)}' is the only arm; a comparison needs a second one. "
             "Add the rows of the treated runs, or give them as a second file."
         )
-    if len(others) > _MOST_ARMS:
+    if len(others) > MOST_ARMS:
         raise InvalidInput(
-            f"there are {len(others):,} treated arms ({listed(others)}); at most {_MOST_ARMS} are compared at once. "
+            f"there are {len(others):,} treated arms ({listed(others)}); at most {MOST_ARMS} are compared at once. "
             "Is this the arm column? Name it: --arm-col NAME; or, if one alone was a candidate: --treated NAME "
             "--only-arm-tested."
         )
@@ -198,26 +199,12 @@ def stratify(table: OutcomeTable, *, baseline: str, treated: str) -> dict[str, P
     pairs = {}
     for code in np.unique(table.strata.codes).tolist():
         rows = np.flatnonzero(table.strata.codes == code)
-        part = replace(
-            table,
-            tasks=_subset(table.tasks, rows),
-            arms=_subset(table.arms, rows),
-            seeds=_subset(table.seeds, rows),
-            success=table.success[rows],
-            places=[table.places[row] for row in rows.tolist()],
-            missing=None if table.missing is None else table.missing[rows],
-            clusters=None,  # a stratum rarely has ten
-            strata=None,
-        )
+        part = replace(table.only(rows), clusters=None, strata=None)  # a stratum rarely has ten clusters
         present = {table.arms.names[arm] for arm in np.unique(part.arms.codes).tolist()}
         if {baseline, treated} <= present:
             with contextlib.suppress(InvalidInput):  # no task in common, or none with both outcomes: no pair here
                 pairs[table.strata.names[code]] = pair_arms(part, baseline=baseline, treated=treated).binary
     return pairs
-
-
-def _subset(labels: Labels, rows: IntArray) -> Labels:
-    return Labels(codes=labels.codes[rows], names=labels.names)
 
 
 def repeats_of(table: OutcomeTable, *, arm: str) -> list[list[bool]]:
@@ -226,9 +213,18 @@ def repeats_of(table: OutcomeTable, *, arm: str) -> list[list[bool]]:
     Raises:
         InvalidInput: An unknown arm, or one run that is there twice.
     """
-    runs = _runs(table, arm, _arm(table, arm).rows)
-    outcomes = ([_outcome(table, row) for row in seeds.values()] for seeds in runs.values())
+    outcomes = repeats_by_task(table, arm=arm).values()
     return [known for task in outcomes if (known := [x for x in task if x is not None])]
+
+
+def repeats_by_task(table: OutcomeTable, *, arm: str) -> dict[str, list[bool | None]]:
+    """The outcomes of one arm by task, None where a run has none.
+
+    Raises:
+        InvalidInput: As `repeats_of`.
+    """
+    runs = _runs(table, arm, _arm(table, arm).rows)
+    return {table.tasks.names[task]: [_outcome(table, row) for row in seeds.values()] for task, seeds in runs.items()}
 
 
 def pair_episodes(
@@ -237,6 +233,7 @@ def pair_episodes(
     treated: str,
     baseline: str = "baseline",
     without_outcome: Iterable[EpisodeKey] = (),
+    logged: Mapping[str, Sequence[bool]] = MappingProxyType({}),
 ) -> Pairing:
     """Pairs the episodes of two arms by task and seed; episodes without outcome leave their pair out and are bounded.
 
@@ -245,6 +242,7 @@ def pair_episodes(
         treated: The arm with the intervention.
         baseline: The arm without it.
         without_outcome: Planned episodes that are not among `episodes` because they will have no outcome.
+        logged: By task, outcomes of further runs of the baseline.
 
     Raises:
         InvalidInput: As `pair_arms`.
@@ -252,11 +250,15 @@ def pair_episodes(
     chosen = [e for e in episodes if e.arm in (baseline, treated)]
     rows = [(e.task.id, e.arm, e.seed, e.success) for e in chosen]
     rows += [(task, arm, seed, None) for task, seed, arm in without_outcome if arm in (baseline, treated)]
+    seeds = [str(seed) for _, _, seed, _ in rows]
+    more = [(task, number, success) for task, runs in logged.items() for number, success in enumerate(runs)]
+    rows += [(task, baseline, number, success) for task, number, success in more]
+    seeds += [f"logged {number}" for _, number, _ in more]
     clusters = {e.task.id: e.task.cluster for e in chosen if e.task.cluster is not None}
     table = OutcomeTable.from_columns(
         tasks=[task for task, _, _, _ in rows],
         arms=[arm for _, arm, _, _ in rows],
-        seeds=[str(seed) for _, _, seed, _ in rows],
+        seeds=seeds,
         success=[success for _, _, _, success in rows],
         # A task without a cluster is one of its own.
         clusters=[clusters.get(task, task) for task, _, _, _ in rows] if clusters else None,

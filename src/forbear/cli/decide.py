@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from forbear.cli.brought import elsewhere, from_counts, from_files
 from forbear.cli.design import ShapeName, looks_of, shape_option
+from forbear.cli.screen import columns
+from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import ForbearError, InvalidInput
 from forbear.wording import listed, shown
 
 if TYPE_CHECKING:
+    from forbear.adapters.formats.reading import Reading
     from forbear.analysis.pairing import Pairing
-    from forbear.outcomes.table import OutcomeTable
     from forbear.report.view import DecisionView
     from forbear.stats.context.prior import Prior
     from forbear.stats.context.value import Costs
     from forbear.stats.rule import DecisionRule
-    from forbear.stats.verdict import Remark, Verdict
+    from forbear.stats.verdict import Verdict
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
@@ -44,7 +48,8 @@ input. Tasks that only one arm has are left out and counted.
 Without a file, --counts gives the paired table itself: A both fail,
 C recovered (fails, then succeeds when treated), B disrupted (succeeds, then
 fails when treated), D both succeed. A directory is a pilot's journal: it is
-decided on at the looks that its own plan declares.
+decided on at the looks that its own plan declares. A page that --report or a
+pilot wrote carries its verdicts, and they are shown.
 
 \b
 INTERVENE   gains up to --margin are rejected: switch it on
@@ -116,16 +121,7 @@ names it), 20 if all are FORBEAR, else 21.
 @click.option(
     "--only-arm-tested", is_flag=True, help="State that no arm but --treated was a candidate: nothing is shared."
 )
-@click.option("--task-col", metavar="NAME", help="Column of the task ids. [default: task_id]")
-@click.option("--arm-col", metavar="NAME", help="Column of the arms. [default: arm]")
-@click.option("--seed-col", metavar="NAME", help="Column of the seeds. [default: seed, if there is one]")
-@click.option("--success-col", metavar="NAME", help="Column of the outcomes. [default: success]")
-@click.option("--cluster-col", metavar="NAME", help="Column of what tasks belong to. [default: cluster, if there]")
-@click.option("--stratum-col", metavar="NAME", help="Column of the kinds of task. [default: stratum, if there]")
-@click.option(
-    "--failure", "failures", metavar="R,R,...", help="Reasons for which a run without outcome failed, in any arm."
-)
-@click.option("--reason-col", metavar="NAME", help="Column of those reasons. [default: reason]")
+@table_options
 @click.option("--mix", metavar="FILE", help="CSV stratum,weight: also say the gain on that mix of tasks.")
 @click.option(
     "--at", type=float, metavar="P", help="Also say the gain where the baseline's failure rate is P; a fraction."
@@ -138,7 +134,6 @@ names it), 20 if all are FORBEAR, else 21.
     help="For several seeds per task: error rates kept in simulations, or by a proof.",
 )
 @click.option("--graded", is_flag=True, help="success is a score from 0 to 1: a verdict about the mean score.")
-@click.option("--threshold", type=float, metavar="T", help="success is a score; from T on it is a success.")
 @click.option(
     "--missing",
     type=click.Choice(["excess", "exclude", "worst"]),
@@ -159,6 +154,7 @@ names it), 20 if all are FORBEAR, else 21.
 )
 @click.option("--cost-of-harm", type=float, metavar="X", help="For the worth, of a disrupted task. [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--report", metavar="FILE", help="Also write the verdict as one HTML page to look at and to send.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
     files: tuple[str, ...],
@@ -169,19 +165,11 @@ def decide(
     baseline: str | None,
     treated: str | None,
     only_arm_tested: bool,
-    task_col: str | None,
-    arm_col: str | None,
-    seed_col: str | None,
-    success_col: str | None,
-    cluster_col: str | None,
-    stratum_col: str | None,
-    failures: str | None,
-    reason_col: str | None,
+    reading: Reading,
     mix: str | None,
     at: float | None,
     guarantee: Literal["calibrated", "finite-sample"],
     graded: bool,
-    threshold: float | None,
     missing: Literal["excess", "exclude", "worst"],
     looks: str | None,
     look: int | None,
@@ -192,9 +180,11 @@ def decide(
     cost_of_intervening: float | None,
     cost_of_harm: float | None,
     as_json: bool,
+    report: str | None,
     gate: bool,
 ) -> int:
     """Reads, decides, prints; returns the exit code."""
+    from forbear.adapters.formats.report_page import is_report
     from forbear.analysis.verdicts import decide_pairings
     from forbear.report.view import decision_view
     from forbear.stats.rule import DecisionRule
@@ -203,46 +193,52 @@ def decide(
     if len(files) == 1 and os.path.isdir(files[0]):
         stated = (cost_of_intervening, cost_of_harm)
         return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
+    if len(files) == 1 and is_report(files[0]):
+        stated = (cost_of_intervening, cost_of_harm)
+        return _from_report(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
     paying = {} if worthwhile is None else {"worthwhile": worthwhile}
     rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
-    names = {"--baseline": baseline, "--treated": treated, "--task-col": task_col, "--arm-col": arm_col}
-    names |= {"--seed-col": seed_col, "--success-col": success_col, "--cluster-col": cluster_col}
-    names |= {"--stratum-col": stratum_col, "--mix": mix, "--failure": failures, "--reason-col": reason_col}
-    if reason_col is not None and failures is None:
-        raise click.UsageError("--reason-col belongs to --failure, the reasons that count, e.g. --failure timeout.")
     declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
     if in_order and ((not anytime and declared is None) or counts is not None):
         raise click.UsageError("--in-order says how rows stand: it needs a FILE, and --looks or --anytime.")
-    scored = {"--graded": graded or None, "--threshold": threshold}
-    table = None
-    ignored: tuple[str, ...] = ()
-    if counts is not None:
-        clash = ["the file"] if files else [option for option, value in (names | scored).items() if value is not None]
-        clash += ["--only-arm-tested"] if only_arm_tested else []
-        if clash:
-            raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
-        pairings = _from_counts(counts)
+    if counts is None:
+        brought = from_files(
+            files,
+            replace(reading, graded=graded),
+            baseline=baseline,
+            treated=treated,
+            only_arm_tested=only_arm_tested,
+        )
     else:
-        pairings, table, ignored = _from_files(
-            files, names, rule, only_arm_tested=only_arm_tested, graded=graded, threshold=threshold
-        )
-    if at is not None:
-        pairings = tuple(
-            one.cautioned(_elsewhere(one, at, rule)) if treated in (None, one.treated) else one for one in pairings
-        )
+        others = {"--baseline": baseline, "--treated": treated, "--mix": mix, "--graded": graded or None}
+        others |= {"--only-arm-tested": only_arm_tested or None}
+        clash = ["the file"] if files else [option for option, value in others.items() if value is not None]
+        if clash := clash + table_options_given():
+            raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
+        brought = from_counts(counts)
+    brought = elsewhere(brought, rule, mix=mix, at=at)
     verdicts = decide_pairings(
-        pairings, rule, looks=declared, look=look, anytime=anytime, in_order=in_order, table=table
+        brought.pairings, rule, looks=declared, look=look, anytime=anytime, in_order=in_order, table=brought.table
     )
-    if treated is not None:
-        verdicts = {treated: verdicts[treated]}
-    costs = _costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile)
-    view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored, prior=believed, costs=costs)
+    verdicts = {one.treated: verdicts[one.treated] for one in brought.asked}
+    view = decision_view(
+        verdicts,
+        baseline=brought.baseline,
+        baselines={one.treated: one.baseline for one in brought.pairings},
+        ignored=brought.ignored,
+        understood=brought.understood,
+        prior=believed,
+        costs=_costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile),
+    )
     _print(view, as_json=as_json)
-    if as_json and ignored:
-        click.echo(f"note: columns not used: {listed(ignored)}", err=True)
+    if report is not None:
+        single = declared is None and not anytime
+        _write_report(report, view, {one.treated: one for one in brought.asked} if single else {}, rule)
+    if as_json and brought.ignored:
+        click.echo(f"note: columns not used: {listed(brought.ignored)}", err=True)
     return _through_the_gate(verdicts) if gate else 0
 
 
@@ -257,6 +253,59 @@ def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
     return GATE["FORBEAR"] if set(said.values()) == {"FORBEAR"} else GATE["UNDECIDED"]
 
 
+def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule) -> None:
+    """The page; the gain elsewhere has the interval of a single look, and is shown for one only."""
+    from forbear.analysis.evidence import elsewhere as gains_elsewhere
+    from forbear.cli.report import write_page
+    from forbear.report.html import decision_html
+    from forbear.report.sections import breakeven
+
+    confidence = 1 - 2 * rule.alpha
+    curves = {
+        name: breakeven.view(curve, baseline=view["baseline"])
+        for name, pairing in pairings.items()
+        if (curve := gains_elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
+    }
+    title = f"{' and '.join(view['verdicts'])} against {view['baseline']}"
+    write_page(report, decision_html(view, title=title, break_even=curves))
+    click.echo(f"Report:  {shown(report, limit=200)}  (open it in a browser)", err=True)
+
+
+def _from_report(
+    path: str,
+    *,
+    treated: str | None,
+    as_json: bool,
+    gate: bool,
+    believed: Prior,
+    stated: tuple[float | None, float | None],
+) -> int:
+    """Shows the verdicts that a page carries; returns the exit code."""
+    from forbear.adapters.formats.report_page import read_report
+    from forbear.report.view import decision_view
+
+    _refuse_but_with_journal("a report: its verdicts were made when it was written")
+    read = read_report(path)
+    verdicts = dict(read.verdicts)
+    if treated is not None:
+        if treated not in verdicts:
+            raise InvalidInput(f"there is no arm '{shown(treated)}' in this report; there are {listed(verdicts)}.")
+        verdicts = {treated: verdicts[treated]}
+    costs = _costs(stated, worthwhile=next(iter(verdicts.values())).rule.worthwhile)
+    _print(decision_view(verdicts, baseline=read.baseline, prior=believed, costs=costs), as_json=as_json)
+    return _through_the_gate(verdicts) if gate else 0
+
+
+def _refuse_but_with_journal(what: str) -> None:
+    """Raises where an option was given that belongs to a table of outcomes."""
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    for name in context.params:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in _WITH_JOURNAL:
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with {what}.")
+
+
 def _from_journal(
     directory: str,
     *,
@@ -267,20 +316,12 @@ def _from_journal(
     stated: tuple[float | None, float | None],
 ) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
-    from click.core import ParameterSource
-
     from forbear.analysis.evidence import verdicts_of
     from forbear.analysis.result import analyse_journal
     from forbear.records.journal import Journal
     from forbear.report.view import decision_view
 
-    context = click.get_current_context()
-    for name in context.params:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in _WITH_JOURNAL:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} does not go with a journal: its rule and looks were fixed before "
-                "the first run."
-            )
+    _refuse_but_with_journal("a journal: its rule and looks were fixed before the first run")
     where = shown(directory, limit=200)
     result = analyse_journal(Journal(directory))
     plan = result.plan
@@ -298,80 +339,6 @@ def _from_journal(
     costs = _costs(stated, worthwhile=plan.rule.worthwhile)
     _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), as_json=as_json)
     return _through_the_gate(verdicts) if gate else 0
-
-
-def _from_files(
-    files: tuple[str, ...],
-    names: dict[str, str | None],
-    rule: DecisionRule,
-    *,
-    graded: bool,
-    threshold: float | None,
-    only_arm_tested: bool,
-) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
-    """The pairings, what they were made from, and the columns that were not used."""
-    from forbear.adapters.formats.tabular import Columns, read_mix, read_outcomes
-    from forbear.analysis.pairing import compare
-
-    if not files:
-        raise click.UsageError("nothing to decide on: give a FILE, or --counts A,C,B,D. See forbear decide --help.")
-    if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None or only_arm_tested):
-        raise click.UsageError("two files are the two arms, baseline first; drop --baseline and --treated.")
-    columns = Columns(
-        task="task_id" if names["--task-col"] is None else names["--task-col"],
-        arm=names["--arm-col"],
-        seed=names["--seed-col"],
-        success="success" if names["--success-col"] is None else names["--success-col"],
-        cluster=names["--cluster-col"],
-        stratum=names["--stratum-col"],
-        reason=None if names["--failure"] is None else names["--reason-col"] or "reason",
-    )
-    read = read_outcomes(files, columns=columns, graded=graded, threshold=threshold)
-    baseline = names["--baseline"] if read.baseline is None else read.baseline
-    failed: tuple[Remark, ...] = ()
-    table = read.table
-    if names["--failure"] is not None:
-        table, failed = _failing(table, names["--failure"])
-    pairings = compare(table, baseline=baseline, treated=names["--treated"], only_arm_tested=only_arm_tested)
-    pairings = tuple(one.cautioned(*failed) for one in pairings)
-    if names["--mix"] is not None:
-        mix = read_mix(names["--mix"])
-        pairings = tuple(
-            one.cautioned(*_on_mix(table, one, mix, rule)) if names["--treated"] in (None, one.treated) else one
-            for one in pairings
-        )
-    return pairings, table, read.ignored
-
-
-def _failing(table: OutcomeTable, reasons: str) -> tuple[OutcomeTable, tuple[Remark, ...]]:
-    """Runs without an outcome for one of the reasons as failures, and how many they are."""
-    from forbear.stats.verdict import Remark
-
-    named = [reason.strip() for reason in reasons.split(",") if reason.strip()]
-    if not named:
-        raise InvalidInput("--failure needs reasons, e.g. --failure timeout,crash.")
-    table, by_arm = table.failing(named)
-    counts = ", ".join(f"{count:,} of '{shown(arm)}'" for arm, count in by_arm.items())
-    text = f"Runs without an outcome count as failures where the reason is {listed(named)}: {counts}."
-    return table, (Remark(code="counted_as_failures", text=text, values={"reasons": named, "by_arm": by_arm}),)
-
-
-def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: DecisionRule) -> tuple[Remark, ...]:
-    """What the deployment's mix of tasks changes, as remarks."""
-    from forbear.analysis.pairing import stratify
-    from forbear.stats.context.transport import post_stratified_gain
-
-    strata = stratify(table, baseline=pairing.baseline, treated=pairing.treated)
-    mixed = post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha, guarantee=rule.guarantee)
-    return mixed.remarks(margin=rule.margin)
-
-
-def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Remark:
-    """The gain at another failure rate, as a remark."""
-    from forbear.stats.context.transport import gain_at
-
-    there = gain_at(pairing.binary, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha, guarantee=rule.guarantee)
-    return there.remark(baseline=pairing.baseline)
 
 
 def _prior(text: str | None) -> Prior:
@@ -400,21 +367,6 @@ def _costs(stated: tuple[float | None, float | None], *, worthwhile: float) -> C
     )
 
 
-def _from_counts(text: str) -> tuple[Pairing, ...]:
-    from forbear.analysis.pairing import Pairing
-    from forbear.outcomes.paired import PairedOutcomes
-
-    try:
-        both_fail, recovered, disrupted, both_succeed = (int(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidInput(
-            f"--counts needs four whole numbers A,C,B,D (both fail, recovered, disrupted, both succeed), "
-            f"got '{shown(text)}'. Example: --counts 35,7,11,47."
-        ) from None
-    pairs = PairedOutcomes(both_fail=both_fail, recovered=recovered, disrupted=disrupted, both_succeed=both_succeed)
-    return (Pairing(baseline="baseline", treated="treated", pairs=pairs, unpaired={}),)
-
-
 def _print(view: DecisionView, *, as_json: bool) -> None:
     """One JSON object, or text for a terminal."""
     if as_json:
@@ -424,7 +376,7 @@ def _print(view: DecisionView, *, as_json: bool) -> None:
     else:
         from forbear.report.text import decision_text
 
-        click.echo(decision_text(view, color=color()), nl=False, color=True)
+        click.echo(decision_text(view, width=columns(), color=color()), nl=False, color=True)
 
 
 def color() -> bool:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from forbear.cli.design import ShapeName, declared_looks, shape_option
+from forbear.cli.screen import columns
+from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import InvalidInput
-from forbear.wording import count, counted, percent, points, share
+from forbear.wording import count, counted, percent, points, share, shown
 
 if TYPE_CHECKING:
+    from forbear.adapters.formats.reading import Reading
     from forbear.stats.looks.looks import Looks
     from forbear.stats.looks.stopping import LookedPower
     from forbear.stats.planning import AssumedEffect, Power
@@ -25,6 +28,10 @@ State it as --gain and --discordance (the share of tasks whose outcome the
 intervention changes at all), or as --failure-rate, --recovery-rate and
 --disruption-rate. Exact to 400 effective pairs, a normal approximation above.
 
+--from FILE takes from a table as for decide what is not stated: the baseline's
+failure rate, and where the table has a treated arm, what it was seen to recover
+and to disrupt. What was seen in a small pilot is uncertain: plan for less.
+
 Several seeds per task count by how much they agree: --agreement 0 is as good
 as new tasks, 1 adds nothing.
 
@@ -32,7 +39,8 @@ Runs of the agent alone are often logged already, and `decide` takes as many of
 them as there are: --baseline-seeds 5 beside one treated run per task (--seeds 1)
 cuts the variance by 29 to 35 % where agreement is .12 to .28, by 40 % where it is
 0. They have to be of the same agent, tasks and grader, and drawn apart from the
-treated runs: a coupled pilot has other runs to share.
+treated runs: a coupled pilot has other runs to share. A pilot re-uses them where
+its file says [baseline] from = "log.csv".
 
 --looks says what a pilot does that is looked at on the way and stops when it
 can tell, beside a single look at its last task: exact, one run per task, at most
@@ -46,6 +54,8 @@ Examples:
     forbear power --failure-rate 0.42 --recovery-rate 0.4 --disruption-rate 0.1
     forbear power --gain 0.05 --discordance 0.2 --tasks 100,200 --seeds 3 --agreement 0.5
     forbear power --gain 0.10 --discordance 0.14 --looks 50,100,150,200
+    forbear power --from outcomes.csv
+    forbear power --from runs.csv --recovery-rate 0.3 --disruption-rate 0.05
     forbear power --study
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
@@ -58,6 +68,10 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--failure-rate", type=float, help="p, the baseline's failure rate.")
 @click.option("--recovery-rate", type=float, help="r, the share of its failures that are recovered.")
 @click.option("--disruption-rate", type=float, help="d, the share of its successes that are disrupted.")
+@click.option("--from", "table", metavar="FILE", help="A table of outcomes, for what is not stated.")
+@click.option("--baseline", metavar="NAME", help="With --from: the arm without intervention. [default: as in decide]")
+@click.option("--treated", metavar="NAME", help="With --from: the arm with it. [default: the only one]")
+@table_options
 @click.option("--tasks", metavar="N,N,...", help="Sizes of pilots, each looked at once. [default: 50,100,200]")
 @click.option("--seeds", type=int, default=1, show_default=True, help="Runs per task and arm.")
 @click.option("--baseline-seeds", type=int, metavar="K", help="Runs per task of the baseline alone. [default: --seeds]")
@@ -79,6 +93,10 @@ def power(
     failure_rate: float | None,
     recovery_rate: float | None,
     disruption_rate: float | None,
+    table: str | None,
+    baseline: str | None,
+    treated: str | None,
+    reading: Reading,
     tasks: str | None,
     seeds: int,
     baseline_seeds: int | None,
@@ -108,6 +126,14 @@ def power(
     if study:
         _print_study(as_json)
         return
+    _refuse([] if table else _given_of_tables(baseline, treated), "{} says how a table is read: name it, --from FILE.")
+    if table is not None:
+        rates = (failure_rate, recovery_rate, disruption_rate)
+        _refuse(
+            [option for option, value in (("--gain", gain), ("--discordance", discordance)) if value is not None],
+            "--from gives rates; state others as rates too, and drop {}.",
+        )
+        failure_rate, recovery_rate, disruption_rate = _seen(table, reading, rates, baseline, treated, quiet=as_json)
     effect = _effect(gain, discordance, (failure_rate, recovery_rate, disruption_rate))
     if looks is not None:
         clash = {"--tasks": tasks is not None, "--simulate": pilots is not None}
@@ -124,20 +150,20 @@ def power(
         [option for option, given in lost.items() if given],
         "{} belongs to looks: give them too, e.g. --looks 50,100,200.",
     )
-    rates = None
+    drawn_from = None
     if pilots is not None:
         if baseline_seeds is not None:
             raise click.UsageError("--simulate draws as many runs in both arms; drop --baseline-seeds.")
         if failure_rate is None or recovery_rate is None or disruption_rate is None:
             raise click.UsageError("--simulate needs --failure-rate, --recovery-rate and --disruption-rate.")
-        rates = (failure_rate, recovery_rate, disruption_rate)
+        drawn_from = (failure_rate, recovery_rate, disruption_rate)
     sizes = _sizes("50,100,200" if tasks is None else tasks)
     before = seeds if baseline_seeds is None else baseline_seeds
     rows = [
         power_of(effect, tasks=n, rule=rule, seeds=seeds, agreement=agreement, baseline_seeds=before) for n in sizes
     ]
     needed = tasks_needed(effect, rule=rule, power=target, seeds=seeds, agreement=agreement, baseline_seeds=before)
-    drawn = [] if pilots is None or rates is None else _simulated(rows, rates, agreement, rule, pilots)
+    drawn = [] if pilots is None or drawn_from is None else _simulated(rows, drawn_from, agreement, rule, pilots)
     if as_json:
         payload = _payload(rows, effect, rule, needed, target)
         payload["simulated"] = [{"tasks": o.truth.tasks, "pilots": o.pilots, **o.decisions} for o in drawn]
@@ -152,6 +178,47 @@ def power(
         cut = 1 - variance_ratio(seeds=seeds, baseline_seeds=baseline_seeds, agreement=agreement)
         click.echo(f"Against {counted(seeds, 'baseline run')} a task that cuts the variance by {percent(cut, 0)}.")
     click.echo('The point rule, "deploy if p > p*", deploys whenever more pairs were recovered than disrupted.')
+
+
+def _given_of_tables(baseline: str | None, treated: str | None) -> list[str]:
+    named = [option for option, name in (("--baseline", baseline), ("--treated", treated)) if name is not None]
+    return named + table_options_given()
+
+
+def _seen(
+    path: str,
+    reading: Reading,
+    stated: tuple[float | None, ...],
+    baseline: str | None,
+    treated: str | None,
+    *,
+    quiet: bool,
+) -> tuple[float | None, ...]:
+    """The rates as they are stated, the others as a table shows them; says what was taken from it."""
+    from forbear.adapters.formats.tabular import read_outcomes
+    from forbear.analysis.seen import seen_rates
+
+    if reading.by is not None:
+        raise click.UsageError("a plan is for one comparison: choose one, --where COLUMN=VALUE instead of --by.")
+    read = read_outcomes(path, reading=reading, one_arm=True)
+    seen = seen_rates(read.table, baseline=baseline, treated=treated)
+    rates = tuple(known if known is not None else new for known, new in zip(stated, seen.rates, strict=True))
+    taken = [
+        f"{name} {percent(rate)}"
+        for name, known, rate in zip(("failure rate", "recovery", "disruption"), stated, seen.rates, strict=True)
+        if known is None and rate is not None
+    ]
+    if None in rates:
+        raise InvalidInput(
+            f"the table has the runs of '{shown(seen.baseline)}' alone, which fail at {percent(rates[0])}. State what "
+            "the intervention would do to them: --recovery-rate and --disruption-rate."
+        )
+    if not quiet:
+        for remark in (*read.notes, *read.understood):
+            click.echo(textwrap.fill(f"- {remark.text}", width=80, subsequent_indent="  "))
+    if taken and not quiet:
+        click.echo(f"Seen: {', '.join(taken)} in {counted(seen.tasks, 'task')}.")
+    return rates
 
 
 def _refuse(options: list[str], sentence: str) -> None:
@@ -282,7 +349,7 @@ def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_js
         )
     click.echo("")
     for line in said:
-        click.echo(textwrap.fill(line, width=80))
+        click.echo(textwrap.fill(line, width=columns()))
 
 
 def _looked_payload(
