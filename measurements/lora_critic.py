@@ -29,11 +29,11 @@ from forbear.contracts.draw import Draw
 from forbear.critics.bags import texts_of
 from forbear.critics.behaviour import behaviour
 from forbear.critics.card import metrics_of, write_critic
+from forbear.critics.estimates import compare_critics, evaluate_critic
 from forbear.critics.evaluation import controls_of
 from forbear.critics.lora.base import find_base
 from forbear.critics.lora.folder import ADAPTER, UNFINISHED, write_lora
 from forbear.critics.lora.training import LoraRecipe, train_lora
-from forbear.critics.measures import compare_critics, evaluate_critic
 from forbear.critics.scored import ScoredRuns, scored_now
 from forbear.critics.trained import CLIP, SCALE
 from forbear.critics.training import _folds, _solve, platt, train_critic

@@ -16,6 +16,7 @@ from typing import Any
 from forbear.adapters.logged import logged_of
 from forbear.adapters.models import Models, prices_of
 from forbear.adapters.parts import BLIND, RERUN, Factory, guarded, imported, parameters_of, placed
+from forbear.adapters.sweep import spread
 from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.analysis.cautions import MOST_FAULTS
 from forbear.contracts.critic import Critic
@@ -43,7 +44,7 @@ _MARKS = ",:[{"
 """One of them stands beside each value in JSON, and outside texts nothing else does."""
 _VALUE_BYTES = 64
 """What a value takes in memory beside what it says."""
-_ARM = ("name", "intervention", "critic", "options")
+_ARM = ("name", "intervention", "critic", "options", "ladder")
 """Keys of an arm that say what it is made of; what an intervention calls so is given in its table of options."""
 
 
@@ -204,7 +205,7 @@ def _arms(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]
         make_critic=functools.cache(lambda part: models.factory(part).once()),
         policy={key: value for key, value in deadline.items() if key in option_kinds(InterventionPolicy)},
     )
-    sections = top.sections("arm")
+    sections = [one for section in top.sections("arm") for one in spread(section)]
     if not sections:
         raise top.error(message="at least one [[arm]] is needed; the baseline is there of itself")
     seeing = {section: _arm(section, shared) for section in sections if section.table.get("intervention") != BLIND}
@@ -237,10 +238,12 @@ def _arm(section: Section, shared: _Shared) -> Arm:
             message=f"arm '{shown(name)}' needs a critic: name one in the file (critic = ...) or in the arm"
         )
     critic = shared.make_critic(part)
-    options = {**shared.policy, **section.take_all(policy)}
+    options, in_ladder = {**shared.policy, **section.take_all(policy)}, section.take("ladder", bool, False)
     section.close()
     return section.guard(
-        make=lambda: Arm(name, InterventionPolicy(critic=critic, intervention=intervention, **options))
+        make=lambda: Arm(
+            name, InterventionPolicy(critic=critic, intervention=intervention, **options), in_ladder=in_ladder
+        )
     )
 
 

@@ -11,6 +11,7 @@ from forbear.analysis.pairing import Pairing
 from forbear.analysis.plan_record import ArmRecord, PlanRecord
 from forbear.analysis.result import CASCADE, ArmResult, PilotResult
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.records.model import REFUSED
 from forbear.stats.context.churn import Churn, net_of_churn
 from forbear.stats.context.resample import Best
 from forbear.stats.verdict import Recommendation, Remark, Verdict
@@ -95,6 +96,8 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
                 f"run-to-run variation; {compare}.",
             )
         )
+    if record.in_ladder:
+        cautions.append(_of_the_ladder(result, arm))
     if plan.continuations > 1:
         cautions.append(_continued(result, arm))
     if record.kind == "policy":
@@ -104,16 +107,35 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
     return cautions
 
 
+def _of_the_ladder(result: PilotResult, arm: str) -> Remark:
+    """Says what was chosen on which tasks, and on which it is tested."""
+    plan, monitor = result.plan, result.monitor
+    gains, first = monitor.ladder_gains(), plan.looks.tasks[0]
+    begin, end = monitor.span(arm)
+    chosen = f"the best of {len(gains)} settings on the first {first} tasks"
+    if monitor.chosen != arm:
+        text = f"Not {chosen} ({points(gains[arm])}; '{shown(monitor.chosen or 'none yet')}' was): not tested."
+    elif begin:
+        text = f"Chosen as {chosen} ({points(gains[arm])} there); tested on the {end - begin} tasks after them "
+        text += "alone, from which on its looks are counted."
+    else:
+        text = (
+            f"Chosen as {chosen} ({points(gains[arm])} there), which says nothing yet: it is tested on those to come."
+        )
+    values = {"chosen": monitor.chosen, "first": first, "tested_on": end - begin if begin else 0, "gains": gains}
+    return Remark(code="ladder", text=text, values=values)
+
+
 def _continued(result: PilotResult, arm: str) -> Remark:
     """Says what the runs of a task have in common, and how many tasks were continued at all."""
     plan = result.plan
     counted = {task.id for task in plan.tasks[: result.monitor.counted(arm)]}
+    acting = {name for name, one in plan.arms.items() if one.kind == "policy" and one.blind_of is None}
     forked = {
-        episode.task.id
-        for (task, _, name), episode in result.episodes.items()
-        if name == plan.baseline_arm and task in counted
-        # Of what is not continued the whole episode is that of the first run.
-        if episode.origin is not None and episode.origin.seed is not None and episode.origin.step is not None
+        task
+        for (task, seed, name), episode in result.episodes.items()
+        if task in counted and seed == plan.seeds[0] and name in acting
+        if any(one.intervened or one.decision == REFUSED for step in episode.steps for one in step.proposals)
     }
     text = (
         f"Where an arm first would act a task was continued {plan.continuations} times, in {len(forked)} of "
@@ -164,6 +186,13 @@ def withheld(verdict: Verdict, arm: ArmResult) -> Verdict:
     )
     reason = Remark(code="critic_broken", text=text, values={"owed": owed, "asked": asked, "most": MOST_FAULTS})
     return replace(verdict, recommendation=Recommendation.UNDECIDED, reasons=(reason,))
+
+
+def untested(verdict: Verdict) -> Verdict:
+    """No verdict on a setting by the tasks that it was chosen by, or passed over."""
+    text = "Not tested: a setting is chosen on some tasks, and the chosen one is tested on others."
+    reason = Remark(code="not_tested", text=text)
+    return replace(verdict, recommendation=Recommendation.UNDECIDED, harmful=False, reasons=(reason,))
 
 
 def _of_the_interventions(result: PilotResult, arm: ArmResult, baseline: ArmResult) -> list[Remark]:

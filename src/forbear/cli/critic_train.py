@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from forbear.cli.critic_train_lora import lora_options, train_in_folder
-from forbear.wording import counted, shown
+from forbear.wording import counted, listed, points, points_interval, shown
 
 _HELP = """Train a critic on runs that ended with a success or a failure.
 
@@ -24,13 +24,24 @@ nothing is fetched. Killed, the same command goes on from where it was.
 Everything is split by task. Printed is what held on tasks that were held out.
 None of it says whether stepping in helps: that takes a pilot.
 
+--target advantage learns from the journals of coupled pilots what stepping in
+was worth, against going on from the same prefix; --arm names whose (best one
+that steps in at random, once, with several continuations of each fork).
+
 \b
 Examples:
     forbear critic train runs/pilot -o critics/mine
     forbear critic train logs.jsonl -o critics/mine --history older.jsonl
+    forbear critic train runs/forks -o critics/worth --target advantage
     forbear critic train logs.jsonl -o critics/lm --backend lora
 """
 
+_GAINS = {
+    "gain": "at all forks",
+    "upper_half": "where it says it is worth more",
+    "lower_half": "where it says it is worth less",
+    "difference": "the difference",
+}
 _LABELS = {
     "auroc": "AUROC",
     "first_step_auroc": "AUROC, first step",
@@ -48,6 +59,12 @@ _LABELS = {
     "--history", multiple=True, metavar="EPISODES", help="Earlier runs: how tasks ended before; may be repeated."
 )
 @click.option(
+    "--target",
+    type=click.Choice(("failure", "advantage")),
+    default="failure",
+    help="What is learned: whether a run fails, or what stepping in is worth. [failure]",
+)
+@click.option(
     "--backend", type=click.Choice(["words", "lora"]), default="words", show_default=True, help="What is trained."
 )
 @lora_options
@@ -57,16 +74,24 @@ def train(
     output: Path,
     arms: tuple[str, ...],
     history: tuple[str, ...],
+    target: str,
     backend: str,
     as_json: bool,
     **lora: Any,
 ) -> None:
     """Reads, trains, writes, prints."""
+    given = {name.removeprefix("lora_"): value for name, value in lora.items() if value is not None}
+    if target == "advantage":
+        if history:
+            raise click.UsageError("--history tells how runs ended; what stepping in is worth is learned from forks.")
+        if backend == "lora" or given:
+            raise click.UsageError("--target advantage is learned by --backend words.")
+        _train_advantage(episodes, output, arms, as_json=as_json)
+        return
     from forbear.adapters.formats.episodes import read_runs
     from forbear.critics.card import metrics_of, write_critic
     from forbear.critics.training import train_critic
 
-    given = {name.removeprefix("lora_"): value for name, value in lora.items() if value is not None}
     if backend == "lora":
         if history:
             raise click.UsageError("--history is a feature of --backend words; a language model has none.")
@@ -94,6 +119,44 @@ def train(
         left_out=read.left_out,
     )
     click.echo(json.dumps(card, indent=1) if as_json else _told(card, output))
+
+
+def _train_advantage(episodes: tuple[str, ...], output: Path, arms: tuple[str, ...], *, as_json: bool) -> None:
+    from forbear.adapters.formats.forks import read_forks
+    from forbear.critics.advantage import train_advantage
+    from forbear.critics.card import write_advantage_critic
+
+    read = read_forks(episodes, arms=arms)
+    sources = [Path(path).name for path in episodes]
+    card = write_advantage_critic(train_advantage(read.forks), output, sources=sources, arms=read.arms)
+    click.echo(json.dumps(card, indent=1) if as_json else _told_of_advantage(card, output))
+
+
+def _told_of_advantage(card: Mapping[str, Any], output: Path) -> str:
+    trained = card["trained"]
+    lines = [
+        f"{counted(trained['forks'], 'fork')} of {counted(trained['tasks'], 'task')}, "
+        f"{counted(trained['continuations'], 'pair')} of runs, stepped in on by {listed(trained['arms'])}",
+        "",
+        f"on held-out tasks ({card['splits']['folds']} folds), what stepping in was worth",
+    ]
+    for name, label in _GAINS.items():
+        found = card["metrics"][name]
+        told = (
+            "undefined"
+            if found is None
+            else f"{points(found['value'])}  {points_interval(found['low'], found['high'])}"
+        )
+        lines.append(f"  {label:<32} {told}")
+    if card["warning"]:
+        lines.append(f"warning: {card['warning']}")
+    lines += [
+        "",
+        f"written: {shown(str(output), limit=200)} (sha256 {card['sha256'][:12]})",
+        "A policy acts where the advantage exceeds its threshold: 0 is any gain. Whether that",
+        "pays is for a pilot to say: forbear pilot run.",
+    ]
+    return "\n".join(lines)
 
 
 def _told(card: Mapping[str, Any], output: Path) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forbear.cli.design import ShapeName, declared_looks, shape_option
+from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import InvalidInput
 from forbear.wording import count, counted, percent, points, share, shown
@@ -197,7 +198,9 @@ def _seen(
     from forbear.adapters.formats.tabular import read_outcomes
     from forbear.analysis.seen import seen_rates
 
-    read = read_outcomes(path, reading=reading)
+    if reading.by is not None:
+        raise click.UsageError("a plan is for one comparison: choose one, --where COLUMN=VALUE instead of --by.")
+    read = read_outcomes(path, reading=reading, one_arm=True)
     seen = seen_rates(read.table, baseline=baseline, treated=treated)
     rates = tuple(known if known is not None else new for known, new in zip(stated, seen.rates, strict=True))
     taken = [
@@ -210,6 +213,9 @@ def _seen(
             f"the table has the runs of '{shown(seen.baseline)}' alone, which fail at {percent(rates[0])}. State what "
             "the intervention would do to them: --recovery-rate and --disruption-rate."
         )
+    if not quiet:
+        for remark in (*read.notes, *read.understood):
+            click.echo(textwrap.fill(f"- {remark.text}", width=80, subsequent_indent="  "))
     if taken and not quiet:
         click.echo(f"Seen: {', '.join(taken)} in {counted(seen.tasks, 'task')}.")
     return rates
@@ -343,7 +349,7 @@ def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_js
         )
     click.echo("")
     for line in said:
-        click.echo(textwrap.fill(line, width=80))
+        click.echo(textwrap.fill(line, width=columns()))
 
 
 def _looked_payload(

@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from forbear.critics.bags import BAGS, bag_of, texts_of
 from forbear.critics.behaviour import BEHAVIOUR, behaviour
+from forbear.critics.estimates import Judgements
 from forbear.critics.leaks import (
     ShuffledResult,
     require_blind_to_the_end,
@@ -24,7 +25,7 @@ from forbear.critics.leaks import (
     require_disjoint,
     shuffled_labels,
 )
-from forbear.critics.measures import Judgements, auroc
+from forbear.critics.measures import auroc
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import CLIP, HISTORY, SCALE, TaskHistory, TrainedWeights, task_key
 from forbear.errors import InvalidInput
@@ -74,7 +75,7 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
+class Rows:
     """Steps as arrays: one row each."""
 
     bags: tuple[csr_array, ...]
@@ -189,7 +190,7 @@ def _rows_of(
     past: TaskHistory | None,
     history: Sequence[JudgedRun],
     recipe: Recipe,
-) -> _Rows:
+) -> Rows:
     bags: list[list[tuple[NDArray[np.int64], Floats]]] = [[] for _ in BAGS]
     numbers: list[list[float]] = []
     number_of: list[int] = []
@@ -207,7 +208,7 @@ def _rows_of(
     lengths = [len(run.trajectory.steps) for run in runs]
     index = np.concatenate([np.arange(length) for length in lengths])
     of_run = np.array(number_of)
-    return _Rows(
+    return Rows(
         bags=tuple(matrix(bag, buckets=recipe.buckets) for bag in bags),
         numbers=np.array(numbers),
         weight=1.0 / np.array(lengths)[of_run],
@@ -247,7 +248,7 @@ def _folds(runs: Sequence[JudgedRun], failed: NDArray[np.bool_], *, folds: int) 
 # --- Fitting ----------------------------------------------------------------------------------------------
 
 
-def _design(rows: _Rows, train: NDArray[np.bool_]) -> tuple[csr_array, Floats, Floats, Floats]:
+def design(rows: Rows, train: NDArray[np.bool_]) -> tuple[csr_array, Floats, Floats, Floats]:
     """The features of all rows, scaled by what the rows of `train` look like; and idf, mean and deviation."""
     parts, idfs = [], []
     n = int(train.sum())
@@ -286,10 +287,8 @@ def _solve(x: csr_array, y: NDArray[np.bool_], weight: Floats, strength: float, 
     return minimise(objective, start, iterations=most, tolerance=1e-3)
 
 
-def _fit(
-    rows: _Rows, y: NDArray[np.bool_], train: NDArray[np.bool_], strength: float, recipe: Recipe
-) -> TrainedWeights:
-    x, idf, mean, sd = _design(rows, train)
+def _fit(rows: Rows, y: NDArray[np.bool_], train: NDArray[np.bool_], strength: float, recipe: Recipe) -> TrainedWeights:
+    x, idf, mean, sd = design(rows, train)
     start = np.zeros(x.shape[1] + 1)
     theta = _solve(x[train], y[train], rows.weight[train], strength, start, recipe.iterations)
     size = len(BAGS) * recipe.buckets
@@ -306,12 +305,12 @@ def _fit(
     )
 
 
-def _chosen(rows: _Rows, y: NDArray[np.bool_], recipe: Recipe) -> tuple[float, Floats]:
+def _chosen(rows: Rows, y: NDArray[np.bool_], recipe: Recipe) -> tuple[float, Floats]:
     """The strength with the least loss on tasks that were held out, and what it scored them."""
     raw = np.empty((len(recipe.strengths), len(y)))
     for fold in range(recipe.folds):
         train = rows.fold != fold
-        x = _design(rows, train)[0]
+        x = design(rows, train)[0]
         theta = np.zeros(x.shape[1] + 1)
         for at, strength in enumerate(recipe.strengths):
             theta = _solve(x[train], y[train], rows.weight[train], strength, theta, recipe.iterations)
@@ -325,7 +324,7 @@ def _chosen(rows: _Rows, y: NDArray[np.bool_], recipe: Recipe) -> tuple[float, F
     return recipe.strengths[best], raw[best]
 
 
-def _shuffled(rows: _Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_], recipe: Recipe) -> ShuffledResult:
+def _shuffled(rows: Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_], recipe: Recipe) -> ShuffledResult:
     """Half of the tasks are judged by what was learned of the shuffled outcomes of the others, by turns."""
     half = rows.fold < recipe.folds // 2
     folds = np.array([rows.fold[rows.run == number][0] for number in range(len(runs))]) < recipe.folds // 2
@@ -334,7 +333,7 @@ def _shuffled(rows: _Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_],
         (group for group, at in zip(groups, folds, strict=True) if at),
         (group for group, at in zip(groups, folds, strict=True) if not at),
     )
-    x = _design(rows, ~half)[0]
+    x = design(rows, ~half)[0]
 
     def judge(outcomes: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Floats]:
         y = outcomes[rows.run]
@@ -344,7 +343,7 @@ def _shuffled(rows: _Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_],
     return shuffled_labels(judge, failed.tolist(), rng=np.random.default_rng(recipe.seed), shuffles=recipe.shuffles)
 
 
-def _index_only(rows: _Rows, y: NDArray[np.bool_], recipe: Recipe) -> Floats:
+def _index_only(rows: Rows, y: NDArray[np.bool_], recipe: Recipe) -> Floats:
     """The failure rate of the other folds' steps at the same index; beyond what they have, at their last."""
     scores = np.empty(len(y))
     for fold in range(recipe.folds):

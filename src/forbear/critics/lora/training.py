@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from forbear.critics.estimates import Judgements
 from forbear.critics.leaks import ShuffledResult
 from forbear.critics.lora.base import Base, DType, Scorer, libraries, open_scorer
 from forbear.critics.lora.checks import require_no_leak
 from forbear.critics.lora.prompt import FORM, MIN_TOKENS, prompt_tokens
 from forbear.critics.lora.state import State, read_state, write_state
-from forbear.critics.measures import Judgements, auroc
+from forbear.critics.measures import auroc
 from forbear.critics.runs import JudgedRun
 from forbear.critics.splits import stable_number
 from forbear.critics.training import platt, require_enough

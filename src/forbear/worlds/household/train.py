@@ -23,8 +23,8 @@ from scipy.sparse import csr_array
 
 from forbear.contracts.draw import Draw
 from forbear.critics.calibration import fit_step_lines, fit_temperature
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
 from forbear.critics.logistic import Features, LogisticCritic, LogisticWeights, train_logistic
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
 from forbear.learned.hashing import bucket
 from forbear.learned.optimiser import minimise
 from forbear.records.model import Action, Step, Trajectory
