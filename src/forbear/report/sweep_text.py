@@ -55,8 +55,8 @@ _OF_A_FAMILY = (
     "on by its verdict; its gain is too large on average, because it was looked for."
 )
 _OF_A_LADDER = (
-    "The setting that was looked for on the first tasks is judged by the tasks after them alone, so that its gain is not "
-    "flattered; those of the others are of the first tasks, and no verdict."
+    "The setting that was looked for on the first tasks is judged by the tasks after them alone, so that its gain is "
+    "not flattered; those of the others are of the first tasks, and no verdict."
 )
 
 
