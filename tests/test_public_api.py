@@ -209,6 +209,7 @@ CRITICS = [
     "Judgements",
     "LogisticCritic",
     "LogisticWeights",
+    "LoraCritic",
     "RandomCritic",
     "RepeatedAction",
     "StepCount",

@@ -90,7 +90,7 @@ def test_naming_an_arm_does_not_take_it_out_of_its_family(decide, file):
     together = json.loads(decide(path, "--json")[1])["verdicts"]
     for arm in "abc":
         named = json.loads(decide(path, "--json", "--treated", arm)[1])
-        assert named.pop("ignored_columns") == []
+        assert (named.pop("ignored_columns"), named.pop("understood")) == ([], [])
         assert named == together[arm]
     assert "must be named" in one_error_line(decide(path, "--only-arm-tested"))
 
@@ -449,17 +449,19 @@ def test_logged_baseline_runs_are_used_as_many_as_there_are(decide, tmp_path):
     assert (many["tasks"], one["tasks"]) == (120, 120)
     widths = [v["success_gain"]["high"] - v["success_gain"]["low"] for v in (many, one)]
     assert widths[0] < 0.95 * widths[1]
-    assert many["value"] is None
+    assert many["value"]["gain"] == pytest.approx(
+        many["success_gain"]["value"] * 120 / (120 + 3.091 + 1.660 + 21.545), abs=0.02
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "expected 0 or 1.*--graded, or --threshold T"),
-        (["--graded", "--anytime"], "graded scores are decided on once"),
-        (["--graded", "--looks", "30,60", "--look", "2"], "graded scores are decided on once"),
-        (["--graded", "--at", "0.3"], "graded scores are decided on once"),
-        (["--threshold", "2"], "threshold is a score above 0 and at most 1"),
+        (["--graded", "--looks", "30,60", "--look", "2", "--guarantee", "finite-sample"], "not for .* scores"),
+        (["--graded", "--at", "0.3"], "which graded scores are not"),
+        (["--graded", "--planned", "5000"], "belongs to --anytime"),
+        (["--threshold", "2"], "threshold is 2, but all scores lie"),
     ],
 )
 def test_what_scores_do_not_allow_is_refused(scores, options, message, capsys):
@@ -467,6 +469,64 @@ def test_what_scores_do_not_allow_is_refused(scores, options, message, capsys):
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("order", [[], ["--in-order"]])
+def test_graded_scores_are_decided_on_at_looks_and_as_a_stream(scores, order, capsys):
+    for options, method in (
+        (["--looks", "30,60", "--look", "2"], "joined over looks approximately"),
+        (["--anytime"], "mean scores, betting e-process, valid after every task, tasks as units"),
+    ):
+        assert run(["decide", scores, "--graded", *options, *order, "--json"]) == 0
+        verdict = json.loads(capsys.readouterr().out)
+        assert verdict["recommendation"] == "INTERVENE"
+        assert verdict["tasks"] == 59
+        assert verdict["look"]["tasks"] == 60
+        assert method in verdict["method"]
+        assert verdict["failure_rate"] is None
+        assert any(caution["code"] == "missing_outcomes" for caution in verdict["cautions"])
+
+
+def test_a_long_stream_may_be_planned(capsys):
+    found = {}
+    for options in ([], ["--planned", "2000"], ["--planned", "5000"]):
+        assert run(["decide", "--counts", "1000,210,160,1000", "--anytime", *options, "--json"]) == 0
+        found[options[-1] if options else None] = json.loads(capsys.readouterr().out)
+    assert found[None]["p_value_gain"] == found["2000"]["p_value_gain"]
+    assert found["5000"]["p_value_gain"] < found[None]["p_value_gain"]
+    assert "small bets" in found["5000"]["method"]
+    assert "small bets" not in found["2000"]["method"]
+
+
 def test_counts_are_no_scores(capsys):
     assert run(["decide", "--counts", "35,7,11,47", "--graded"]) == 2
     assert "--counts stands alone; drop --graded" in capsys.readouterr().err
+
+
+def test_a_column_makes_several_comparisons(decide, tmp_path):
+    rows = [
+        f"t{i},{model},{arm},{int((i + (arm == 'critic') * shift) % 3 > 0)}"
+        for model, shift in (("m", 1), ("n", 0))
+        for i in range(30)
+        for arm in ("baseline", "critic")
+    ]
+    path = tmp_path / "x.csv"
+    path.write_text("task_id,model,arm,success\n" + "\n".join(rows))
+    found = json.loads(decide(path, "--by", "model", "--json")[1])
+    assert (list(found["verdicts"]), found["baseline"]) == (["m: critic", "n: critic"], "baseline")
+    assert [arm["baseline"] for arm in found["verdicts"].values()] == ["m: baseline", "n: baseline"]
+    assert list(json.loads(decide(path, "--by", "model", "--treated", "critic", "--json")[1])["verdicts"]) == [
+        "m: critic",
+        "n: critic",
+    ]
+    assert "--where 'model=m' (of 2" in one_error_line(decide(path)).replace("model=m", "'model=m'")
+
+
+def test_what_was_guessed_is_said_below_the_verdict(decide, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("Task ID;model;resolved\n" + "".join(f"t{i};{arm};yes\n" for i in range(9) for arm in "ab"))
+    out = " ".join(decide(path, "--baseline", "a")[1].split())
+    assert "Read - Columns taken: arm 'model', success 'resolved'. Others: --arm-col, --success-col." in out
+    assert "'a' 9 tasks, 9 runs (9 succeeded, 0 failed, 0 no outcome)" in out
+    found = json.loads(decide(path, "--baseline", "a", "--json")[1])
+    assert [remark["code"] for remark in found["understood"]] == ["columns_guessed", "rows_by_arm"]
+    for remark in found["understood"]:
+        assert unsaid(Remark(**remark)) == []

@@ -30,7 +30,7 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
         color: Whether terminal codes may be used.
     """
     baseline, verdicts = view["baseline"]["arm"], {name: arm["verdict"] for name, arm in view["arms"].items()}
-    decision = DecisionView(format=FORMAT, baseline=baseline, verdicts=verdicts, ignored_columns=[])
+    decision = DecisionView(format=FORMAT, baseline=baseline, verdicts=verdicts, ignored_columns=[], understood=[])
     terminal = Terminal(width=width, color=color)
     terminal.line()
     for arm in view["arms"].values():

@@ -181,7 +181,7 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
         text = _control(result.plan.arms[arm], chosen=result.monitor.chosen == arm)
         verdict["headline"] = {"code": "control", "text": text, "values": {}}
         verdict["next"] = []
-        verdict["value"] = None
+        verdict["value"] = verdict["no_value"] = None
     changed, left_out = forks.view(arm, result)
     return TreatedView(
         **costs.view(result.arms[arm]),

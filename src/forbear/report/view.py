@@ -12,7 +12,7 @@ from typing import TypedDict
 from forbear.report.sections import headline, how, next_steps, rates, value
 from forbear.stats.context.prior import PUBLISHED, Prior
 from forbear.stats.context.value import Costs
-from forbear.stats.verdict import RemarkJson, Verdict, VerdictJson
+from forbear.stats.verdict import Remark, RemarkJson, Verdict, VerdictJson
 
 FORMAT = "forbear-verdicts-2"
 
@@ -25,6 +25,7 @@ class ArmView(VerdictJson):
     headline: RemarkJson
     rates: list[rates.RateView]
     value: value.ValueView | None
+    no_value: RemarkJson | None
     next: list[RemarkJson]
     how: list[RemarkJson]
 
@@ -37,13 +38,17 @@ class DecisionView(TypedDict):
     verdicts: dict[str, ArmView]
     """By treated arm."""
     ignored_columns: list[str]
+    understood: list[RemarkJson]
+    """What was read in another way than it stands in the files."""
 
 
 def decision_view(
     verdicts: Mapping[str, Verdict],
     *,
     baseline: str = "baseline",
+    baselines: Mapping[str, str] | None = None,
     ignored: Sequence[str] = (),
+    understood: Sequence[Remark] = (),
     prior: Prior = PUBLISHED,
     costs: Costs | None = None,
 ) -> DecisionView:
@@ -52,7 +57,9 @@ def decision_view(
     Args:
         verdicts: By treated arm, at least one.
         baseline: The baseline's name.
+        baselines: By treated arm, where they have different ones.
         ignored: Columns of the input that were not used.
+        understood: What was read in another way than it stands in the files.
         prior: What is believed before, for the worth of switching on.
         costs: For the same; by default intervening costs the gain that is worthwhile.
     """
@@ -60,10 +67,11 @@ def decision_view(
         format=FORMAT,
         baseline=baseline,
         verdicts={
-            name: arm_view(name, verdict, baseline=baseline, prior=prior, costs=costs)
+            name: arm_view(name, verdict, baseline=(baselines or {}).get(name, baseline), prior=prior, costs=costs)
             for name, verdict in verdicts.items()
         },
         ignored_columns=list(ignored),
+        understood=[remark.to_dict() for remark in understood],
     )
 
 
@@ -71,13 +79,15 @@ def arm_view(
     name: str, verdict: Verdict, *, baseline: str = "baseline", prior: Prior = PUBLISHED, costs: Costs | None = None
 ) -> ArmView:
     """One treated arm's verdict, arranged for a report."""
+    worth, unsaid = value.view(verdict, prior=prior, costs=costs)
     return ArmView(
         **verdict.to_dict(),
         baseline=baseline,
         arm=name,
         headline=headline.view(verdict),
         rates=rates.view(verdict),
-        value=value.view(verdict, prior=prior, costs=costs),
+        value=worth,
+        no_value=unsaid,
         next=next_steps.view(verdict),
         how=how.view(verdict),
     )
@@ -88,4 +98,5 @@ def decision_json(view: DecisionView) -> str:
     if len(view["verdicts"]) > 1:
         return json.dumps(view, indent=2, allow_nan=False)
     (arm,) = view["verdicts"].values()
-    return json.dumps({**arm, "ignored_columns": view["ignored_columns"]}, indent=2, allow_nan=False)
+    rest = {"ignored_columns": view["ignored_columns"], "understood": view["understood"]}
+    return json.dumps({**arm, **rest}, indent=2, allow_nan=False)
