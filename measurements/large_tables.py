@@ -34,7 +34,7 @@ def table(rows: int, shape: str) -> pa.Table:
     arm = np.repeat(np.array(["baseline", "rollback"]), tasks * seeds)
     rate = np.repeat(rng.beta(1, 1, tasks), seeds)
     won = rng.random((2, tasks * seeds)) < np.stack([rate, rate + 0.01])
-    words = np.where(won.ravel(), "1", "0")
+    words = np.where(won.ravel(), "1", "0").astype("U5")
     if shape == "holes":
         words[rng.random(rows) < 0.01] = "error"
     order = rng.permutation(rows)
@@ -66,7 +66,10 @@ def main() -> None:
                 if code != "0":
                     sys.exit(done.stderr)
                 size = path.stat().st_size / 2**20
-                print(f"{shape:<6} {kind:<8} {size:>5.0f} {float(cpu):>6.1f} {clock:>7.1f} {float(peak):>5.2f}", flush=True)
+                print(
+                    f"{shape:<6} {kind:<8} {size:>5.0f} {float(cpu):>6.1f} {clock:>7.1f} {float(peak):>5.2f}",
+                    flush=True,
+                )
                 path.unlink()
             del made
     print(f"writing took {resource.getrusage(resource.RUSAGE_SELF).ru_utime:.0f} s")

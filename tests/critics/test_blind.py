@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,8 @@ def test_a_blind_arm_differs_in_the_critic_alone_and_is_a_control():
     assert before.pop("critic") != after.pop("critic")
     assert before == after
     assert made.policy.critic.says == 0.75  # above the threshold: where it fires, the policy acts
+    banded = replace(LIKE, policy=replace(LIKE.policy, up_to=0.6))
+    assert blind_arm(banded, rates=[0.2]).policy.critic.says == pytest.approx(0.55)  # and below the end of a band
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from forbear.critics.calibrators import METHODS, Calibrator, choose_calibrator, fit_calibrator
-from forbear.critics.measures import Judgements, auroc, calibration_error, log_loss
+from forbear.critics.estimates import Judgements
+from forbear.critics.measures import auroc, calibration_error, log_loss
 from forbear.errors import InvalidInput
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "data/reference/critic_metrics.json").read_text(encoding="utf-8"))
@@ -34,9 +35,11 @@ def test_matches_scikit_learn(case):
 @given(rows_of_both, st.sampled_from(METHODS))
 def test_a_map_rises_and_stays_a_probability(rows, method):
     y, p = [y for y, _ in rows], [p for _, p in rows]
-    values = fit_calibrator(method, y, p)(np.linspace(0, 1, 41))
-    assert (np.diff(values) >= -1e-12).all()
-    assert ((values >= 0) & (values <= 1)).all()
+    fitted = fit_calibrator(method, y, p, np.arange(len(y)) % 3)
+    for step in (0, 1, 7):
+        values = fitted(np.linspace(0, 1, 41), np.full(41, step))
+        assert (np.diff(values) >= -1e-12).all()
+        assert ((values >= 0) & (values <= 1)).all()
 
 
 @given(rows_of_both)
@@ -92,10 +95,30 @@ def test_the_best_by_held_out_loss_mends_the_scores(distort, needed):
     learned, fresh = distorted(1, tasks=600, distort=distort), distorted(2, tasks=600, distort=distort)
     chosen = choose_calibrator(learned)
     assert chosen.calibrator.method in needed
-    mended = chosen.calibrator(fresh.p_fail)
+    mended = chosen.calibrator(fresh.p_fail, fresh.steps)
     assert calibration_error(fresh.failed, mended) < 0.5 * calibration_error(fresh.failed, fresh.p_fail)
     assert chosen.held_out_log_loss[chosen.calibrator.method] < chosen.held_out_log_loss["none"]
     assert auroc(fresh.failed, mended) == pytest.approx(auroc(fresh.failed, fresh.p_fail), abs=0.01)
+
+
+def test_where_the_step_tells_what_the_score_does_not_the_map_is_by_step():
+    rng = np.random.default_rng(3)
+    truth = expit(rng.standard_normal((2, 500, 4)) + np.array([-2.0, -1.0, 0.5, 2.0]))
+    failed, steps = rng.random(truth.shape) < truth, np.tile(range(4), 500)
+    learned, fresh = (
+        Judgements(
+            failed=failed[part].ravel(),
+            p_fail=expit(logit(truth[part]) - np.array([-2.0, -1.0, 0.5, 2.0])).ravel(),
+            tasks=np.repeat(range(500), 4),
+            steps=steps,
+        )
+        for part in (0, 1)
+    )
+    chosen = choose_calibrator(learned)
+    assert chosen.calibrator.method == "by-step"
+    assert np.abs(chosen.calibrator(fresh.p_fail, steps) - truth[1].ravel()).mean() < 0.05
+    # Later steps are as the last that was met often enough.
+    assert chosen.calibrator(0.5, 3) == chosen.calibrator(0.5, 50)
 
 
 def test_held_out_means_that_no_task_predicts_itself():
@@ -109,7 +132,7 @@ def test_held_out_means_that_no_task_predicts_itself():
         steps=np.tile(range(5), 100),
     )
     chosen = choose_calibrator(some, methods=["isotonic"])
-    fitted = log_loss(some.failed, chosen.calibrator(some.p_fail))
+    fitted = log_loss(some.failed, chosen.calibrator(some.p_fail, some.steps))
     assert chosen.held_out_log_loss["isotonic"] > 0.69 > fitted
 
 
@@ -122,6 +145,11 @@ def test_held_out_means_that_no_task_predicts_itself():
         (lambda: Calibrator(method="platt", parameters=(-1.0, 0.0)), "no rising map"),
         (lambda: Calibrator(method="isotonic", parameters=(0.5, 0.1, 0.2, 0.3)), "no rising map"),
         (lambda: Calibrator(method="temperature", parameters=(float("nan"),)), "no rising map"),
+        (lambda: fit_calibrator("by-step", [1, 0], [0.1, 0.2]), "needs the index of each step"),
+        (lambda: Calibrator(method="by-step", parameters=(1.0, 0.0))(0.5), "needs the index of each step"),
+        (lambda: Calibrator(method="by-step", parameters=(1.0, 0.0, 0.0)), "as many slopes as shifts"),
+        (lambda: Calibrator(method="by-step", parameters=(-1.0, 0.0)), "slopes must lie in"),
+        (lambda: Calibrator(method="by-step", parameters=()), "as many slopes as shifts"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(make, sentence):

@@ -1,11 +1,13 @@
 import asyncio
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
 from forbear.contracts.draw import Draw
+from forbear.critics.calibration import StepLines
 from forbear.critics.logistic import Features, LogisticCritic, LogisticWeights, train_logistic
 from forbear.errors import InvalidInput
 from forbear.learned.hashing import bucket
@@ -98,8 +100,19 @@ def test_scores_are_the_logistic_of_the_sum():
     assert p_fail == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-15)
 
 
-def test_weights_survive_their_file(tmp_path):
-    weights = trained()
+def test_each_step_has_its_line_and_the_last_one_all_later_steps():
+    lines = StepLines(slope=np.array([1.0, 2.0]), shift=np.array([0.0, -1.0]))
+    plain, by_step = (LogisticCritic(one, features=Words()) for one in (trained(), replace(trained(), by_step=lines)))
+    for texts, slope, shift in ((["dark"], 1, 0), (["a", "dark"], 2, -1), (["a", "b", "dark"], 2, -1)):
+        before = plain.logit(seen(*texts), Action("open"))
+        assert by_step.raw(seen(*texts), Action("open")) == before
+        assert by_step.logit(seen(*texts), Action("open")) == slope * before + shift
+    assert by_step.config() != plain.config()
+
+
+@pytest.mark.parametrize("lines", [None, StepLines(slope=np.array([1.0, 0.5]), shift=np.array([0.25, -3.0]))])
+def test_weights_survive_their_file(tmp_path, lines):
+    weights = replace(trained(), by_step=lines)
     path = tmp_path / "critic.npz"
     path.write_bytes(weights.to_bytes())
     loaded = LogisticWeights.load(path)
@@ -143,6 +156,13 @@ def arrays(**changes):
         {"dense": np.zeros((1 << 20) + 1, dtype=bool)},
         {"scalars": np.array([0.0, 0.0])},
         {"scalars": np.array([0.0])},
+        {"by_step": np.zeros((2, 0))},
+        {"by_step": np.zeros((3, 2))},
+        {"by_step": np.zeros(4)},
+        {"by_step": np.array([[-0.1], [0.0]])},
+        {"by_step": np.array([[1.0], [np.nan]])},
+        {"by_step": np.array([[np.inf], [0.0]])},
+        {"by_step": np.zeros((2, 1 << 20), dtype=bool)},
     ],
 )
 def test_damaged_weights_are_refused(tmp_path, changes):

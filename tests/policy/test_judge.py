@@ -163,6 +163,8 @@ def test_a_critic_at_fault_lets_the_agent_go_on_or_counts_as_certain_failure(ans
     # It is the policy's own p_fail: whatever else holds the policy back still does.
     assert check(Judge(replace(made, fail_open=False, threshold=1.0))).decision == PROCEED
     assert check(Judge(replace(made, fail_open=False, min_step=1))).decision == PROCEED
+    # Fail closed is fail closed, whatever the band.
+    assert check(Judge(replace(made, fail_open=False, up_to=0.8))).decision == "gives"
 
 
 def test_a_budget_is_one_episodes_and_remembered():
@@ -236,6 +238,7 @@ CHANGES = {
     "critic": WordCritic({"open": 0.1}),
     "intervention": Append(),
     "threshold": 0.95,
+    "up_to": 0.8,
     "min_step": 1,
     "budget": 1,
     "cooldown": 2,

@@ -24,9 +24,10 @@ def run(policy, proposals):
     return decisions
 
 
-ACT, LOW, EARLY, SPENT, COOLING, ABSTAINED = (
+ACT, LOW, HOPELESS, EARLY, SPENT, COOLING, ABSTAINED = (
     Decision.ACT,
     Decision.LOW_RISK,
+    Decision.HOPELESS,
     Decision.TOO_EARLY,
     Decision.BUDGET_SPENT,
     Decision.COOLING_DOWN,
@@ -40,6 +41,7 @@ ACT, LOW, EARLY, SPENT, COOLING, ABSTAINED = (
         ({}, [(0, 0.6), (0, 0.6000001), (1, None), (2, 0.0)], [LOW, ACT, ABSTAINED, LOW]),
         ({"threshold": 1.0}, [(0, 1.0)], [LOW]),
         ({"threshold": 0.0}, [(0, 0.0), (0, 1e-9)], [LOW, ACT]),
+        ({"up_to": 0.8}, [(0, 0.6), (0, 0.7), (0, 0.8), (0, 0.8000001), (0, 1.0)], [LOW, ACT, ACT, HOPELESS, HOPELESS]),
         ({"min_step": 2}, [(0, 0.9), (1, 0.9), (2, 0.9)], [EARLY, EARLY, ACT]),
         ({"budget": 2}, [(0, 0.9), (0, 0.9), (0, 0.9), (5, 0.9)], [ACT, ACT, SPENT, SPENT]),
         ({"budget": 0}, [(0, 0.9)], [SPENT]),
@@ -56,17 +58,20 @@ def test_decisions(options, proposals, expected):
 
 @given(
     st.floats(0, 1),
+    st.floats(0, 1, exclude_min=True),
     st.integers(0, 4),
     st.integers(0, 4),
     st.integers(0, 4),
     st.lists(st.tuples(st.integers(0, 8), st.none() | st.floats(0, 1)), max_size=20),
 )
-def test_it_never_acts_beyond_its_options(threshold, min_step, budget, cooldown, proposals):
-    policy = make(threshold=threshold, min_step=min_step, budget=budget, cooldown=cooldown)
+def test_it_never_acts_beyond_its_options(threshold, width, min_step, budget, cooldown, proposals):
+    up_to = threshold + (1 - threshold) * width
+    up_to = up_to if threshold < up_to <= 1 else 1.0
+    policy = make(threshold=threshold, up_to=up_to, min_step=min_step, budget=budget, cooldown=cooldown)
     decisions = run(policy, proposals)
     acted = [proposal for proposal, decision in zip(proposals, decisions, strict=True) if decision is ACT]
     assert len(acted) <= budget
-    assert all(p_fail is not None and p_fail > threshold and index >= min_step for index, p_fail in acted)
+    assert all(p_fail is not None and threshold < p_fail <= up_to and index >= min_step for index, p_fail in acted)
     assert decisions == run(policy, proposals)  # pure
 
 
@@ -83,6 +88,11 @@ def test_until_it_first_acts_a_stricter_policy_lets_go_whatever_a_laxer_one_does
         {"threshold": 1.01},
         {"threshold": float("nan")},
         {"threshold": "0.5"},
+        {"up_to": 1.01},
+        {"up_to": 0.6},
+        {"up_to": float("nan")},
+        {"up_to": "0.9"},
+        {"up_to": True},
         {"min_step": -1},
         {"budget": 2.0},
         {"budget": True},
@@ -103,6 +113,7 @@ def test_what_behaves_differently_has_another_digest():
     base = make()
     others = [
         replace(base, threshold=0.7),
+        replace(base, up_to=0.9),
         replace(base, min_step=1),
         replace(base, budget=4),
         replace(base, cooldown=1),
@@ -118,6 +129,7 @@ def test_what_behaves_differently_has_another_digest():
     ]
     assert len({policy.digest() for policy in [base, *others]}) == len(others) + 1
     assert make(threshold=1).digest() == make(threshold=1.0).digest()
+    assert make(up_to=1).digest() == base.digest()
 
 
 def test_a_policy_of_what_is_not_json_is_refused_at_once():

@@ -6,7 +6,8 @@ import pytest
 from critics.test_evaluation import scored
 from forbear.critics.evaluation import evaluate_on_runs
 from forbear.critics.scored import ScoredRuns
-from forbear.report.critic_html import critic_html, reliability_chart, roc_chart
+from forbear.report.charts import reliability_chart, roc_chart
+from forbear.report.critic_html import critic_html
 from forbear.report.critic_text import critic_text
 from forbear.report.critic_view import critic_json, critic_view
 
@@ -74,12 +75,12 @@ def test_the_page_is_whole_and_holds_no_script(view):
 
 
 def test_curves_stand_in_their_square(view):
-    for chart in (roc_chart(view), reliability_chart(view)):
+    for chart in (roc_chart(view["roc"]), reliability_chart(view["reliability"])):
         for corner in chart["line"].split():
             across, down = map(float, corner.split(","))
             assert chart["left"] <= across <= chart["right"]
             assert chart["top"] <= down <= chart["bottom"]
-    roc = roc_chart(view)["line"].split()
+    roc = roc_chart(view["roc"])["line"].split()
     assert (roc[0], roc[-1]) == ("46.0,312.0", "346.0,12.0")
     assert len(view["roc"]) <= 200
 
@@ -98,7 +99,7 @@ def test_grades_have_no_reliability():
         runs=some.runs, scores=tuple(tuple(round(16 * p) for p in said) for said in some.scores), ordinal=True
     )
     view = view_of(graded, threshold=8, thresholds=[])
-    assert reliability_chart(view) is None
+    assert reliability_chart(view["reliability"]) is None
     assert "ece" not in critic_json(view)
     assert "Reliability" not in critic_html(view)
 

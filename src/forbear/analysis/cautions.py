@@ -11,6 +11,7 @@ from forbear.analysis.pairing import Pairing
 from forbear.analysis.plan_record import ArmRecord, PlanRecord
 from forbear.analysis.result import CASCADE, ArmResult, PilotResult
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.records.model import REFUSED
 from forbear.stats.context.churn import Churn, net_of_churn
 from forbear.stats.context.resample import Best
 from forbear.stats.verdict import Recommendation, Remark, Verdict
@@ -86,6 +87,8 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
     if plan.design == "independent" and record.kind != "rerun":
         rerun = any(one.kind == "rerun" for one in plan.arms.values())
         compare = "compare them with the rerun arm's" if rerun else "no arm says how much, none was rerun"
+        if plan.logged and not rerun:
+            compare = "forbear churn on the log says how much"
         cautions.append(
             Remark(
                 code="independent_design",
@@ -93,11 +96,32 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
                 f"run-to-run variation; {compare}.",
             )
         )
+    if plan.continuations > 1:
+        cautions.append(_continued(result, arm))
     if record.kind == "policy":
         cautions += _of_the_critic(result, arm)
         cautions += _of_the_interventions(result, result.arms[arm], result.arms[plan.baseline_arm])
         cautions += _without_blind(plan, result.arms[arm])
     return cautions
+
+
+def _continued(result: PilotResult, arm: str) -> Remark:
+    """Says what the runs of a task have in common, and how many tasks were continued at all."""
+    plan = result.plan
+    counted = {task.id for task in plan.tasks[: result.monitor.counted(arm)]}
+    acting = {name for name, one in plan.arms.items() if one.kind == "policy" and one.blind_of is None}
+    forked = {
+        task
+        for (task, seed, name), episode in result.episodes.items()
+        if task in counted and seed == plan.seeds[0] and name in acting
+        if any(one.intervened or one.decision == REFUSED for step in episode.steps for one in step.proposals)
+    }
+    text = (
+        f"Where an arm first would act a task was continued {plan.continuations} times, in {len(forked)} of "
+        f"{len(counted)} tasks; the others were run once. The verdict is on task means."
+    )
+    values = {"continuations": plan.continuations, "forked": len(forked), "tasks": len(counted)}
+    return Remark(code="continuations", text=text, values=values)
 
 
 def _without_blind(plan: PlanRecord, arm: ArmResult) -> list[Remark]:

@@ -7,9 +7,11 @@ import numpy as np
 
 from forbear.analysis.blind import AgainstBlind, against_blind
 from forbear.analysis.cautions import cautions_of, context_of, withheld
+from forbear.analysis.logged import AgainstLogged
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
+from forbear.critics.measures import roc_curve
 from forbear.errors import InvalidInput, ProviderError
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.paired import PairedOutcomes
@@ -17,13 +19,16 @@ from forbear.records.model import Episode
 from forbear.stats.context.ceilings import Ceilings, ceilings
 from forbear.stats.context.churn import Churn, churn_of
 from forbear.stats.context.resample import Best, best_of
+from forbear.stats.context.transport import GainAt, gain_curve
 from forbear.stats.decision import decide_arms
 from forbear.stats.looks.gain_path import GainPath, gain_path_of
+from forbear.stats.rule import Guarantee
 from forbear.stats.verdict import Remark, Verdict
 from forbear.wording import shown
 
 _RESAMPLES = 400
 _CHOICES = 2000
+_HUNDREDTHS = tuple(rate / 100 for rate in range(101))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +44,16 @@ class Evidence:
     """By treated arm: how it came to its verdict."""
     blind: Mapping[str, AgainstBlind]
     """By arm that has a blind control: what its critic adds."""
+    logged: AgainstLogged | None
+    """Logged runs of the baseline beside its own; None where none are re-used."""
     critics: Mapping[str, CriticReport | None]
     """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none,
     or to one task only."""
+    roc: Mapping[str, tuple[tuple[float, float], ...]]
+    """By critic with a report, its ROC on the same steps; absent where it is undefined."""
+    elsewhere: Mapping[str, tuple[GainAt, ...]]
+    """By treated arm: the gain over failure rates of the baseline, from 0 to 1 in hundredths; absent where the
+    baseline only fails or only succeeds, and of continuations, whose runs have more in common than their task."""
 
 
 def evidence_of(result: PilotResult) -> Evidence:
@@ -57,6 +69,8 @@ def evidence_of(result: PilotResult) -> Evidence:
     churn, monitor = judged.churn, result.monitor
     ways = {arm: monitor.outcomes(arm)[0] for arm in plan.treated}
     watched = [episode for episode in result.episodes.values() if episode.arm == plan.baseline_arm]
+    scored = {name: _judgements(watched, name) for name in plan.watching}
+    at_any_look = 1 - 2 * plan.rule.alpha / len(plan.looks.tasks)  # Bonferroni: it is read at whichever look ends it
     return Evidence(
         verdicts=judged.verdicts,
         controls=frozenset(plan.controls),
@@ -71,7 +85,20 @@ def evidence_of(result: PilotResult) -> Evidence:
             if outcomes is not None and (path := gain_path_of(outcomes, plan.rule)) is not None
         },
         blind=judged.blind,
-        critics={name: _critic_report(watched, name) for name in plan.watching},
+        logged=judged.logged,
+        critics={name: None if one is None else _critic_report(one) for name, one in scored.items()},
+        roc={
+            name: corners
+            for name, one in scored.items()
+            if one is not None and (corners := roc_curve(one.failed, one.p_fail)) is not None
+        },
+        elsewhere={
+            name: curve
+            for name, pairing in judged.pairings.items()
+            # Runs that begin alike are no seeds: what they have in common is not all of the task.
+            if plan.continuations == 1
+            and (curve := elsewhere(pairing, confidence=at_any_look, guarantee=plan.rule.guarantee)) is not None
+        },
     )
 
 
@@ -90,6 +117,7 @@ class _Judged:
     pairings: Mapping[str, Pairing]
     churn: Churn | None
     blind: Mapping[str, AgainstBlind]
+    logged: AgainstLogged | None
 
 
 def _judged(result: PilotResult) -> _Judged:
@@ -102,10 +130,11 @@ def _judged(result: PilotResult) -> _Judged:
                 "There is nothing to decide on; when it is up again, start with another journal."
             )
     pairings = {arm: _pairing(result, arm) for arm in plan.treated}
-    churn, best, blind = _own_churn(result), _best(result), against_blind(result)
+    churn, best, blind, logged = _own_churn(result), _best(result), against_blind(result), _against_logged(result)
     cautions = {
         arm: (
             *pairings[arm].cautions,
+            *(logged.remarks() if logged is not None else ()),
             *cautions_of(result, arm),
             *(blind[arm].remarks() if arm in blind else ()),
             *context_of(plan, pairings, arm, churn, best),
@@ -113,7 +142,9 @@ def _judged(result: PilotResult) -> _Judged:
         for arm in plan.treated
     }
     verdicts = _verdicts(result, pairings, cautions)
-    return _Judged({arm: verdicts[arm] for arm in plan.treated}, pairings, churn, blind)
+    if logged is not None:
+        verdicts = {arm: logged.withheld(verdict) for arm, verdict in verdicts.items()}
+    return _Judged({arm: verdicts[arm] for arm in plan.treated}, pairings, churn, blind, logged)
 
 
 def _require_look(result: PilotResult) -> None:
@@ -137,6 +168,7 @@ def _pairing(result: PilotResult, arm: str) -> Pairing:
         baseline=result.plan.baseline_arm,
         treated=arm,
         without_outcome=(key for key in result.missing if key[0] in tasks),
+        logged={task: runs for task, runs in result.plan.logged.items() if task in tasks},
     )
 
 
@@ -165,15 +197,23 @@ def _verdicts(
 
 
 def _own_churn(result: PilotResult) -> Churn | None:
-    """The agent's run-to-run variation, from the baseline and its reruns; None where nothing was rerun."""
+    """The agent's run-to-run variation, from all runs of it alone; None where no task has two."""
     alone = {name for name, arm in result.plan.arms.items() if arm.kind in ("baseline", "rerun")}
     runs: dict[str, list[bool]] = {}
     for (task, _, arm), episode in result.episodes.items():
         if arm in alone:
-            runs.setdefault(task, []).append(episode.success is True)
+            runs.setdefault(task, list(result.plan.logged.get(task, ()))).append(episode.success is True)
     repeated = [task for task in runs.values() if len(task) > 1]
     # Coupled arms share their runs up to the first intervention: what churn is left there, a placebo arm measures.
     return churn_of(repeated) if result.design == "independent" and len(repeated) > 1 else None
+
+
+def _against_logged(result: PilotResult) -> AgainstLogged | None:
+    own: dict[str, list[bool]] = {}
+    for (task, _, arm), episode in result.episodes.items():
+        if arm == result.plan.baseline_arm:
+            own.setdefault(task, []).append(episode.success is True)
+    return AgainstLogged.of(result.plan, own)
 
 
 def _best(result: PilotResult) -> Best | None:
@@ -194,7 +234,11 @@ def _best(result: PilotResult) -> Best | None:
         return None
 
     def runs(arm: str) -> list[list[bool]]:
-        return [[result.episodes[task.id, seed, arm].success is True for seed in plan.seeds] for task in kept]
+        before = plan.logged if arm == plan.baseline_arm else {}
+        return [
+            [*(result.episodes[task.id, seed, arm].success is True for seed in plan.seeds), *before.get(task.id, ())]
+            for task in kept
+        ]
 
     clusters = [task.cluster or task.id for task in kept]
     outcomes = {
@@ -214,7 +258,25 @@ def _best(result: PilotResult) -> Best | None:
     )
 
 
-def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
+def elsewhere(pairing: Pairing, *, confidence: float, guarantee: Guarantee) -> tuple[GainAt, ...] | None:
+    """The gain over failure rates of the baseline, from 0 to 1 in hundredths.
+
+    Args:
+        pairing: Two arms.
+        confidence: Of each interval, as `gain_at` has it, for a single look.
+        guarantee: As in the rule.
+
+    Returns:
+        None where it is unknown: of graded scores, of a baseline that only fails or only succeeds, or of seeds that
+        are not paired.
+    """
+    try:
+        return gain_curve(pairing.binary, failure_rates=_HUNDREDTHS, confidence=confidence, guarantee=guarantee)
+    except InvalidInput:
+        return None
+
+
+def _judgements(episodes: list[Episode], critic: str) -> Judgements | None:
     rows = [
         (not episode.success, p_fail, episode.task.id, step.index)
         for episode in episodes
@@ -225,6 +287,9 @@ def _critic_report(episodes: list[Episode], critic: str) -> CriticReport | None:
     if len({task for _, _, task, _ in rows}) < 2:  # its intervals resample tasks
         return None
     failed, scores, tasks, steps = zip(*rows, strict=True)
-    judgements = Judgements.of(failed=failed, p_fail=scores, tasks=tasks, steps=steps)
+    return Judgements.of(failed=failed, p_fail=scores, tasks=tasks, steps=steps)
+
+
+def _critic_report(judgements: Judgements) -> CriticReport:
     # The report of one journal is always the same: the resamples have a seed of their own.
     return evaluate_critic(judgements, rng=np.random.default_rng(0), resamples=_RESAMPLES)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _HELP = f"""Map a critic's scores to probabilities that mean what they say.
 
 {WHICH}
-Four maps are fitted: temperature, Platt, beta, isotonic. The one with the least
-loss on held-out folds of tasks is kept, and measured on tasks that had no part
-in any of it, before and after. DIR is a critic of its own: plain numbers, which
+Five maps are fitted: temperature, Platt, beta, isotonic, and Platt's with a line
+for each step. The one with the least loss on held-out folds of tasks is kept,
+and measured on tasks that had no part in any of it, before and after. DIR is a critic of its own: plain numbers, which
 load without running code:
 
 \b
@@ -51,7 +51,7 @@ _SHOWN = {"ece": "calibration_error", "brier": "brier", "log_loss": "log_loss", 
     "--method",
     "methods",
     multiple=True,
-    type=click.Choice(["temperature", "platt", "beta", "isotonic"]),
+    type=click.Choice(["temperature", "platt", "beta", "isotonic", "by-step"]),
     help="Choose among these only. [default: all]",
 )
 @click.option(

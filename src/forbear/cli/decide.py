@@ -12,15 +12,18 @@ import click
 
 from forbear.cli.brought import elsewhere, from_counts, from_files
 from forbear.cli.design import ShapeName, looks_of, shape_option
+from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import ForbearError, InvalidInput
 from forbear.wording import listed, shown
 
 if TYPE_CHECKING:
     from forbear.adapters.formats.reading import Reading
+    from forbear.analysis.pairing import Pairing
     from forbear.report.view import DecisionView
     from forbear.stats.context.prior import Prior
     from forbear.stats.context.value import Costs
+    from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Verdict
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
@@ -45,7 +48,8 @@ input. Tasks that only one arm has are left out and counted.
 Without a file, --counts gives the paired table itself: A both fail,
 C recovered (fails, then succeeds when treated), B disrupted (succeeds, then
 fails when treated), D both succeed. A directory is a pilot's journal: it is
-decided on at the looks that its own plan declares.
+decided on at the looks that its own plan declares. A page that --report or a
+pilot wrote carries its verdicts, and they are shown.
 
 \b
 INTERVENE   gains up to --margin are rejected: switch it on
@@ -150,6 +154,7 @@ names it), 20 if all are FORBEAR, else 21.
 )
 @click.option("--cost-of-harm", type=float, metavar="X", help="For the worth, of a disrupted task. [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--report", metavar="FILE", help="Also write the verdict as one HTML page to look at and to send.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
     files: tuple[str, ...],
@@ -175,9 +180,11 @@ def decide(
     cost_of_intervening: float | None,
     cost_of_harm: float | None,
     as_json: bool,
+    report: str | None,
     gate: bool,
 ) -> int:
     """Reads, decides, prints; returns the exit code."""
+    from forbear.adapters.formats.report_page import is_report
     from forbear.analysis.verdicts import decide_pairings
     from forbear.report.view import decision_view
     from forbear.stats.rule import DecisionRule
@@ -186,6 +193,9 @@ def decide(
     if len(files) == 1 and os.path.isdir(files[0]):
         stated = (cost_of_intervening, cost_of_harm)
         return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
+    if len(files) == 1 and is_report(files[0]):
+        stated = (cost_of_intervening, cost_of_harm)
+        return _from_report(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
     paying = {} if worthwhile is None else {"worthwhile": worthwhile}
     rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
     declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
@@ -224,6 +234,9 @@ def decide(
         costs=_costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile),
     )
     _print(view, as_json=as_json)
+    if report is not None:
+        single = declared is None and not anytime
+        _write_report(report, view, {one.treated: one for one in brought.asked} if single else {}, rule)
     if as_json and brought.ignored:
         click.echo(f"note: columns not used: {listed(brought.ignored)}", err=True)
     return _through_the_gate(verdicts) if gate else 0
@@ -240,6 +253,59 @@ def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
     return GATE["FORBEAR"] if set(said.values()) == {"FORBEAR"} else GATE["UNDECIDED"]
 
 
+def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule) -> None:
+    """The page; the gain elsewhere has the interval of a single look, and is shown for one only."""
+    from forbear.analysis.evidence import elsewhere
+    from forbear.cli.report import write_page
+    from forbear.report.html import decision_html
+    from forbear.report.sections import breakeven
+
+    confidence = 1 - 2 * rule.alpha
+    curves = {
+        name: breakeven.view(curve, baseline=view["baseline"])
+        for name, pairing in pairings.items()
+        if (curve := elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
+    }
+    title = f"{' and '.join(view['verdicts'])} against {view['baseline']}"
+    write_page(report, decision_html(view, title=title, break_even=curves))
+    click.echo(f"Report:  {shown(report, limit=200)}  (open it in a browser)", err=True)
+
+
+def _from_report(
+    path: str,
+    *,
+    treated: str | None,
+    as_json: bool,
+    gate: bool,
+    believed: Prior,
+    stated: tuple[float | None, float | None],
+) -> int:
+    """Shows the verdicts that a page carries; returns the exit code."""
+    from forbear.adapters.formats.report_page import read_report
+    from forbear.report.view import decision_view
+
+    _refuse_but_with_journal("a report: its verdicts were made when it was written")
+    read = read_report(path)
+    verdicts = dict(read.verdicts)
+    if treated is not None:
+        if treated not in verdicts:
+            raise InvalidInput(f"there is no arm '{shown(treated)}' in this report; there are {listed(verdicts)}.")
+        verdicts = {treated: verdicts[treated]}
+    costs = _costs(stated, worthwhile=next(iter(verdicts.values())).rule.worthwhile)
+    _print(decision_view(verdicts, baseline=read.baseline, prior=believed, costs=costs), as_json=as_json)
+    return _through_the_gate(verdicts) if gate else 0
+
+
+def _refuse_but_with_journal(what: str) -> None:
+    """Raises where an option was given that belongs to a table of outcomes."""
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    for name in context.params:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in _WITH_JOURNAL:
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with {what}.")
+
+
 def _from_journal(
     directory: str,
     *,
@@ -250,20 +316,12 @@ def _from_journal(
     stated: tuple[float | None, float | None],
 ) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
-    from click.core import ParameterSource
-
     from forbear.analysis.evidence import verdicts_of
     from forbear.analysis.result import analyse_journal
     from forbear.records.journal import Journal
     from forbear.report.view import decision_view
 
-    context = click.get_current_context()
-    for name in context.params:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in _WITH_JOURNAL:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} does not go with a journal: its rule and looks were fixed before "
-                "the first run."
-            )
+    _refuse_but_with_journal("a journal: its rule and looks were fixed before the first run")
     where = shown(directory, limit=200)
     result = analyse_journal(Journal(directory))
     plan = result.plan
@@ -318,7 +376,7 @@ def _print(view: DecisionView, *, as_json: bool) -> None:
     else:
         from forbear.report.text import decision_text
 
-        click.echo(decision_text(view, color=color()), nl=False, color=True)
+        click.echo(decision_text(view, width=columns(), color=color()), nl=False, color=True)
 
 
 def color() -> bool:

@@ -25,6 +25,7 @@ from forbear.cli.models import models
 from forbear.cli.pilot import pilot
 from forbear.cli.pilot_ask import ask, tell
 from forbear.cli.power import power
+from forbear.cli.report import report
 from forbear.cli.stopping import Stopped
 from forbear.errors import ForbearError
 from forbear.wording import shown
@@ -36,13 +37,26 @@ _MOST_LINES = 200
 """Of a traceback, its end."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_FIRST = """\
+forbear says whether a critic that steps into your agent's runs helps or harms.
+Outcomes of both:    forbear decide outcomes.csv
+An agent:            forbear pilot init, then forbear pilot run pilot.toml
+Just to see one:     forbear decide --counts 35,7,11,47
+Everything else:     forbear --help
+"""
+"""What `forbear` alone says."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="forbear")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
+    if context.invoked_subcommand is None:
+        click.echo(_FIRST, nl=False)
 
 
-for command in (decide, churn, power, pilot, critic, journal, bench, models):
+for command in (decide, churn, power, pilot, report, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)

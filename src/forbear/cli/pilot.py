@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from forbear.cli.pilot_options import FILE, JOURNAL, JSON, again, directory_of
+from forbear.cli.pilot_options import CONTINUATIONS, FILE, JOURNAL, JSON, again, directory_of
+from forbear.cli.screen import columns
 from forbear.cli.stopping import Stopper, stoppable
 from forbear.errors import (
     BudgetSpent,
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from forbear.adapters.pilot_file import PilotFile
+    from forbear.cli.progress import Tally
     from forbear.records.journal import JournalContent
-    from forbear.records.model import Episode
     from forbear.report.pilot_view import PilotView
     from forbear.runner.plan import FrozenPlan
 
@@ -42,6 +42,8 @@ _TEMPLATES = {
     "chat": ("chat.toml",),
     "tools": ("tools.toml",),
     "own": ("own.toml", "my_parts.py"),
+    "sweep": ("sweep.toml",),
+    "heuristics": ("heuristics.toml",),
 }
 """What `init` writes: the pilot's file, and what lies beside it."""
 
@@ -53,6 +55,7 @@ forbear pilot check pilot.toml    tries one task from end to end
 forbear pilot plan pilot.toml     tries three and says what it will cost
 forbear pilot run pilot.toml      runs it, or goes on where it was stopped
 forbear pilot extend pilot.toml   runs as far as the next declared look
+forbear pilot sweep sweep.toml    runs many settings, a line for each
 forbear pilot status pilot.toml   says how far it is
 forbear pilot ask, tell           are for pilots that their host runs
 
@@ -89,6 +92,8 @@ def init(file: Path, template: str) -> None:
     chat        a real language model in this process answers questions
     tools       a model that calls tools, behind an OpenAI-compatible endpoint
     own         your agent, world and critic: three functions
+    sweep       the household's policy at many thresholds, steps and budgets
+    heuristics  the household's critic beside clocks and coins
     """  # noqa: D301  # click reads the character
     from importlib.resources import files
 
@@ -110,31 +115,33 @@ def init(file: Path, template: str) -> None:
 @pilot.command()
 @FILE
 @JOURNAL
-def check(file: Path, journal: Path | None) -> None:
+@CONTINUATIONS
+def check(file: Path, journal: Path | None, continuations: int | None) -> None:
     """Try tasks from end to end: configs, determinism, the fork, the critic."""
     from forbear.cli.foreign import foreign_output
     from forbear.runner.rehearsal import rehearse
 
     with foreign_output() as ours, stoppable("stopped; nothing was started.") as stopper:
-        opened = _opened(file, journal)
+        opened = _opened(file, journal, continuations)
         models = opened.described.models.settled(opened.directory, plan_digest=opened.frozen.digest)
         for line in stopper.run(rehearse(opened.described.plan, models=models)):
             click.echo(line, file=ours.out)
-        click.echo(f"next: forbear pilot plan {again(file, journal)}", file=ours.out)
+        click.echo(f"next: forbear pilot plan {again(file, journal, continuations)}", file=ours.out)
 
 
 @pilot.command()
 @FILE
 @JOURNAL
+@CONTINUATIONS
 @click.option("--try", "tries", type=click.IntRange(0), default=3, metavar="N", help="Tasks to try first. [default: 3]")
-def plan(file: Path, journal: Path | None, tries: int) -> None:
+def plan(file: Path, journal: Path | None, continuations: int | None, tries: int) -> None:
     """Try a few tasks, then say what the pilot will do and what it will cost."""
     from forbear.cli.foreign import foreign_output
     from forbear.report.pilot_text import plan_text
     from forbear.runner.rehearsal import shadow
 
     with foreign_output() as ours, stoppable("stopped; nothing was started.") as stopper:
-        opened, tried = _opened(file, journal), None
+        opened, tried = _opened(file, journal, continuations), None
         described = opened.described
         if tries:
             models = described.models.settled(opened.directory, plan_digest=opened.frozen.digest)
@@ -149,18 +156,25 @@ def plan(file: Path, journal: Path | None, tries: int) -> None:
             )
         text = plan_text(opened.frozen, shadow=tried, concurrency=described.concurrency)
         click.echo(text, nl=False, file=ours.out)
-        click.echo(f"next: forbear pilot run {again(file, journal)}", file=ours.out)
+        click.echo(f"next: forbear pilot run {again(file, journal, continuations)}", file=ours.out)
 
 
 @pilot.command()
 @FILE
 @JOURNAL
+@CONTINUATIONS
 @_CONCURRENCY
 @_WORKERS
 @click.option("--look", type=click.IntRange(1), metavar="K", help="Go no further than the K-th declared look.")
 @JSON
 def run(
-    file: Path, journal: Path | None, concurrency: int | None, workers: int | None, look: int | None, as_json: bool
+    file: Path,
+    journal: Path | None,
+    continuations: int | None,
+    concurrency: int | None,
+    workers: int | None,
+    look: int | None,
+    as_json: bool,
 ) -> None:
     """Run the pilot, or go on where it was stopped, until it is decided; then say so."""
 
@@ -173,16 +187,32 @@ def run(
             )
         return look
 
-    _run(file, journal, concurrency=concurrency, workers=workers, until_look=last_look, as_json=as_json)
+    _run(
+        file,
+        journal,
+        continuations=continuations,
+        concurrency=concurrency,
+        workers=workers,
+        until_look=last_look,
+        as_json=as_json,
+    )
 
 
 @pilot.command()
 @FILE
 @JOURNAL
+@CONTINUATIONS
 @_CONCURRENCY
 @_WORKERS
 @JSON
-def extend(file: Path, journal: Path | None, concurrency: int | None, workers: int | None, as_json: bool) -> None:
+def extend(
+    file: Path,
+    journal: Path | None,
+    continuations: int | None,
+    concurrency: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
     """Run as far as the next declared look, which is the only honest way to add tasks."""
     from forbear.analysis.monitor import monitor_of
 
@@ -200,8 +230,52 @@ def extend(file: Path, journal: Path | None, concurrency: int | None, workers: i
             )
         return monitor.looks_taken + 1
 
-    _require_started(file, journal)
-    _run(file, journal, concurrency=concurrency, workers=workers, until_look=next_look, as_json=as_json)
+    _require_started(file, journal, continuations)
+    _run(
+        file,
+        journal,
+        continuations=continuations,
+        concurrency=concurrency,
+        workers=workers,
+        until_look=next_look,
+        as_json=as_json,
+    )
+
+
+@pilot.command()
+@FILE
+@JOURNAL
+@CONTINUATIONS
+@_CONCURRENCY
+@_WORKERS
+@JSON
+def sweep(
+    file: Path,
+    journal: Path | None,
+    continuations: int | None,
+    concurrency: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Run a pilot of many settings, and print a line for each.
+
+    An arm whose intervention, threshold, up_to, min_step, budget or cooldown
+    is a list is one arm for each combination. They share one error rate.
+
+    forbear pilot init --template sweep   writes one of thresholds and budgets
+    """
+    from forbear.report.sweep_text import sweep_text
+
+    _run(
+        file,
+        journal,
+        continuations=continuations,
+        concurrency=concurrency,
+        workers=workers,
+        until_look=lambda opened: None,
+        as_json=as_json,
+        text_of=sweep_text,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +305,15 @@ class _Opened:
         return status_text(self.frozen.record, self.content(), journal=self.journal_name)
 
 
-def _opened(file: Path, journal: Path | None) -> _Opened:
+def _opened(file: Path, journal: Path | None, continuations: int | None) -> _Opened:
     from forbear.adapters.pilot_file import read_pilot_file
     from forbear.runner.plan import freeze
 
     directory = directory_of(file, journal)
     absolute = directory.absolute()  # before anything of somebody else's is imported
     described = read_pilot_file(file)
+    if continuations is not None:
+        described = replace(described, plan=replace(described.plan, continuations=continuations))
     return _Opened(described, freeze(described.plan), absolute, shown(str(directory), limit=200))
 
 
@@ -245,23 +321,26 @@ def _run(
     file: Path,
     journal: Path | None,
     *,
+    continuations: int | None,
     concurrency: int | None,
     workers: int | None,
     until_look: Callable[[_Opened], int | None],
     as_json: bool,
+    text_of: Callable[..., str] | None = None,
 ) -> None:
     """Runs, prints the verdict, writes the report: in this order, so that nothing that fails costs what came before."""
     from forbear.cli.decide import color
     from forbear.cli.foreign import foreign_output
+    from forbear.cli.report import write_report
     from forbear.report.pilot_text import pilot_text
     from forbear.report.pilot_view import pilot_json
 
-    directory, colored = directory_of(file, journal), color()
+    directory, colored, width = directory_of(file, journal), color(), columns()
     kept = f"stopped; every finished episode is kept in {directory}. The same command goes on."
     # To the end, since a thread or process that an agent has left behind may still print.
     with foreign_output() as ours:
         with stoppable(kept) as stopper:
-            opened = _opened(file, journal)
+            opened = _opened(file, journal, continuations)
             try:
                 view = _found(
                     opened,
@@ -271,6 +350,7 @@ def _run(
                     workers=workers or opened.described.workers,
                     until_look=until_look(opened),
                     report=directory / "report.html",
+                    command=f"forbear pilot run {again(file, journal)}",
                 )
             except _STOPPED:
                 if not as_json:
@@ -278,19 +358,19 @@ def _run(
                 raise
         path = opened.directory / "report.html"
         if as_json:
-            problem = _write_report(view, path)
+            problem = write_report(view, path)
             if problem is not None:
                 view["report"] = None
             click.echo(pilot_json(view), file=ours.out)
         else:
-            text = [pilot_text(view, color=colored)]
+            text = [(text_of or pilot_text)(view, width=width, color=colored)]
             if not view["over"]:
-                text.append(f"\nNext:    forbear pilot extend {again(file, journal)}\n")
+                text.append(f"\nNext:    forbear pilot extend {again(file, journal, continuations)}\n")
             text.append(f"\nJournal: {directory}\n")
             try:
                 click.echo("".join(text), nl=False, color=True, file=ours.out)
             finally:
-                problem = _write_report(view, path)
+                problem = write_report(view, path)
             if problem is None:
                 click.echo(f"Report:  {view['report']}  (open it in a browser)", file=ours.out)
         if problem is not None:
@@ -306,14 +386,16 @@ def _found(
     workers: int,
     until_look: int | None,
     report: Path,
+    command: str,
 ) -> PilotView:
     """Runs what is left, and arranges what was found."""
     from forbear.analysis.evidence import evidence_of
+    from forbear.cli.progress import progress
     from forbear.records.journal import Journal
     from forbear.report.pilot_view import pilot_view
     from forbear.runner.pilot import run_pilot
 
-    with _progress(opened, console, until_look=until_look) as on_episode:
+    with progress(_tally(opened, until_look=until_look), console) as on_episode:
         result = stopper.run(
             run_pilot(
                 opened.frozen,
@@ -332,30 +414,16 @@ def _found(
             )
         )
     title = f"Pilot {opened.described.path.stem}"
-    return pilot_view(result, evidence_of(result), title=title, journal=str(report.parent), report=str(report))
-
-
-def _write_report(view: PilotView, path: Path) -> Exception | None:
-    """Writes the page, or says why there is none: that must not cost the verdict."""
-    from forbear.files import write_whole
-    from forbear.report.html import pilot_html
-
-    try:
-        write_whole(path, pilot_html(view).encode("utf-8", "replace"))
-    except OSError as error:
-        return OutputUnwritable(
-            f"{shown(view['report'] or path.name, limit=200)}: the report cannot be written ({error.strerror}). The "
-            "verdict stands and its episodes are kept; the same command, once it can be written, writes it."
-        )
-    except Exception as error:  # a page that cannot be made is a bug, which is told after the verdict
-        return error
-    return None
+    return pilot_view(
+        result, evidence_of(result), title=title, journal=str(report.parent), report=str(report), command=command
+    )
 
 
 @pilot.command()
 @FILE
 @JOURNAL
-def status(file: Path, journal: Path | None) -> None:
+@CONTINUATIONS
+def status(file: Path, journal: Path | None, continuations: int | None) -> None:
     """Say how far the pilot is."""
     from forbear.adapters.host_file import is_host_file
     from forbear.cli.foreign import foreign_output
@@ -365,40 +433,29 @@ def status(file: Path, journal: Path | None) -> None:
 
         host_status(file, journal)
         return
-    _require_started(file, journal)
+    _require_started(file, journal, continuations)
     with foreign_output() as ours:
-        click.echo(_opened(file, journal).status(), nl=False, file=ours.out)
+        click.echo(_opened(file, journal, continuations).status(), nl=False, file=ours.out)
 
 
-def _require_started(file: Path, journal: Path | None) -> None:
+def _require_started(file: Path, journal: Path | None, continuations: int | None) -> None:
     directory = directory_of(file, journal)
     if not (directory / "plan.json").exists():
         raise InvalidInput(
-            f"not started: there is no journal in {directory}. forbear pilot run {again(file, journal)} starts it."
+            f"not started: there is no journal in {directory}. "
+            f"forbear pilot run {again(file, journal, continuations)} starts it."
         )
 
 
-@contextlib.contextmanager
-def _progress(opened: _Opened, console: Console, *, until_look: int | None) -> Iterator[Callable[[Episode], None]]:
-    """A bar on standard error while episodes come in."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _tally(opened: _Opened, *, until_look: int | None) -> Tally:
+    """Episodes to the last look that may be taken, and those that are there."""
+    from forbear.cli.progress import Tally
 
-    # To the last look that may be taken: a stop ends it earlier.
     frozen, lines = opened.frozen, opened.directory / "episodes.jsonl"
-    total = frozen.looks.tasks[:until_look][-1] * len(frozen.plan.seeds) * len(frozen.arms)
+    total = frozen.looks.tasks[:until_look][-1] * len(frozen.runs) * len(frozen.arms)
     done = 0
     if lines.exists():
         with lines.open("rb") as file:
             # Lines, not episodes: near enough for a bar, and the run itself reads the journal.
             done = sum(1 for _ in file)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=False,  # `foreign_output` has done that
-        redirect_stderr=False,
-    ) as bar:
-        episodes = bar.add_task("episodes", total=total, completed=min(done, total))
-        yield lambda episode: bar.advance(episodes, 0 if episode.success is None else 1)
+    return Tally(done=done, total=total)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forbear.cli.design import ShapeName, declared_looks, shape_option
+from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import InvalidInput
 from forbear.wording import count, counted, percent, points, share, shown
@@ -38,7 +39,8 @@ Runs of the agent alone are often logged already, and `decide` takes as many of
 them as there are: --baseline-seeds 5 beside one treated run per task (--seeds 1)
 cuts the variance by 29 to 35 % where agreement is .12 to .28, by 40 % where it is
 0. They have to be of the same agent, tasks and grader, and drawn apart from the
-treated runs: a coupled pilot has other runs to share.
+treated runs: a coupled pilot has other runs to share. A pilot re-uses them where
+its file says [baseline] from = "log.csv".
 
 --looks says what a pilot does that is looked at on the way and stops when it
 can tell, beside a single look at its last task: exact, one run per task, at most
@@ -198,7 +200,7 @@ def _seen(
 
     if reading.by is not None:
         raise click.UsageError("a plan is for one comparison: choose one, --where COLUMN=VALUE instead of --by.")
-    read = read_outcomes(path, reading=reading, one_arm=True)
+    read = read_outcomes(path, reading=reading, needs_arm=False)
     seen = seen_rates(read.table, baseline=baseline, treated=treated)
     rates = tuple(known if known is not None else new for known, new in zip(stated, seen.rates, strict=True))
     taken = [
@@ -207,8 +209,9 @@ def _seen(
         if known is None and rate is not None
     ]
     if None in rates:
+        name = shown(seen.baseline) or "the agent"
         raise InvalidInput(
-            f"the table has the runs of '{shown(seen.baseline)}' alone, which fail at {percent(rates[0])}. State what "
+            f"the table has the runs of '{name}' alone, which fail at {percent(rates[0])}. State what "
             "the intervention would do to them: --recovery-rate and --disruption-rate."
         )
     if not quiet:
@@ -347,7 +350,7 @@ def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_js
         )
     click.echo("")
     for line in said:
-        click.echo(textwrap.fill(line, width=80))
+        click.echo(textwrap.fill(line, width=columns()))
 
 
 def _looked_payload(

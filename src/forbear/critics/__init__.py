@@ -8,11 +8,17 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.alarms import false_alarm_threshold as false_alarm_threshold
     from forbear.critics.blind import BlindCritic as BlindCritic
     from forbear.critics.calibrated import CalibratedCritic as CalibratedCritic
+    from forbear.critics.calibration import StepLines as StepLines
+    from forbear.critics.calibration import fit_step_lines as fit_step_lines
     from forbear.critics.calibration import fit_temperature as fit_temperature
     from forbear.critics.calibrators import Calibrator as Calibrator
     from forbear.critics.calibrators import choose_calibrator as choose_calibrator
     from forbear.critics.calibrators import fit_calibrator as fit_calibrator
     from forbear.critics.chat import ChatCritic as ChatCritic
+    from forbear.critics.estimates import CriticReport as CriticReport
+    from forbear.critics.estimates import Judgements as Judgements
+    from forbear.critics.estimates import compare_critics as compare_critics
+    from forbear.critics.estimates import evaluate_critic as evaluate_critic
     from forbear.critics.heuristic import AfterStep as AfterStep
     from forbear.critics.heuristic import ErrorWords as ErrorWords
     from forbear.critics.heuristic import EveryK as EveryK
@@ -27,15 +33,11 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.logistic import LogisticWeights as LogisticWeights
     from forbear.critics.logistic import TranscriptFeatures as TranscriptFeatures
     from forbear.critics.logistic import train_logistic as train_logistic
-    from forbear.critics.measures import CriticReport as CriticReport
-    from forbear.critics.measures import Judgements as Judgements
     from forbear.critics.measures import at_threshold as at_threshold
     from forbear.critics.measures import auroc as auroc
     from forbear.critics.measures import average_precision as average_precision
     from forbear.critics.measures import brier as brier
     from forbear.critics.measures import calibration_error as calibration_error
-    from forbear.critics.measures import compare_critics as compare_critics
-    from forbear.critics.measures import evaluate_critic as evaluate_critic
     from forbear.critics.measures import log_loss as log_loss
     from forbear.critics.measures import recall_at_precision as recall_at_precision
     from forbear.critics.measures import reliability_curve as reliability_curve
@@ -51,19 +53,20 @@ _HOME = {
     "CalibratedCritic": "calibrated",
     "Calibrator": "calibrators",
     "ChatCritic": "chat",
-    "CriticReport": "measures",
+    "CriticReport": "estimates",
     "ErrorWords": "heuristic",
     "EveryK": "heuristic",
     "Features": "logistic",
     "FunctionCritic": "heuristic",
     "HTTPCritic": "http",
     "JudgedRun": "runs",
-    "Judgements": "measures",
+    "Judgements": "estimates",
     "LogisticCritic": "logistic",
     "LogisticWeights": "logistic",
     "RandomCritic": "heuristic",
     "RepeatedAction": "heuristic",
     "StepCount": "heuristic",
+    "StepLines": "calibration",
     "TokenProbability": "tokens",
     "TrainedCritic": "trained",
     "TranscriptFeatures": "logistic",
@@ -73,10 +76,11 @@ _HOME = {
     "brier": "measures",
     "calibration_error": "measures",
     "choose_calibrator": "calibrators",
-    "compare_critics": "measures",
-    "evaluate_critic": "measures",
+    "compare_critics": "estimates",
+    "evaluate_critic": "estimates",
     "false_alarm_threshold": "alarms",
     "fit_calibrator": "calibrators",
+    "fit_step_lines": "calibration",
     "fit_temperature": "calibration",
     "log_loss": "measures",
     "matched_rate": "heuristic",

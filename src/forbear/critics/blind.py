@@ -47,8 +47,8 @@ class BlindCritic:
 def blind_arm(like: Arm, *, rates: Sequence[float], name: str = "blind") -> Arm:
     """Makes the control that says whether an arm's critic matters, or only its intervention.
 
-    The same policy (intervention, threshold, min_step, budget, cooldown) with a `BlindCritic`, which says a p_fail
-    midway between the threshold and 1. A control: decided by itself, never deployed.
+    The same policy (intervention, threshold, up_to, min_step, budget, cooldown) with a `BlindCritic`, which says a
+    p_fail midway between threshold and up_to. A control: decided by itself, never deployed.
 
     Args:
         like: An arm with a policy, no control.
@@ -60,7 +60,7 @@ def blind_arm(like: Arm, *, rates: Sequence[float], name: str = "blind") -> Arm:
     """
     if like.policy is None or like.is_control:
         raise InvalidInput(f"arm {like.name!r:.60} has no critic to be blind to: name an arm that may be deployed.")
-    critic = BlindCritic(rates=rates, says=(1 + like.policy.threshold) / 2)
+    critic = BlindCritic(rates=rates, says=(like.policy.threshold + like.policy.up_to) / 2)
     return Arm(name, replace(like.policy, critic=critic), blind_of=like.name)
 
 

@@ -21,7 +21,8 @@ class CalibratedCritic:
         said = checked_score(await called(self._critic.score, trajectory, proposed, draw=draw))
         if said.p_fail is None:
             return said
-        return Score(float(self._calibrator(said.p_fail)), said.why, said.usage)
+        step = len(trajectory.steps) - 1
+        return Score(float(self._calibrator(said.p_fail, step)), said.why, said.usage)
 
     def config(self) -> Mapping[str, JSON]:
         """Returns the other's config and the map."""

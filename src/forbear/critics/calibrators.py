@@ -1,10 +1,11 @@
 """Maps from a critic's scores to probabilities that mean what they say: fitted, chosen by held-out loss, applied.
 
-Each rises with the score, so that no order changes; isotonic regression makes ties. Fit them on tasks that neither
-training nor evaluation uses.
+Each rises with the score, so that no order changes within a step; isotonic regression makes ties, and a map by step
+changes the order between steps. Fit them on tasks that neither training nor evaluation uses.
 
-Sources: temperature, Guo et al. 2017 (ICML); Platt 1999; beta, Kull, Silva Filho & Flach 2017 (AISTATS); isotonic,
-Zadrozny & Elkan 2002 (KDD) by pooling adjacent violators. How each was checked: docs/methods.md.
+Sources: temperature, Guo et al. 2017 (ICML); Platt 1999, also by step (`calibration.fit_step_lines`); beta, Kull, Silva
+Filho & Flach 2017 (AISTATS); isotonic, Zadrozny & Elkan 2002 (KDD) by pooling adjacent violators. How each was checked:
+docs/methods.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +16,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from forbear.critics.calibration import fit_temperature
-from forbear.critics.measures import Judgements, calibration_error, log_loss
+from forbear.critics.calibration import StepLines, fit_step_lines, fit_temperature
+from forbear.critics.estimates import Judgements
+from forbear.critics.measures import calibration_error, log_loss
 from forbear.critics.splits import stable_number
 from forbear.errors import InvalidInput
 from forbear.wording import described
 
 Floats: TypeAlias = NDArray[np.float64]
-Method: TypeAlias = Literal["temperature", "platt", "beta", "isotonic"]
-METHODS: tuple[Method, ...] = ("temperature", "platt", "beta", "isotonic")
+Method: TypeAlias = Literal["temperature", "platt", "beta", "isotonic", "by-step"]
+METHODS: tuple[Method, ...] = ("temperature", "platt", "beta", "isotonic", "by-step")
 """The simpler first: it is kept where another is no better."""
 
 _EDGE = 1e-6
@@ -32,6 +34,8 @@ _FOLDS = 5
 _RIDGE = 1e-9
 """Penalty on slopes, per row: where scores separate the outcomes, the likelihood alone would have no maximum."""
 _MOST_KNOTS = 10_000
+_FEWEST = 20
+"""Steps of an index from which on it has a line of its own; all later ones share that of the last such index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +49,16 @@ class Calibrator:
     method: Method
     parameters: tuple[float, ...]
     """temperature: T; platt: slope, offset; beta: a, b, c of a·ln p − b·ln(1 − p) + c; isotonic: the scores of the
-    knots, then as many probabilities."""
+    knots, then as many probabilities; by-step: the slopes of the steps, then as many offsets, the last for all later
+    steps."""
 
     def __post_init__(self) -> None:
         values = np.array(self.parameters, dtype=np.float64)
         if self.method not in METHODS:
             raise InvalidInput(f"a calibration is one of {', '.join(METHODS)}, got {described(self.method)}.")
+        if self.method == "by-step":
+            _lines(values)
+            return
         sizes = {"temperature": 1, "platt": 2, "beta": 3}
         fits = len(values) == sizes.get(self.method, len(values)) and bool(np.isfinite(values).all())
         if self.method == "isotonic":
@@ -64,10 +72,22 @@ class Calibrator:
         if not fits:
             raise InvalidInput(f"the numbers of the {self.method} calibration make no rising map; calibrate again.")
 
-    def __call__(self, p_fail: ArrayLike) -> Floats:
-        """Returns the calibrated probabilities, of the same shape."""
+    def __call__(self, p_fail: ArrayLike, steps: ArrayLike | None = None) -> Floats:
+        """Returns the calibrated probabilities, of the same shape.
+
+        Args:
+            p_fail: Scores in [0, 1].
+            steps: Index of the step of each, from 0; only a map by step asks for them.
+
+        Raises:
+            InvalidInput: A map by step, and no steps.
+        """
         p = np.asarray(p_fail, dtype=np.float64)
         values = np.array(self.parameters)
+        if self.method == "by-step":
+            if steps is None:
+                raise InvalidInput("a calibration by step needs the index of each step beside the scores.")
+            return _expit(_lines(values)(_logit(p), steps))
         if self.method == "isotonic":
             at, gives = np.split(values, 2)
             found: Floats = np.interp(p, at, gives)
@@ -83,16 +103,17 @@ class Calibrator:
         return {"method": self.method, "parameters": list(self.parameters)}
 
 
-def fit_calibrator(method: Method, failed: ArrayLike, p_fail: ArrayLike) -> Calibrator:
+def fit_calibrator(method: Method, failed: ArrayLike, p_fail: ArrayLike, steps: ArrayLike | None = None) -> Calibrator:
     """Fits a map by maximum likelihood (isotonic: least squares, which is the same).
 
     Args:
         method: Which.
         failed: Outcomes, shape (n,), of both kinds.
         p_fail: Scores in [0, 1], shape (n,).
+        steps: Index of the step of each, from 0, shape (n,); for a map by step.
 
     Raises:
-        InvalidInput: One outcome only, lengths that differ, no score in [0, 1].
+        InvalidInput: One outcome only, lengths that differ, no score in [0, 1], no steps for a map by step.
     """
     y, p = np.asarray(failed), np.asarray(p_fail, dtype=np.float64)
     log_loss(y, p)  # refuses what is no outcome or no score
@@ -107,6 +128,12 @@ def fit_calibrator(method: Method, failed: ArrayLike, p_fail: ArrayLike) -> Cali
         fitted = _likeliest(_beta_columns(p), y)
     elif method == "isotonic":
         fitted = _isotonic(y, p)
+    elif method == "by-step":
+        if steps is None:
+            raise InvalidInput("a calibration by step needs the index of each step beside the scores.")
+        often = np.flatnonzero(np.bincount(np.asarray(steps, dtype=np.int64)) >= _FEWEST)
+        lines = fit_step_lines(y, _logit(p), steps, last=max(1, int(often.max(initial=0))))
+        fitted = [*lines.slope.tolist(), *lines.shift.tolist()]
     else:
         raise InvalidInput(f"a calibration is one of {', '.join(METHODS)}, got {described(method)}.")
     return Calibrator(method=method, parameters=tuple(float(value) for value in fitted))
@@ -150,16 +177,21 @@ def choose_calibrator(
         predicted = np.empty(len(judged.p_fail))
         for one in range(folds):
             others = fold != one
-            fitted = fit_calibrator(method, judged.failed[others], judged.p_fail[others])
-            predicted[~others] = fitted(judged.p_fail[~others])
+            fitted = fit_calibrator(method, judged.failed[others], judged.p_fail[others], judged.steps[others])
+            predicted[~others] = fitted(judged.p_fail[~others], judged.steps[~others])
         held_out[method] = predicted
         losses[method] = log_loss(judged.failed, np.clip(predicted, _EDGE, 1 - _EDGE))
     best = min(methods, key=lambda method: losses[method])
     return ChosenCalibrator(
-        calibrator=fit_calibrator(best, judged.failed, judged.p_fail),
+        calibrator=fit_calibrator(best, judged.failed, judged.p_fail, judged.steps),
         held_out_log_loss=losses,
         calibration_error=calibration_error(judged.failed, held_out[best]),
     )
+
+
+def _lines(values: Floats) -> StepLines:
+    slope, shift = np.split(values, 2) if len(values) % 2 == 0 else (values, values[:0])
+    return StepLines(slope=slope, shift=shift)
 
 
 def _logit(p: Floats) -> Floats:

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from forbear.contracts.draw import Draw
+from forbear.critics.calibration import StepLines
 from forbear.errors import InvalidInput
 from forbear.learned.hashing import bucket
 from forbear.learned.npz import npz_bytes, read_npz
@@ -22,6 +23,8 @@ from forbear.learned.optimiser import minimise
 from forbear.records.model import JSON, Action, Trajectory
 from forbear.wording import shown
 
+_PLAIN, _BY_STEP = "forbear-logistic-1", "forbear-logistic-2"
+"""Formats of the `.npz`: without and with a calibration by the step's index."""
 _MAX_BUCKETS = 1 << 20
 _LIMIT = 1e4
 """No weight of a sane model is larger; a file with larger ones is damaged."""
@@ -57,7 +60,7 @@ class TranscriptFeatures(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LogisticWeights:
-    """The learned part: log-odds = (bias + dense·numbers + Σ hashed[bucket of name]) / temperature."""
+    """The learned part: log-odds = (bias + dense·numbers + Σ hashed[bucket of name]) / temperature, then `by_step`."""
 
     bias: float
     dense: NDArray[np.float64]
@@ -65,6 +68,8 @@ class LogisticWeights:
     hashed: NDArray[np.float64]
     """Shape (a power of two,)."""
     temperature: float = 1.0
+    by_step: StepLines | None = None
+    """Calibration by the index of the step."""
 
     def __post_init__(self) -> None:
         buckets = len(self.hashed) if self.hashed.ndim == 1 else 0
@@ -83,22 +88,24 @@ class LogisticWeights:
 
     def sha256(self) -> str:
         """Returns a hash of all values, the same however they are stored."""
-        numbers = np.concatenate([[self.bias, self.temperature, len(self.dense)], self.dense, self.hashed])
+        lines = [] if self.by_step is None else [self.by_step.slope, self.by_step.shift]
+        numbers = np.concatenate([[self.bias, self.temperature, len(self.dense)], self.dense, self.hashed, *lines])
         return hashlib.sha256(numbers.astype("<f8").tobytes()).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Returns the `.npz`: hashed weights as sparse float16 (those that are not zero), the same bytes each time."""
         kept = np.flatnonzero(self.hashed)
-        return npz_bytes(
-            {
-                "format": np.frombuffer(b"forbear-logistic-1", dtype=np.uint8),
-                "buckets": np.array([len(self.hashed)], dtype="<i8"),
-                "index": kept.astype("<u4"),
-                "value": self.hashed[kept].astype("<f2"),
-                "dense": self.dense.astype("<f8"),
-                "scalars": np.array([self.bias, self.temperature], dtype="<f8"),
-            }
-        )
+        arrays: dict[str, NDArray[np.generic]] = {
+            "format": np.frombuffer((_PLAIN if self.by_step is None else _BY_STEP).encode(), dtype=np.uint8),
+            "buckets": np.array([len(self.hashed)], dtype="<i8"),
+            "index": kept.astype("<u4"),
+            "value": self.hashed[kept].astype("<f2"),
+            "dense": self.dense.astype("<f8"),
+            "scalars": np.array([self.bias, self.temperature], dtype="<f8"),
+        }
+        if self.by_step is not None:
+            arrays["by_step"] = np.array([self.by_step.slope, self.by_step.shift], dtype="<f8")
+        return npz_bytes(arrays)
 
     @classmethod
     def load(cls, path: Path) -> "LogisticWeights":
@@ -107,22 +114,26 @@ class LogisticWeights:
         Raises:
             InvalidInput: Missing, too large, not an `.npz` of plain arrays, another format, or values out of range.
         """
-        arrays = read_npz(path, kind="forbear-logistic-1")
+        arrays = read_npz(path, kind=_BY_STEP, earlier=[_PLAIN])
         try:
             index, value, dense = arrays["index"], arrays["value"], arrays["dense"]
             buckets = int(arrays["buckets"].reshape(1)[0])
             bias, temperature = map(float, arrays["scalars"].reshape(2))
+            lines = arrays.get("by_step", np.zeros((2, 0)))
         except (KeyError, ValueError, OverflowError) as error:
             raise InvalidInput(f"{shown(path.name)} lacks an array of a logistic critic; train it again.") from error
         fits = 1 <= buckets <= _MAX_BUCKETS and index.ndim == 1 and index.shape == value.shape
+        fits = fits and lines.ndim == 2 and len(lines) == 2
         # Before anything is copied as eight bytes a number: what is stored as one byte would take eight times the file.
-        if not fits or index.dtype.kind not in "iu" or max(index.size, dense.size) > _MAX_BUCKETS:
+        if not fits or index.dtype.kind not in "iu" or max(index.size, dense.size, lines.size) > _MAX_BUCKETS:
             raise InvalidInput(f"{shown(path.name)} has arrays that do not fit together; train it again.")
         if len(index) and not (index.min() >= 0 and index.max() < buckets):
             raise InvalidInput(f"{shown(path.name)} has weights outside its {buckets} buckets; train it again.")
         hashed = np.zeros(buckets)
         hashed[index] = value
-        return cls(bias=bias, dense=dense.astype(np.float64), hashed=hashed, temperature=temperature)
+        slope, shift = lines.astype(np.float64)
+        by_step = StepLines(slope=slope, shift=shift) if "by_step" in arrays else None
+        return cls(bias=bias, dense=dense.astype(np.float64), hashed=hashed, temperature=temperature, by_step=by_step)
 
 
 class LogisticCritic:
@@ -139,10 +150,22 @@ class LogisticCritic:
         self._dense = weights.dense.tolist()
         self._hashed = weights.hashed.tolist()  # reading a list is ten times faster than reading an array
         self._mask = len(self._hashed) - 1
+        lines = weights.by_step
+        self._lines: list[tuple[float, float]] | None = (
+            None if lines is None else list(zip(lines.slope.tolist(), lines.shift.tolist(), strict=True))
+        )
         self._sha256 = weights.sha256()
 
     def logit(self, trajectory: Trajectory, proposed: Action) -> float:
-        """Returns the log-odds of failing, temperature applied."""
+        """Returns the log-odds of failing, calibrated."""
+        before = self.raw(trajectory, proposed)
+        if self._lines is None:
+            return before
+        slope, shift = self._lines[min(len(trajectory.steps), len(self._lines)) - 1]
+        return slope * before + shift
+
+    def raw(self, trajectory: Trajectory, proposed: Action) -> float:
+        """Returns the log-odds of failing before they are calibrated by the step's index; temperature applied."""
         seen = self._features(trajectory, proposed)
         total = self._weights.bias
         for weight, number in zip(self._dense, seen.numbers, strict=True):

@@ -3,7 +3,7 @@
 import io
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,13 @@ def npz_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     return buffer.getvalue()
 
 
-def read_npz(path: Path, *, kind: str) -> dict[str, NDArray[np.generic]]:
+def read_npz(path: Path, *, kind: str, earlier: Sequence[str] = ()) -> dict[str, NDArray[np.generic]]:
     """Reads an `.npz` of plain numeric arrays whose array "format" spells `kind`.
 
     Args:
         path: The file.
         kind: Name and version of what it has to hold.
+        earlier: Versions that are read too.
 
     Returns:
         By name: the arrays, which cannot be written to; without "format".
@@ -57,7 +58,7 @@ def read_npz(path: Path, *, kind: str) -> dict[str, NDArray[np.generic]]:
     except Exception as error:  # whatever zipfile and numpy make of damaged bytes
         raise InvalidInput(f"{shown(path.name)} is not an .npz of plain arrays; train it again.") from error
     found = arrays.pop("format", np.zeros(0, dtype=np.uint8))
-    if found.dtype != np.uint8 or found.tobytes() != kind.encode():
+    if found.dtype != np.uint8 or found.tobytes() not in [name.encode() for name in (kind, *earlier)]:
         raise InvalidInput(f"{shown(path.name)} does not hold {kind!r}; it is the file of another model or version.")
     return arrays
 

@@ -20,6 +20,8 @@ class Decision(Enum):
     """The intervention is applied."""
     LOW_RISK = "low_risk"
     """p_fail does not exceed the threshold."""
+    HOPELESS = "hopeless"
+    """p_fail is above the band, `up_to`."""
     ABSTAINED = "abstained"
     """The critic gave no p_fail; the agent goes on."""
     TOO_EARLY = "too_early"
@@ -51,7 +53,10 @@ class InterventionPolicy:
     critic: Critic
     intervention: Intervention
     threshold: float = 0.6
-    """Acts when p_fail exceeds it, in [0, 1]."""
+    """Acts when p_fail exceeds it, in [0, 1]; of a critic that says what stepping in is worth, when that does: 0 is any
+    gain."""
+    up_to: float = 1.0
+    """Acts when p_fail is at most this, in (threshold, 1]: below 1, runs that are as good as lost are left alone."""
     min_step: int = 0
     """Acts from this step index on."""
     budget: int = 3
@@ -61,13 +66,20 @@ class InterventionPolicy:
     critic_deadline_s: float = 30.0
     """Seconds after which the critic's answer, or the intervention's message, is not waited for any longer."""
     fail_open: bool = True
-    """A critic that breaks, is late or talks nonsense lets the agent go on. False: it counts as p_fail = 1."""
+    """A critic that breaks, is late or talks nonsense lets the agent go on. False: it counts as p_fail = `up_to`."""
     critic_name: str = field(init=False, repr=False, compare=False)
     """Name of the critic in records: its config's "name", and the start of its digest."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.threshold, float | int) and 0 <= self.threshold <= 1):
             raise InvalidInput(f"threshold must be a number in [0, 1], got {self.threshold!r:.60}.")
+        up_to = self.up_to
+        is_number = isinstance(up_to, float | int) and not isinstance(up_to, bool)
+        if not is_number or not (self.threshold < up_to <= 1 or up_to == 1):
+            raise InvalidInput(
+                f"up_to must be a number above the threshold ({self.threshold:g}) and at most 1, got {up_to!r:.60}: "
+                "the policy acts when threshold < p_fail <= up_to."
+            )
         for name in ("min_step", "budget", "cooldown"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
@@ -86,7 +98,8 @@ class InterventionPolicy:
         Args:
             state: As this returned it for the proposal before, `PolicyState()` for an episode's first.
             step_index: Index of the step for which the action is proposed; goes back when a rollback undoes steps.
-            p_fail: The critic's probability of failure; None when it abstained or could not answer.
+            p_fail: The critic's probability of failure, or the advantage that it gives instead; None when it abstained
+                or could not answer.
 
         Returns:
             The decision, and the state for the next proposal.
@@ -104,6 +117,8 @@ class InterventionPolicy:
             return Decision.ABSTAINED
         if math.isnan(p_fail) or p_fail <= self.threshold:
             return Decision.LOW_RISK
+        if p_fail > self.up_to:
+            return Decision.HOPELESS
         if step_index < self.min_step:
             return Decision.TOO_EARLY
         if used >= self.budget:
@@ -118,6 +133,8 @@ class InterventionPolicy:
             "critic": config_of(self.critic, what="critic"),
             "intervention": config_of(self.intervention, what="intervention"),
             "threshold": float(self.threshold),
+            # Left out where it changes nothing, so that digests of policies without a band stay what they were.
+            **({"up_to": float(self.up_to)} if self.up_to < 1 else {}),
             "min_step": self.min_step,
             "budget": self.budget,
             "cooldown": self.cooldown,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypedDict
 
+from forbear.critics.estimates import CriticReport
 from forbear.critics.evaluation import CriticEvaluation
 from forbear.critics.measures import PRECISION
 from forbear.stats.intervals import Estimate, EstimateJson
@@ -133,11 +134,8 @@ def critic_view(
             TriggerView(threshold=one.threshold, failures=_json(one.failures), successes=_json(one.successes))
             for one in found.triggers
         ],
-        reliability=[
-            BinView(mean_p_fail=one.mean_p_fail, failure_rate=one.failure_rate, count=one.count)
-            for one in report.reliability
-        ],
-        roc=_thinned(found.roc),
+        reliability=reliability_view(report),
+        roc=thinned(found.roc),
         cautions=_cautions(found, overlap, seen_is_known, learned_failure_rate),
         says=PILOT,
         command=COMMAND,
@@ -171,7 +169,16 @@ def _json(estimate: Estimate | None) -> EstimateJson | None:
     return None if estimate is None else estimate.to_dict()
 
 
-def _thinned(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def reliability_view(report: CriticReport) -> list[BinView]:
+    """The bins of the reliability curve."""
+    return [
+        BinView(mean_p_fail=one.mean_p_fail, failure_rate=one.failure_rate, count=one.count)
+        for one in report.reliability
+    ]
+
+
+def thinned(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """So many corners of an ROC that more would not be told apart in a picture, the ends among them."""
     if len(corners) <= _MOST_CORNERS:
         return list(corners)
     last = len(corners) - 1

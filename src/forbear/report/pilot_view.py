@@ -6,11 +6,13 @@ Format `forbear-pilot-2`. Made of what the sections add (`report.sections`); rat
 import json
 from typing import Any, TypedDict
 
+from forbear import __version__
 from forbear.analysis.evidence import Evidence
 from forbear.analysis.plan_record import ArmRecord
 from forbear.analysis.result import PilotResult
-from forbear.report.sections import costs, critics, forks, path
+from forbear.report.sections import advantage, breakeven, costs, critics, forks, overview, path
 from forbear.report.view import ArmView, arm_view
+from forbear.stats.verdict import RemarkJson
 from forbear.wording import counted, shown
 
 FORMAT = "forbear-pilot-2"
@@ -24,6 +26,8 @@ class BaselineView(costs.CostView):
     """The arm that the others are compared with."""
 
     arm: str
+    logged: dict[str, Any] | None
+    """Its logged runs beside its own; None where none are re-used."""
 
 
 class TreatedView(costs.CostView):
@@ -39,8 +43,12 @@ class TreatedView(costs.CostView):
     """What an intervention that never disrupted would have gained."""
     disruption_tax: float | None
     """What the disruptions took of it."""
+    break_even: breakeven.BreakEvenView | None
+    """The gain over failure rates; None where the baseline only failed or only succeeded."""
     against_blind: dict[str, Any] | None
     """What its critic adds to the same intervention at random moments; None where no arm is blind to it."""
+    advantage: advantage.AdvantageView | None
+    """Its gain by where it first stepped in; None where arms share no prefix, or it touched nothing."""
     forks: list[forks.ForkView]
     forks_left_out: int
 
@@ -54,26 +62,42 @@ class PilotView(TypedDict):
     journal: str
     report: str | None
     """Where the page lies."""
+    command: str | None
+    """What makes it again."""
+    made_by: str
+    """Version of forbear."""
     tasks: int
     """That count: to the end of the last arm, or to the last look that was taken."""
     planned_tasks: int
     seeds: int
+    continuations: int
+    """More than 1: that many runs of each task go on from its first trigger, and `seeds` counts them."""
     design: str
     looks: dict[str, Any]
     over: bool
     estimand: str
+    overview: RemarkJson
+    """What to do about all arms that may be deployed, in a sentence."""
     baseline: BaselineView
     arms: dict[str, TreatedView]
     """By name."""
     critic: critics.MeasuresView | None
     """Of the first critic."""
     critics: dict[str, critics.MeasuresView]
+    curves: dict[str, critics.CurvesView]
+    """By critic, its ROC and reliability."""
     calls: costs.CallsView
     unused: list[costs.UnusedView]
 
 
 def pilot_view(
-    result: PilotResult, evidence: Evidence, *, title: str, journal: str, report: str | None = None
+    result: PilotResult,
+    evidence: Evidence,
+    *,
+    title: str,
+    journal: str,
+    report: str | None = None,
+    command: str | None = None,
 ) -> PilotView:
     """Arranges a pilot for its report.
 
@@ -83,26 +107,37 @@ def pilot_view(
         title: Of the report, e.g. the name of the pilot's file.
         journal: Where the journal lies.
         report: Where the page lies, if there is one.
+        command: What makes it again, if it was a command.
     """
     plan, measured = result.plan, critics.view(evidence)
     baseline = result.arms[plan.baseline_arm]
+    arms = {arm: _treated(arm, result, evidence) for arm in plan.treated}
     return PilotView(
         format=FORMAT,
         title=title,
         plan_digest=result.plan_digest,
         journal=journal,
         report=report,
+        command=command,
+        made_by=f"forbear {__version__}",
         tasks=result.tasks,
         planned_tasks=len(plan.tasks),
         seeds=len(plan.seeds),
+        continuations=plan.continuations,
         design=result.design,
         looks=plan.looks.to_dict(),
         over=result.monitor.over,
         estimand=ESTIMAND,
-        baseline=BaselineView(**costs.view(baseline), arm=baseline.name),
-        arms={arm: _treated(arm, result, evidence) for arm in plan.treated},
+        overview=overview.view(arm["verdict"] for arm in arms.values() if not arm["is_control"]),
+        baseline=BaselineView(
+            **costs.view(baseline),
+            arm=baseline.name,
+            logged=None if evidence.logged is None else evidence.logged.values(),
+        ),
+        arms=arms,
         critic=next(iter(measured.values()), None),
         critics=measured,
+        curves=critics.curves(evidence),
         calls=costs.calls_view(result.arms, bill=result.bill),
         unused=costs.unused_view(result.unused),
     )
@@ -122,7 +157,10 @@ def describe_arm(arm: ArmRecord) -> str:
     if policy is None:
         return "the agent alone, at another seed" if arm.kind == "rerun" else "the agent alone"
     options = ", ".join(f"{key} {value!r}" for key, value in policy["intervention"].items() if key != "kind" and value)
-    when = f"at random, as often as '{arm.blind_of}'" if arm.blind_of else f"when p_fail > {policy['threshold']:g}"
+    band = f" and at most {policy['up_to']:g}" if "up_to" in policy else ""
+    when = f"when p_fail > {policy['threshold']:g}{band}"
+    if arm.blind_of:
+        when = f"at random, as often as '{arm.blind_of}'"
     text = f"{arm.intervention}{f' ({options})' if options else ''} {when}"
     return f"{text}, from step {policy['min_step']} on, at most {counted(policy['budget'], 'time')}, by {arm.critic}"
 
@@ -156,7 +194,11 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
         ),
         oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
         disruption_tax=None if ceiling is None else ceiling.disruption_tax.value,
+        break_even=None
+        if (curve := evidence.elsewhere.get(arm)) is None
+        else breakeven.view(curve, baseline=result.plan.baseline_arm),
         against_blind=None if arm not in evidence.blind else evidence.blind[arm].values(),
+        advantage=advantage.view(arm, result),
         forks=changed,
         forks_left_out=left_out,
     )

@@ -6,7 +6,7 @@ from forbear.testing import CriticContract
 from forbear.worlds.household.critic import HouseholdFeatures
 from forbear.worlds.household.features import RECENT
 from forbear.worlds.household.generator import generate
-from forbear.worlds.household.pilot import critic
+from forbear.worlds.household.pilot import critic, critic_weights
 from household_transcripts import transcript
 
 SEEN = [transcript(game, steps=steps, seed=steps)[0] for steps, game in enumerate(generate(seed=14, count=12))]
@@ -42,9 +42,9 @@ def test_it_does_not_look_at_the_index_the_messages_or_the_task():
 
 
 @pytest.mark.parametrize("waited", [1, 5, 30])
-def test_time_alone_changes_no_score(waited):
-    """It is no clock: however long nothing happened before the last steps, the score is the same."""
-    judge, compared = critic(), 0
+def test_time_alone_changes_a_score_by_the_line_of_its_step_alone(waited):
+    """What it reads is no clock: however long nothing happened before the last steps, only the step's line differs."""
+    judge, lines, compared = critic(), critic_weights().by_step, 0
     for seen, proposed in proposals():
         if len(seen.steps) <= RECENT:
             continue
@@ -59,7 +59,12 @@ def test_time_alone_changes_no_score(waited):
         longer = Trajectory(
             task=seen.task, steps=tuple(structs.replace(step, index=i) for i, step in enumerate(joined))
         )
-        assert judge.logit(longer, proposed) == judge.logit(seen, proposed)
+        assert judge.raw(longer, proposed) == judge.raw(seen, proposed)
+        last = len(lines.slope) - 1
+        for trajectory in (longer, seen):
+            at = min(len(trajectory.steps) - 1, last)
+            line = lines.slope[at] * judge.raw(trajectory, proposed) + lines.shift[at]
+            assert judge.logit(trajectory, proposed) == line
         compared += 1
     assert compared >= 6
 

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from forbear.report.terminal import Terminal
 
 
+class TokensView(TypedDict):
+    """Tokens and money that one arm paid; None where nobody tells."""
+
+    agent_in: int | None
+    agent_cached: int | None
+    agent_out: int | None
+    critic_in: int | None
+    critic_out: int | None
+    cost: float | None
+    """Of all roles."""
+
+
 class CostView(TypedDict):
     """What one arm did and cost; rates are fractions, None without episodes."""
 
@@ -35,6 +47,8 @@ class CostView(TypedDict):
     shared_episodes: int
     usage: dict[str, Any]
     """By role (`agent`, `critic`, `feedback`), what was `paid` and what `reused`; unknown is left out."""
+    tokens: TokensView | None
+    """Of that what tokens it paid for; None where neither agent nor critic tells of tokens or money."""
 
 
 class AmountView(TypedDict):
@@ -91,6 +105,7 @@ def view(arm: ArmResult) -> CostView:
         rollback_noops=arm.rollback_noops,
         shared_episodes=arm.shared_episodes,
         usage=usage,
+        tokens=_tokens(usage),
     )
 
 
@@ -147,7 +162,7 @@ def text(
     terminal.line("Calls", style="bold")
     columns = ("arm", "success", "interv./ep.", "cascades", "no answer", "calls", "new", "critic")
     terminal.table(columns, [_row(name, arm) for name, arm in arms.items()], left=(0,), gap=1)
-    if known := [_tokens(name, arm["usage"]) for name, arm in arms.items() if _tells_tokens(arm["usage"])]:
+    if known := [_token_row(name, told) for name, arm in arms.items() if (told := arm["tokens"]) is not None]:
         terminal.table(("paid by", "tokens in", "of them cached", "out", "critic in", "out", "cost"), known, left=(0,))
     for name, arm in switched.items():
         if arm is not None:
@@ -197,19 +212,28 @@ def _paid(usage: dict[str, Any], role: str) -> dict[str, Any]:
     return paid
 
 
-def _tells_tokens(usage: dict[str, Any]) -> bool:
-    return any(key in _paid(usage, role) for role in ("agent", "critic") for key in ("output_tokens", "cost"))
-
-
-def _tokens(name: str, usage: dict[str, Any]) -> tuple[str, ...]:
+def _tokens(usage: dict[str, Any]) -> TokensView | None:
     agent, critic = _paid(usage, "agent"), _paid(usage, "critic")
+    if not any(key in paid for paid in (agent, critic) for key in ("output_tokens", "cost")):
+        return None
     known = [cost for role in usage if isinstance(usage[role], dict) and (cost := _paid(usage, role).get("cost"))]
-    return (
-        shown(name, limit=20),
-        count(agent.get("input_tokens")),
-        count(agent.get("cached_tokens")),
-        count(agent.get("output_tokens")),
-        count(critic.get("input_tokens")),
-        count(critic.get("output_tokens")),
-        f"{sum(known):.4g}" if known else "-",
+    return TokensView(
+        agent_in=agent.get("input_tokens"),
+        agent_cached=agent.get("cached_tokens"),
+        agent_out=agent.get("output_tokens"),
+        critic_in=critic.get("input_tokens"),
+        critic_out=critic.get("output_tokens"),
+        cost=sum(known) if known else None,
     )
+
+
+def _token_row(name: str, tokens: TokensView) -> tuple[str, ...]:
+    counts = (
+        tokens["agent_in"],
+        tokens["agent_cached"],
+        tokens["agent_out"],
+        tokens["critic_in"],
+        tokens["critic_out"],
+    )
+    cost = tokens["cost"]
+    return (shown(name, limit=20), *map(count, counts), "-" if cost is None else f"{cost:.4g}")

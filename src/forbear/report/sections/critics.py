@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
+from forbear.report.critic_view import BinView, reliability_view, thinned
 from forbear.stats.intervals import EstimateJson
 from forbear.wording import number, points, points_interval, shown
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 MeasuresView: TypeAlias = dict[str, EstimateJson | None]
 """By measure, an estimate with its interval; None where it is undefined."""
 
+
+class CurvesView(TypedDict):
+    """What stands behind the measures of one critic."""
+
+    roc: list[list[float]]
+    """Corners: shares of succeeding and of failing steps at or above a score; empty where it is undefined."""
+    reliability: list[BinView]
+
+
 _PRINTED = ("auroc", "average_precision", "calibration_error")
 """Measures for the terminal; JSON and the page have them all."""
 
@@ -25,6 +35,17 @@ def view(evidence: Evidence) -> dict[str, MeasuresView]:
     """By critic that scored more than one task, its measures on the baseline's proposals."""
     return {
         name: {measure: None if e is None else e.to_dict() for measure, e in report.overall.items()}
+        for name, report in evidence.critics.items()
+        if report is not None
+    }
+
+
+def curves(evidence: Evidence) -> dict[str, CurvesView]:
+    """By critic that scored more than one task, its curves on the baseline's proposals."""
+    return {
+        name: CurvesView(
+            roc=[list(corner) for corner in thinned(evidence.roc.get(name, ()))], reliability=reliability_view(report)
+        )
         for name, report in evidence.critics.items()
         if report is not None
     }

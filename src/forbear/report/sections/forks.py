@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from forbear.analysis.result import PilotResult
-    from forbear.records.model import Episode, Step
+    from forbear.records.model import Episode, Proposal, Step
 
 MOST_FORKS = 40
 """Tasks shown side by side, by arm; more make a page that nobody reads."""
 MOST_STEPS = 40
-MOST_TEXT = 2000
+MOST_TEXT = 700
 """Characters of one observation, message or action."""
+MOST_CHARACTERS = 900_000
+"""Of all tasks shown side by side on one page, with what a page writes around them."""
+_AROUND = 250
+"""Characters around each step."""
 
 
 class DroppedView(TypedDict):
     """A proposal that did not simply run."""
 
+    shown: int
+    """How many of the step's messages the agent had been told before it."""
     action: str
     decision: str
     p_fail: float | None
@@ -34,6 +41,8 @@ class StepView(TypedDict):
     messages: list[str]
     dropped: list[DroppedView]
     executed: str | None
+    p_fail: float | None
+    """The highest score of what was executed; None where nothing was, or no critic answered."""
 
 
 class SideView(TypedDict):
@@ -52,19 +61,25 @@ class ForkView(TypedDict):
     task: str
     seed: int
     step: int
+    parts: int | None
+    """Place, from `step` on, where the two sides first execute something else; None where they never do."""
     baseline: SideView
     treated: SideView
 
 
 def view(arm: str, result: PilotResult) -> tuple[list[ForkView], int]:
-    """The forks of an arm, disrupted ones first, and how many were left out."""
+    """The forks of an arm, disrupted ones first, and how many were left out: arms have equal shares of the page."""
     changed = list(_changed(result.episodes.values(), baseline=result.plan.baseline_arm, treated=arm))
-    shown = [
+    left = MOST_CHARACTERS / max(1, len(result.plan.treated))
+    shown: list[ForkView] = []
+    for before, after in changed[:MOST_FORKS]:
         # Only coupled arms have their steps before the first intervention in common.
-        _fork(before, after, first=(after.first_intervention or 0) if result.design == "coupled" else 0)
-        for before, after in changed[:MOST_FORKS]
-    ]
-    return shown, max(0, len(changed) - MOST_FORKS)
+        fork = _fork(before, after, first=(after.first_intervention or 0) if result.design == "coupled" else 0)
+        left -= len(str(fork)) + _AROUND * (len(fork["baseline"]["steps"]) + len(fork["treated"]["steps"]))
+        if left < 0 and shown:
+            break
+        shown.append(fork)
+    return shown, len(changed) - len(shown)
 
 
 def _changed(episodes: Iterable[Episode], *, baseline: str, treated: str) -> Iterable[tuple[Episode, Episode]]:
@@ -84,9 +99,18 @@ def _fork(before: Episode, after: Episode, *, first: int) -> ForkView:
         task=before.task.id,
         seed=before.seed,
         step=first,
+        parts=_parts(before, after, first=first),
         baseline=_side(before, first=first),
         treated=_side(after, first=first),
     )
+
+
+def _parts(before: Episode, after: Episode, *, first: int) -> int | None:
+    ours, theirs = ([step.executed for step in one.steps[first:]] for one in (before, after))
+    for place, (one, other) in enumerate(zip_longest(ours, theirs)):
+        if one != other:
+            return place
+    return None
 
 
 def _side(episode: Episode, *, first: int) -> SideView:
@@ -108,13 +132,19 @@ def _step(step: Step) -> StepView:
         messages=[message[:MOST_TEXT] for message in step.messages],
         dropped=[
             DroppedView(
+                shown=proposal.shown,
                 action=proposal.action.text[:MOST_TEXT],
                 decision=proposal.decision,
-                p_fail=max((p for p in proposal.p_fail.values() if p is not None), default=None),
+                p_fail=_highest(proposal),
                 why=[why[:MOST_TEXT] for why in proposal.why.values()],
             )
             for proposal in step.proposals
             if proposal.decision != "proceed"
         ],
         executed=None if step.executed is None else step.executed.text[:MOST_TEXT],
+        p_fail=_highest(step.proposals[-1]) if step.proposals and step.executed is not None else None,
     )
+
+
+def _highest(proposal: Proposal) -> float | None:
+    return max((p for p in proposal.p_fail.values() if p is not None), default=None)

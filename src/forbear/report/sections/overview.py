@@ -1,4 +1,4 @@
-"""One line for each of several treated arms."""
+"""All treated arms at once: what to do, in a sentence, and a line for each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypedDict
 
 from forbear.stats.intervals import EstimateJson
-from forbear.wording import points, points_interval, pvalue, shown
+from forbear.wording import listed, points, points_interval, pvalue, shown
 
 if TYPE_CHECKING:
     from forbear.report.terminal import Terminal
+    from forbear.stats.verdict import RemarkJson
 
 
 class OverviewView(TypedDict):
@@ -19,6 +20,21 @@ class OverviewView(TypedDict):
     recommendation: str
     success_gain: EstimateJson
     p_value_gain: float
+
+
+def view(arms: Iterable[OverviewView]) -> RemarkJson:
+    """What to do about all arms that may be deployed, in a sentence."""
+    from forbear.stats.verdict import Remark
+
+    by_verdict: dict[str, list[str]] = {}
+    for arm in arms:
+        by_verdict.setdefault(arm["recommendation"], []).append(arm["arm"])
+    go, stop, wait = (by_verdict.get(name, []) for name in ("INTERVENE", "FORBEAR", "UNDECIDED"))
+    rest = [f"FORBEAR: {listed(stop)}"] if stop else []
+    rest += [f"UNDECIDED: {listed(wait)}"] if wait else []
+    said = f"Switch on {listed(go)}, as piloted" if go else "Leave it off" if len(stop + wait) == 1 else "Leave all off"
+    text = f"{said}. {'; '.join(rest)}." if rest else f"{said}."
+    return Remark(code="overview", text=text, values=dict(by_verdict)).to_dict()
 
 
 def text(terminal: Terminal, arms: Iterable[OverviewView]) -> None:

@@ -9,7 +9,7 @@ one seed the truth lies between the line and no change at all, and nothing in th
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,44 +123,76 @@ def gain_at(
     Donner (2008, Statistics in Medicine 27:1693). Checked: recovers known r and d from coupled and independent
     data; coverage by simulation in both designs.
     """
-    check_confidence(confidence)
-    if not 0 <= failure_rate <= 1:
-        raise InvalidInput(f"failure_rate is a fraction between 0 and 1, got {failure_rate!r}.")
-    if isinstance(outcomes, ClusteredOutcomes):
-        gain = _gain_by_slope(outcomes, failure_rate, confidence)
-        if gain is not None:
-            return GainAt(failure_rate=failure_rate, gain=gain, method="cross-seed slope")
-    table = outcomes if isinstance(outcomes, PairedOutcomes) else outcomes.table
-    if table is None:
-        raise InvalidInput("without a slope the gain elsewhere needs pairs of runs: as many seeds under both arms.")
-    if not table.failures or not table.successes:
-        raise InvalidInput(
-            "the gain elsewhere needs failures and successes of the baseline; the pilot has only one kind."
-        )
-    rates = inference(outcomes).rates(confidence)
-    recovery, disruption = rates.recovery, rates.disruption
-    assert recovery is not None, "the baseline fails"
-    assert disruption is not None, "the baseline succeeds"
-    line = _combined([(failure_rate, recovery), (failure_rate - 1, disruption)], confidence)
-    unchanged = _gain(outcomes, confidence, guarantee)
-    ends = min(line.low, unchanged.low), max(line.high, unchanged.high)
-    return GainAt(
-        failure_rate=failure_rate,
-        gain=Estimate(value=None, low=ends[0], high=ends[1], confidence=confidence),
-        method="between no change and the line",
-        unchanged=unchanged.value,
-        line=line.value,
-        several_seeds=isinstance(outcomes, ClusteredOutcomes) and any(len(runs) > 1 for runs in outcomes.baseline),
-    )
+    return gain_curve(outcomes, failure_rates=[failure_rate], confidence=confidence, guarantee=guarantee)[0]
 
 
-def gain_curve(outcomes: Outcomes, *, failure_rates: Sequence[float], confidence: float = 0.95) -> tuple[GainAt, ...]:
-    """The break-even chart: the gain with its band over failure rates.
+def gain_curve(
+    outcomes: Outcomes,
+    *,
+    failure_rates: Sequence[float],
+    confidence: float = 0.95,
+    guarantee: Guarantee = "calibrated",
+) -> tuple[GainAt, ...]:
+    """The break-even chart: `gain_at` over failure rates; what they have in common is computed once.
 
     Raises:
         InvalidInput: As `gain_at`.
     """
-    return tuple(gain_at(outcomes, failure_rate=rate, confidence=confidence) for rate in failure_rates)
+    check_confidence(confidence)
+    without_slope: _WithoutSlope | None = None
+    found = []
+    for rate in failure_rates:
+        if not 0 <= rate <= 1:
+            raise InvalidInput(f"failure_rate is a fraction between 0 and 1, got {rate!r}.")
+        gain = _gain_by_slope(outcomes, rate, confidence) if isinstance(outcomes, ClusteredOutcomes) else None
+        if gain is not None:
+            found.append(GainAt(failure_rate=rate, gain=gain, method="cross-seed slope"))
+            continue
+        without_slope = without_slope or _WithoutSlope.of(outcomes, confidence, guarantee)
+        found.append(without_slope.at(rate))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WithoutSlope:
+    """What is known of the gain elsewhere where no slope is: the gain here, r and d."""
+
+    unchanged: Estimate
+    recovery: Estimate
+    disruption: Estimate
+    several_seeds: bool
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, confidence: float, guarantee: Guarantee) -> Self:
+        table = outcomes if isinstance(outcomes, PairedOutcomes) else outcomes.table
+        if table is None:
+            raise InvalidInput("without a slope the gain elsewhere needs pairs of runs: as many seeds under both arms.")
+        if not table.failures or not table.successes:
+            raise InvalidInput(
+                "the gain elsewhere needs failures and successes of the baseline; the pilot has only one kind."
+            )
+        rates = inference(outcomes).rates(confidence)
+        assert rates.recovery is not None, "the baseline fails"
+        assert rates.disruption is not None, "the baseline succeeds"
+        return cls(
+            unchanged=_gain(outcomes, confidence, guarantee),
+            recovery=rates.recovery,
+            disruption=rates.disruption,
+            several_seeds=isinstance(outcomes, ClusteredOutcomes) and any(len(runs) > 1 for runs in outcomes.baseline),
+        )
+
+    def at(self, failure_rate: float) -> GainAt:
+        confidence, unchanged = self.unchanged.confidence, self.unchanged
+        line = _combined([(failure_rate, self.recovery), (failure_rate - 1, self.disruption)], confidence)
+        ends = min(line.low, unchanged.low), max(line.high, unchanged.high)
+        return GainAt(
+            failure_rate=failure_rate,
+            gain=Estimate(value=None, low=ends[0], high=ends[1], confidence=confidence),
+            method="between no change and the line",
+            unchanged=unchanged.value,
+            line=line.value,
+            several_seeds=self.several_seeds,
+        )
 
 
 # --- The slope ----------------------------------------------------------------------------------------------

@@ -1,0 +1,89 @@
+"""`forbear report`: a pilot's journal as one page, to look at and to send."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from forbear.errors import OutputUnwritable
+from forbear.wording import shown
+
+if TYPE_CHECKING:
+    from forbear.report.pilot_view import PilotView
+
+_HELP = """Write the report of a pilot's journal: one HTML page, nothing loaded.
+
+The page is made from the journal alone, as `forbear pilot run` makes it;
+pilots that their host runs (ask, tell) have theirs by this command. It carries
+its verdicts: forbear decide report.html reads them.
+
+\b
+Examples:
+    forbear report runs/pilot
+    forbear report runs/pilot -o for-my-colleague.html
+
+Exit codes: 0 done, 2 no journal, or no look taken yet, 3 cannot be written.
+"""
+
+
+@click.command(help=_HELP, short_help="A pilot's journal as one HTML page.")
+@click.argument("journal", metavar="JOURNAL", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="[default: JOURNAL/report.html]")
+@click.option("--title", help="Of the page. [default: Pilot and the journal's name]")
+def report(journal: Path, output: Path | None, title: str | None) -> None:
+    """Reads, analyses, writes."""
+    from forbear.analysis.evidence import evidence_of
+    from forbear.analysis.result import analyse_journal
+    from forbear.records.journal import Journal
+    from forbear.report.pilot_view import pilot_view
+
+    path = journal / "report.html" if output is None else output
+    result = analyse_journal(Journal(journal))
+    view = pilot_view(
+        result,
+        evidence_of(result),
+        title=f"Pilot {journal.resolve().name}" if title is None else title,
+        journal=str(journal),
+        report=str(path),
+        command=f"forbear report {journal}",
+    )
+    problem = write_report(view, path)
+    if problem is not None:
+        raise problem
+    click.echo(view["overview"]["text"])
+    click.echo(f"Report:  {shown(str(path), limit=200)}  (open it in a browser)")
+
+
+def write_page(path: str, text: str) -> None:
+    """Writes a page, whole or not at all.
+
+    Raises:
+        OutputUnwritable: It cannot be written.
+    """
+    from forbear.files import write_whole
+
+    try:
+        write_whole(Path(path), text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise OutputUnwritable(
+            f"{shown(path, limit=200)}: the report cannot be written ({error.strerror}). The verdict stands."
+        ) from None
+
+
+def write_report(view: PilotView, path: Path) -> Exception | None:
+    """Writes the page, or says why there is none: that must not cost the verdict."""
+    from forbear.files import write_whole
+    from forbear.report.html import pilot_html
+
+    try:
+        write_whole(path, pilot_html(view).encode("utf-8", "replace"))
+    except OSError as error:
+        return OutputUnwritable(
+            f"{shown(view['report'] or path.name, limit=200)}: the report cannot be written ({error.strerror}). The "
+            "verdict stands and its episodes are kept; the same command, once it can be written, writes it."
+        )
+    except Exception as error:  # a page that cannot be made is a bug, which is told after the verdict
+        return error
+    return None

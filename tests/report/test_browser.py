@@ -1,0 +1,117 @@
+"""The pages in a real browser: nothing is loaded, nothing fails, and what it shows is what Python computed."""
+
+import shutil
+
+import pytest
+
+from forbear.analysis.evidence import evidence_of
+from forbear.analysis.verdicts import decide_pairings
+from forbear.cli.brought import from_counts
+from forbear.report.html import decision_html, pilot_html
+from forbear.report.pilot_view import pilot_view
+from forbear.report.view import decision_view
+from forbear.stats.rule import DecisionRule
+from runner.pilots import ALL_ARMS, plan, run
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(paths):  # which runs a pilot: no loop may run in this thread before that
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("pilot") / "j"
+    result = run(plan(ALL_ARMS[:5], n=40), directory)
+    return pilot_view(result, evidence_of(result), title="Pilot mine", journal=str(directory))
+
+
+@pytest.fixture(scope="module")
+def paths(view, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    verdicts = decide_pairings(from_counts("35,7,11,47").pairings, DecisionRule())
+    pages = {
+        "pilot": pilot_html(view),
+        "decision": decision_html(decision_view(verdicts), title="mine", break_even={}),
+    }
+    for name, text in pages.items():
+        (folder / f"{name}.html").write_text(text, "utf-8")
+    return {name: (folder / f"{name}.html").as_uri() for name in pages}
+
+
+def opened(browser, uri, **options):
+    """A page without a network, and whatever it complained of."""
+    context = browser.new_context(offline=True, **options)
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if request.url != uri else None)
+    page.goto(uri)
+    return page, complaints
+
+
+@pytest.mark.parametrize("name", ["pilot", "decision"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_page_opens_without_a_network_and_everybody_can_read_it(browser, paths, name, width, scheme):
+    page, complaints = opened(
+        browser, paths[name], viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if name == "pilot":
+        page.locator("#changed summary").first.click()
+    found = axe.Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+    assert complaints == []
+
+
+def test_the_slider_says_what_python_computed(browser, paths, view):
+    page, complaints = opened(browser, paths["pilot"])
+    for number, arm in enumerate(view["arms"].values(), 1):
+        slider, output = page.locator(f"#arm-{number}-rate"), page.locator(f"#arm-{number} output")
+        here = round(100 * arm["verdict"]["failure_rate"]["value"])
+        assert output.text_content() == arm["break_even"]["points"][here]["says"]
+        for rate in (0, 37, 100):
+            slider.fill(str(rate))
+            assert output.text_content() == arm["break_even"]["points"][rate]["says"]
+    assert complaints == []
+
+
+def test_changed_tasks_are_filtered_sorted_and_opened(browser, paths, view):
+    page, complaints = opened(browser, paths["pilot"])
+    forks = {name: arm["forks"] for name, arm in view["arms"].items() if arm["forks"]}
+    shown = page.locator("#changed details:visible")
+    assert shown.count() == sum(map(len, forks.values()))
+    name = next(iter(forks))
+    page.select_option("#by-arm", name)
+    assert shown.count() == len(forks[name])
+    kind = forks[name][0]["kind"]
+    page.select_option("#by-kind", kind)
+    chosen = [fork for fork in forks[name] if fork["kind"] == kind]
+    assert shown.count() == len(chosen)
+    assert page.locator("#counted").text_content().startswith(f"{len(chosen)} of ")
+    page.select_option("#by-order", "task")
+    tasks = [one.get_attribute("data-task") for one in shown.all()]
+    assert tasks == sorted((fork["task"] for fork in chosen), key=lambda task: int(task.strip("t")))
+    shown.first.locator("summary").click()
+    assert shown.first.locator(".side h3").count() == 2
+    page.fill("#by-words", "no such word anywhere")
+    assert shown.count() == 0
+    assert complaints == []
+
+
+def test_without_scripts_the_page_is_whole(browser, paths, view):
+    page, _ = opened(browser, paths["pilot"], java_script_enabled=False)
+    assert page.locator("#changed details").count() == sum(len(arm["forks"]) for arm in view["arms"].values())
+    assert not page.locator("#tools").is_visible()
+    assert page.locator("svg:visible").count() > 4 * len(view["arms"])
