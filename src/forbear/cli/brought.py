@@ -102,12 +102,12 @@ def from_counts(text: str) -> Brought:
 
 def elsewhere(brought: Brought, rule: DecisionRule, *, mix: str | None, at: float | None) -> Brought:
     """With the gain on another mix of tasks, and where the baseline fails at another rate, as remarks."""
-    from forbear.adapters.formats.tabular import read_mix
-    from forbear.analysis.pairing import stratify
-    from forbear.stats.context.transport import gain_at, post_stratified_gain
-
     confidence, table = 1 - 2 * rule.alpha, brought.table
     if mix is not None and table is not None:
+        from forbear.adapters.formats.tabular import read_mix
+        from forbear.analysis.pairing import stratify
+        from forbear.stats.context.transport import post_stratified_gain
+
         weights = read_mix(mix)
 
         def on_mix(one: Pairing) -> tuple[Remark, ...]:
@@ -117,6 +117,7 @@ def elsewhere(brought: Brought, rule: DecisionRule, *, mix: str | None, at: floa
 
         brought = brought.cautioned(on_mix)
     if at is not None:
+        from forbear.stats.context.transport import gain_at
 
         def there(one: Pairing) -> tuple[Remark, ...]:
             gain = gain_at(one.binary, failure_rate=at, confidence=confidence, guarantee=rule.guarantee)
