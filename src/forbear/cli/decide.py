@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
+from forbear.cli.brought import elsewhere, from_counts, from_files
 from forbear.cli.design import ShapeName, looks_of, shape_option
 from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
@@ -19,17 +20,28 @@ from forbear.wording import listed, shown
 if TYPE_CHECKING:
     from forbear.adapters.formats.reading import Reading
     from forbear.analysis.pairing import Pairing
-    from forbear.outcomes.table import OutcomeTable
     from forbear.report.view import DecisionView
     from forbear.stats.context.prior import Prior
     from forbear.stats.context.value import Costs
     from forbear.stats.rule import DecisionRule
-    from forbear.stats.verdict import Remark, Verdict
+    from forbear.stats.verdict import Verdict
+
+Output = Literal["text", "json", "md", "junit", "brief"]
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
 
-_WITH_JOURNAL = {"files", "treated", "as_json", "gate", "prior", "cost_of_intervening", "cost_of_harm"}
+_WITH_JOURNAL = {
+    "files",
+    "treated",
+    "as_json",
+    "output",
+    "brief",
+    "gate",
+    "prior",
+    "cost_of_intervening",
+    "cost_of_harm",
+}
 
 _HELP = """Decide from paired outcomes whether an intervention helps.
 
@@ -38,9 +50,12 @@ FILE is a table with one row per task and arm: CSV, TSV or JSONL, with a header.
     task_id,arm,seed,success
     t1,baseline,0,1
     t1,rollback,0,0
-success is 0/1, true/false, yes/no or pass/fail; empty or error where the run
-has no outcome: left out, counted, bounded, and what one arm lost more than the
-other stands against INTERVENE (--missing). `seed` tells several runs of a task
+Or JSON (an array, {id: outcome}, {arm: {id: outcome}}), Parquet, packed by gzip
+or zip. Columns of other usual names are found, and said (docs/formats.md).
+success is 0/1, true/false, pass/fail, correct/incorrect, resolved, C/I, ...;
+empty, null, NaN, error or timeout where the run has no outcome: left out,
+counted, bounded, and what one arm lost more than the other stands against
+INTERVENE (--missing). `seed` tells several runs of a task
 apart; `cluster` says what tasks belong to, where that is the unit. Two
 files are two arms, baseline first, and need no `arm` column. `-` is standard
 input. Tasks that only one arm has are left out and counted.
@@ -82,6 +97,8 @@ Examples:
     forbear decide outcomes.csv --baseline v1 --treated v2 --worthwhile 0.05
     forbear decide baseline.jsonl treated.jsonl --json
     forbear decide outcomes.csv --gate && ./deploy.sh
+    forbear decide outcomes.csv --gate --format md >> "$GITHUB_STEP_SUMMARY"
+    forbear decide samples.jsonl --where filter=strict-match --by model --brief
     forbear decide outcomes.csv --looks 50,100,200 --look 1
     forbear decide stream.csv --anytime
     forbear decide runs/pilot
@@ -159,7 +176,14 @@ names it), 20 if all are FORBEAR, else 21.
     "--cost-of-intervening", type=float, metavar="X", help="For the worth, in successes a task. [default: --worthwhile]"
 )
 @click.option("--cost-of-harm", type=float, metavar="X", help="For the worth, of a disrupted task. [default: 0]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json", "md", "junit"]),
+    help="For a terminal, a program, a pull request, a test report. [default: text]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json: one object and nothing else.")
+@click.option("--brief", is_flag=True, help="One line an arm.")
 @click.option("--report", metavar="FILE", help="Also write the verdict as one HTML page to look at and to send.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
@@ -186,7 +210,9 @@ def decide(
     prior: str | None,
     cost_of_intervening: float | None,
     cost_of_harm: float | None,
+    output: str | None,
     as_json: bool,
+    brief: bool,
     report: str | None,
     gate: bool,
 ) -> int:
@@ -196,16 +222,15 @@ def decide(
     from forbear.report.view import decision_view
     from forbear.stats.rule import DecisionRule
 
-    believed = _prior(prior)
+    believed, printed = _prior(prior), _output(output, as_json=as_json, brief=brief)
     if len(files) == 1 and os.path.isdir(files[0]):
         stated = (cost_of_intervening, cost_of_harm)
-        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
+        return _from_journal(files[0], treated=treated, output=printed, gate=gate, believed=believed, stated=stated)
     if len(files) == 1 and is_report(files[0]):
         stated = (cost_of_intervening, cost_of_harm)
-        return _from_report(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
+        return _from_report(files[0], treated=treated, output=printed, gate=gate, believed=believed, stated=stated)
     paying = {} if worthwhile is None else {"worthwhile": worthwhile}
     rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
-    names = {"--baseline": baseline, "--treated": treated, "--mix": mix}
     declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
@@ -214,36 +239,48 @@ def decide(
         raise click.UsageError("--planned says how long a stream will be: it belongs to --anytime.")
     if in_order and ((not anytime and declared is None) or counts is not None):
         raise click.UsageError("--in-order says how rows stand: it needs a FILE, and --looks or --anytime.")
-    table = None
-    ignored: tuple[str, ...] = ()
-    if counts is not None:
-        clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
-        clash += table_options_given() + [
-            option for option, given in (("--graded", graded), ("--only-arm-tested", only_arm_tested)) if given
-        ]
-        if clash:
-            raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
-        pairings = _from_counts(counts)
-    else:
-        reading = replace(reading, graded=graded)
-        pairings, table, ignored = _from_files(files, names, reading, rule, only_arm_tested=only_arm_tested)
-    if at is not None:
-        pairings = tuple(
-            one.cautioned(_elsewhere(one, at, rule)) if treated in (None, one.treated) else one for one in pairings
+    if counts is None:
+        brought = from_files(
+            files,
+            replace(reading, graded=graded),
+            baseline=baseline,
+            treated=treated,
+            only_arm_tested=only_arm_tested,
         )
+    else:
+        others = {"--baseline": baseline, "--treated": treated, "--mix": mix, "--graded": graded or None}
+        others |= {"--only-arm-tested": only_arm_tested or None}
+        clash = ["the file"] if files else [option for option, value in others.items() if value is not None]
+        if clash := clash + table_options_given():
+            raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
+        brought = from_counts(counts)
+    brought = elsewhere(brought, rule, mix=mix, at=at)
     verdicts = decide_pairings(
-        pairings, rule, looks=declared, look=look, anytime=anytime, in_order=in_order, table=table, planned=planned
+        brought.pairings,
+        rule,
+        looks=declared,
+        look=look,
+        anytime=anytime,
+        in_order=in_order,
+        table=brought.table,
+        planned=planned,
     )
-    if treated is not None:
-        verdicts = {treated: verdicts[treated]}
-    costs = _costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile)
-    view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored, prior=believed, costs=costs)
-    _print(view, as_json=as_json)
+    verdicts = {one.treated: verdicts[one.treated] for one in brought.asked}
+    view = decision_view(
+        verdicts,
+        baseline=brought.baseline,
+        baselines={one.treated: one.baseline for one in brought.pairings},
+        ignored=brought.ignored,
+        understood=brought.understood,
+        prior=believed,
+        costs=_costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile),
+    )
+    _print(view, output=printed)
     if report is not None:
         single = declared is None and not anytime
-        _write_report(report, view, {one.treated: one for one in pairings} if single else {}, rule)
-    if as_json and ignored:
-        click.echo(f"note: columns not used: {listed(ignored)}", err=True)
+        _write_report(report, view, {one.treated: one for one in brought.asked} if single else {}, rule)
+    if printed == "json" and brought.ignored:
+        click.echo(f"note: columns not used: {listed(brought.ignored)}", err=True)
     return _through_the_gate(verdicts) if gate else 0
 
 
@@ -260,7 +297,7 @@ def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
 
 def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule) -> None:
     """The page; the gain elsewhere has the interval of a single look, and is shown for one only."""
-    from forbear.analysis.evidence import elsewhere
+    from forbear.analysis.evidence import elsewhere as gains_elsewhere
     from forbear.cli.report import write_page
     from forbear.report.html import decision_html
     from forbear.report.sections import breakeven
@@ -269,7 +306,7 @@ def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairin
     curves = {
         name: breakeven.view(curve, baseline=view["baseline"])
         for name, pairing in pairings.items()
-        if (curve := elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
+        if (curve := gains_elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
     }
     title = f"{' and '.join(view['verdicts'])} against {view['baseline']}"
     write_page(report, decision_html(view, title=title, break_even=curves))
@@ -280,7 +317,7 @@ def _from_report(
     path: str,
     *,
     treated: str | None,
-    as_json: bool,
+    output: Output,
     gate: bool,
     believed: Prior,
     stated: tuple[float | None, float | None],
@@ -297,7 +334,7 @@ def _from_report(
             raise InvalidInput(f"there is no arm '{shown(treated)}' in this report; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
     costs = _costs(stated, worthwhile=next(iter(verdicts.values())).rule.worthwhile)
-    _print(decision_view(verdicts, baseline=read.baseline, prior=believed, costs=costs), as_json=as_json)
+    _print(decision_view(verdicts, baseline=read.baseline, prior=believed, costs=costs), output=output)
     return _through_the_gate(verdicts) if gate else 0
 
 
@@ -315,13 +352,13 @@ def _from_journal(
     directory: str,
     *,
     treated: str | None,
-    as_json: bool,
+    output: Output,
     gate: bool,
     believed: Prior,
     stated: tuple[float | None, float | None],
 ) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
-    from forbear.analysis.evidence import verdicts_of
+    from forbear.analysis.evidence import arms_tested, verdicts_of
     from forbear.analysis.result import analyse_journal
     from forbear.records.journal import Journal
     from forbear.report.view import decision_view
@@ -336,62 +373,20 @@ def _from_journal(
         found = verdicts_of(result)
     except ForbearError as error:
         raise type(error)(f"{where}: {error}") from None
-    baseline, verdicts = plan.baseline_arm, {arm: found[arm] for arm in plan.candidates}
+    tested = arms_tested(result)
+    if not tested:
+        raise InvalidInput(
+            f"{where}: of its ladder '{shown(result.monitor.chosen or 'none')}' was chosen, and is tested on tasks "
+            "that are yet to be run. Go on with forbear pilot extend."
+        )
+    baseline, verdicts = plan.baseline_arm, {arm: found[arm] for arm in tested}
     if treated is not None:
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
     costs = _costs(stated, worthwhile=plan.rule.worthwhile)
-    _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), as_json=as_json)
+    _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), output=output)
     return _through_the_gate(verdicts) if gate else 0
-
-
-def _from_files(
-    files: tuple[str, ...],
-    names: dict[str, str | None],
-    reading: Reading,
-    rule: DecisionRule,
-    *,
-    only_arm_tested: bool,
-) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
-    """The pairings, what they were made from, and the columns that were not used."""
-    from forbear.adapters.formats.tabular import read_mix, read_outcomes
-    from forbear.analysis.pairing import compare
-
-    if not files:
-        raise click.UsageError("nothing to decide on: give a FILE, or --counts A,C,B,D. See forbear decide --help.")
-    if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None or only_arm_tested):
-        raise click.UsageError("two files are the two arms, baseline first; drop --baseline and --treated.")
-    read = read_outcomes(files, reading=reading)
-    baseline = names["--baseline"] if read.baseline is None else read.baseline
-    table = read.table
-    pairings = compare(table, baseline=baseline, treated=names["--treated"], only_arm_tested=only_arm_tested)
-    pairings = tuple(one.cautioned(*read.notes) for one in pairings)
-    if names["--mix"] is not None:
-        mix = read_mix(names["--mix"])
-        pairings = tuple(
-            one.cautioned(*_on_mix(table, one, mix, rule)) if names["--treated"] in (None, one.treated) else one
-            for one in pairings
-        )
-    return pairings, table, read.ignored
-
-
-def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: DecisionRule) -> tuple[Remark, ...]:
-    """What the deployment's mix of tasks changes, as remarks."""
-    from forbear.analysis.pairing import stratify
-    from forbear.stats.context.transport import post_stratified_gain
-
-    strata = stratify(table, baseline=pairing.baseline, treated=pairing.treated)
-    mixed = post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha, guarantee=rule.guarantee)
-    return mixed.remarks(margin=rule.margin)
-
-
-def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Remark:
-    """The gain at another failure rate, as a remark."""
-    from forbear.stats.context.transport import gain_at
-
-    there = gain_at(pairing.binary, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha, guarantee=rule.guarantee)
-    return there.remark(baseline=pairing.baseline)
 
 
 def _prior(text: str | None) -> Prior:
@@ -420,27 +415,33 @@ def _costs(stated: tuple[float | None, float | None], *, worthwhile: float) -> C
     )
 
 
-def _from_counts(text: str) -> tuple[Pairing, ...]:
-    from forbear.analysis.pairing import Pairing
-    from forbear.outcomes.paired import PairedOutcomes
-
-    try:
-        both_fail, recovered, disrupted, both_succeed = (int(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidInput(
-            f"--counts needs four whole numbers A,C,B,D (both fail, recovered, disrupted, both succeed), "
-            f"got '{shown(text)}'. Example: --counts 35,7,11,47."
-        ) from None
-    pairs = PairedOutcomes(both_fail=both_fail, recovered=recovered, disrupted=disrupted, both_succeed=both_succeed)
-    return (Pairing(baseline="baseline", treated="treated", pairs=pairs, unpaired={}),)
+def _output(output: str | None, *, as_json: bool, brief: bool) -> Output:
+    """What is printed, of three options that say it."""
+    said = [output] if output is not None else []
+    said += (["json"] if as_json else []) + (["brief"] if brief else [])
+    if len(set(said)) > 1:
+        raise click.UsageError("--format, --json and --brief say what is printed: give one of them.")
+    return cast("Output", said[0] if said else "text")
 
 
-def _print(view: DecisionView, *, as_json: bool) -> None:
-    """One JSON object, or text for a terminal."""
-    if as_json:
+def _print(view: DecisionView, *, output: Output) -> None:
+    """The whole output, in the shape that is asked for."""
+    if output == "json":
         from forbear.report.view import decision_json
 
         click.echo(decision_json(view))
+    elif output == "md":
+        from forbear.report.markdown import decision_markdown
+
+        click.echo(decision_markdown(view), nl=False)
+    elif output == "junit":
+        from forbear.report.junit import decision_junit
+
+        click.echo(decision_junit(view), nl=False)
+    elif output == "brief":
+        from forbear.report.brief import brief_text
+
+        click.echo(brief_text(view), nl=False)
     else:
         from forbear.report.text import decision_text
 

@@ -26,7 +26,9 @@ from forbear.wording import amount, count, number, percent, points, shown
 def pilot_html(view: PilotView) -> str:
     """Renders the report of a pilot."""
     candidates = {name: arm["verdict"] for name, arm in view["arms"].items() if not arm["is_control"]}
-    verdicts = DecisionView(format=FORMAT, baseline=view["baseline"]["arm"], verdicts=candidates, ignored_columns=[])
+    verdicts = DecisionView(
+        format=FORMAT, baseline=view["baseline"]["arm"], verdicts=candidates, ignored_columns=[], understood=[]
+    )
     return _rendered("pilot.html", view=view, overview=view["overview"], verdicts=verdicts)
 
 

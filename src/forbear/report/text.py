@@ -34,6 +34,7 @@ def decision_text(view: DecisionView, *, width: int = 80, color: bool = False) -
         how.text(terminal, arm)
         if several:
             terminal.line()
+    terminal.bullets("Read", (remark["text"] for remark in view["understood"]))
     if view["ignored_columns"]:
         terminal.line(f"Columns not used: {listed(view['ignored_columns'])}.")
     return terminal.text
