@@ -193,6 +193,7 @@ STATS = [
     "value_of",
 ]
 CRITICS = [
+    "AdvantageCritic",
     "AfterStep",
     "BlindCritic",
     "CalibratedCritic",
@@ -208,6 +209,7 @@ CRITICS = [
     "Judgements",
     "LogisticCritic",
     "LogisticWeights",
+    "LoraCritic",
     "RandomCritic",
     "RepeatedAction",
     "StepCount",
