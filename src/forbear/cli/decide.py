@@ -189,7 +189,7 @@ def decide(
     from forbear.stats.rule import DecisionRule
 
     believed = _prior(prior)
-    if len(files) == 1 and os.path.isdir(files[0]):
+    if len(files) == 1 and _is_journal(files[0]):
         stated = (cost_of_intervening, cost_of_harm)
         return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
     if len(files) == 1 and is_report(files[0]):
@@ -301,6 +301,15 @@ def _refuse_but_with_journal(what: str) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with {what}.")
 
 
+def _is_journal(path: str) -> bool:
+    """Whether a folder is a pilot's, or none of logs either."""
+    if not os.path.isdir(path) or os.path.exists(os.path.join(path, "plan.json")):
+        return os.path.isdir(path)
+    from forbear.adapters.formats.logs.reading import is_log
+
+    return not is_log(path)
+
+
 def _from_journal(
     directory: str,
     *,
@@ -353,6 +362,8 @@ def _from_files(
     if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None or only_arm_tested):
         raise click.UsageError("two files are the two arms, baseline first; drop --baseline and --treated.")
     read = read_outcomes(files, reading=reading)
+    for line in read.said:
+        click.echo(line, err=True)
     baseline = names["--baseline"] if read.baseline is None else read.baseline
     table = read.table
     pairings = compare(table, baseline=baseline, treated=names["--treated"], only_arm_tested=only_arm_tested)

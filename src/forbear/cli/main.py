@@ -14,6 +14,7 @@ import click
 from forbear import __version__
 from forbear.cli.bench import bench
 from forbear.cli.churn import churn
+from forbear.cli.convert import convert
 from forbear.cli.critic import critic
 from forbear.cli.critic_calibrate import calibrate
 from forbear.cli.critic_evaluate import evaluate
@@ -43,7 +44,7 @@ def cli() -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
 
 
-for command in (decide, churn, power, pilot, report, critic, journal, bench, models):
+for command in (decide, churn, convert, power, pilot, report, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -27,11 +27,20 @@ _OPTIONS = (
         "--failure", "failures", metavar="R,R,...", help="Reasons for which a run without outcome failed, in any arm."
     ),
     click.option("--reason-col", metavar="NAME", help="Column of those reasons. [default: reason]"),
+    click.option("--from", "format", metavar="NAME", help="Format of logs. [default: found by content; docs/logs.md]"),
+    click.option("--scorer", metavar="NAME", help="Of logs: the score or metric that is the outcome."),
+    click.option("--lower-is-better", is_flag=True, help="Of logs: low scores are the good ones."),
+    click.option(
+        "--arms-by",
+        type=click.Choice(["auto", "config", "file"]),
+        default="auto",
+        help="Of logs: an arm is each configuration, or each file. [default: told apart by both, and said]",
+    ),
     click.option("--threshold", type=float, metavar="T", help="success is a score; from T on it is a success."),
 )
 _NAMES = (
     *("task_col", "arm_col", "seed_col", "success_col", "cluster_col", "stratum_col"),
-    *("failures", "reason_col", "threshold"),
+    *("failures", "reason_col", "format", "scorer", "lower_is_better", "arms_by", "threshold"),
 )
 
 
@@ -66,6 +75,10 @@ def _reading(
     stratum_col: str | None,
     failures: str | None,
     reason_col: str | None,
+    format: str | None,
+    scorer: str | None,
+    lower_is_better: bool,
+    arms_by: Literal["auto", "config", "file"],
     threshold: float | None,
 ) -> Reading:
     from forbear.adapters.formats.reading import Columns, Reading
@@ -83,6 +96,10 @@ def _reading(
             reason=reason_col,
         ),
         threshold=threshold,
+        format=format,
+        scorer=scorer,
+        lower_is_better=lower_is_better,
+        arms_by=arms_by,
         failures=()
         if failures is None
         else _words(failures, option="--failure", what="reasons, e.g. --failure timeout,crash"),

@@ -5,12 +5,13 @@ import io
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
+from forbear.adapters.formats.logs.reading import is_log
 from forbear.adapters.formats.reading import Reading
 from forbear.adapters.formats.source import Source, read_source
 from forbear.adapters.formats.tabular_columns import Content
@@ -34,13 +35,18 @@ class TabularOutcomes:
     """Columns that were there and not used."""
     notes: tuple[Remark, ...] = ()
     """What has to be said of any verdict on them, as its cautions."""
+    said: tuple[str, ...] = ()
+    """Of logs what was understood, in lines."""
+    about: Mapping[str, object] = field(default_factory=dict)
+    """The same as plain data."""
 
 
 def read_outcomes(sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
     Args:
-        sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input.
+        sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input. Or
+            logs of other tools, and folders of them, any number (`formats/logs`).
         reading: How they are read, where that is not as usual.
 
     Raises:
@@ -48,6 +54,9 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, reading: Readin
             one line that names the file and the line.
     """
     paths = [sources] if isinstance(sources, str | Path) else list(sources)
+    reading = reading or Reading()
+    if reading.format is not None or any(is_log(path) for path in paths):
+        return _of_logs(paths, reading)
     if not 1 <= len(paths) <= 2:
         raise InvalidInput(f"expected one file, or two with the baseline first, got {len(paths)}.")
     if len(paths) == 2 and str(paths[0]) == "-" == str(paths[1]):
@@ -61,7 +70,7 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, reading: Readin
             yield source
             del source  # before the next one is read
 
-    reading = reading or Reading()
+    reading.check_table()
     threshold = reading.threshold
     content = read_rows(each(), reading, needs_arm=len(paths) == 1)
     arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
@@ -76,11 +85,40 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, reading: Readin
         strata=content.strata,
         reasons=content.reasons,
     )
-    notes: tuple[Remark, ...] = ()
-    if reading.failures:
-        table, by_arm = table.failing(reading.failures)
-        notes = (_counted_as_failures(reading.failures, by_arm),)
+    table, notes = _failing(table, reading)
     return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored, notes=notes)
+
+
+def _of_logs(paths: Sequence[str | Path], reading: Reading) -> TabularOutcomes:
+    """Outcomes of logs of other tools."""
+    from forbear.adapters.formats.logs.choice import Choice
+    from forbear.adapters.formats.logs.reading import read_logs
+    from forbear.adapters.formats.logs.said import as_json, understood
+
+    choice = Choice(
+        scorer=reading.scorer,
+        threshold=reading.threshold,
+        lower_is_better=reading.lower_is_better,
+        arms_by=reading.arms_by,
+    )
+    read = read_logs(paths, choice=choice, of=reading.format)
+    table, notes = _failing(read.table(), reading)
+    return TabularOutcomes(
+        table=table,
+        baseline=read.baseline,
+        ignored=(),
+        notes=notes,
+        said=tuple(understood(read)),
+        about=as_json(read),
+    )
+
+
+def _failing(table: OutcomeTable, reading: Reading) -> tuple[OutcomeTable, tuple[Remark, ...]]:
+    """The table with the runs that count as failures by their reason, and how many they are."""
+    if not reading.failures:
+        return table, ()
+    table, by_arm = table.failing(reading.failures)
+    return table, (_counted_as_failures(reading.failures, by_arm),)
 
 
 def _counted_as_failures(reasons: Sequence[str], by_arm: Mapping[str, int]) -> Remark:
