@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.adapters.functions import FunctionAgent as FunctionAgent
     from forbear.adapters.functions import FunctionWorld as FunctionWorld
     from forbear.adapters.functions import pilot as pilot
+    from forbear.adapters.logged import read_logged as read_logged
     from forbear.adapters.pilot_file import PilotFile as PilotFile
     from forbear.adapters.pilot_file import read_pilot_file as read_pilot_file
     from forbear.analysis.evidence import Evidence as Evidence
@@ -83,6 +84,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.models.prices import Prices as Prices
     from forbear.outcomes.clustered import ClusteredOutcomes as ClusteredOutcomes
     from forbear.outcomes.graded import GradedOutcomes as GradedOutcomes
+    from forbear.outcomes.logged import LoggedRuns as LoggedRuns
     from forbear.outcomes.missing import MissingOutcomes as MissingOutcomes
     from forbear.outcomes.missing import PlannedOutcomes as PlannedOutcomes
     from forbear.outcomes.missing import planned_outcomes as planned_outcomes
@@ -179,6 +181,7 @@ _HOME = {
     "JournalLocked": "errors",
     "JournalUnwritable": "errors",
     "Judge": "policy.judge",
+    "LoggedRuns": "outcomes.logged",
     "Looks": "stats.looks.looks",
     "KeptModel": "models.kept",
     "LocalChat": "models.local",
@@ -244,6 +247,7 @@ _HOME = {
     "pilot_text": "report.pilot_text",
     "pilot_view": "report.pilot_view",
     "planned_outcomes": "outcomes.missing",
+    "read_logged": "adapters.logged",
     "read_mix": "adapters.formats.tabular",
     "read_outcomes": "adapters.formats.tabular",
     "read_pilot_file": "adapters.pilot_file",

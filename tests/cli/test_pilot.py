@@ -123,3 +123,24 @@ def test_ctrl_c_keeps_what_was_finished_and_the_same_command_goes_on(pilot, caps
     assert lines.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
     assert subprocess.run([*command, "--journal", "fresh"], capture_output=True, check=False).returncode == 0
     assert digest("runs/pilot") == digest("fresh")
+
+
+def test_continuations_come_from_the_file_or_the_option_and_stay_the_plan(pilot, capsys):
+    write_pilot(pilot.parent, text=TEXT.replace("[run]", "[run]\ncontinuations = 2"))
+    assert run(["pilot", "plan", "pilot.toml"]) == 0
+    assert "12 tasks x 2 continuations x 4 arms: 96 episodes" in capsys.readouterr().out
+    assert run(["pilot", "run", "pilot.toml"]) == 0
+    text = capsys.readouterr().out
+    assert "2 continuations of each task from its first trigger." in text
+    write_pilot(pilot.parent)
+    assert run(["pilot", "run", "pilot.toml", "--continuations", "2"]) == 0
+    assert capsys.readouterr().out == text
+    assert run(["pilot", "status", "pilot.toml", "--continuations", "2"]) == 0
+    assert "rollback: 24 of 24 episodes" in capsys.readouterr().out
+    assert run(["pilot", "run", "pilot.toml"]) == 2
+    assert "baseline.continuations is gone" in capsys.readouterr().err
+    assert run(["decide", "runs/pilot"]) == 0
+    assert "a task was continued 2 times, in" in " ".join(capsys.readouterr().out.split())
+    write_pilot(pilot.parent, text=TEXT.replace("[run]", '[run]\ncontinuations = 2\ndesign = "independent"'))
+    assert run(["pilot", "run", "pilot.toml", "--journal", "other"]) == 2
+    assert "continuations = 2 needs a coupled design" in capsys.readouterr().err

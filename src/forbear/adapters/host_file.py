@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from forbear.adapters.logged import logged_of
 from forbear.adapters.pilot_file import MAX_BYTES, looks_of, tasks_of
 from forbear.adapters.toml_section import Section, option_kinds
 from forbear.errors import InvalidInput
 from forbear.records.codec import config_digest
 from forbear.runner.host_plan import HostArm, HostPlan
+from forbear.runner.order import DEFAULT_SEEDS
 from forbear.stats.rule import DecisionRule
 from forbear.wording import shown
 
@@ -66,11 +68,16 @@ def read_host_file(path: str | Path) -> HostFile:
         raise top.error(message="at least one [[arm]] is needed; the baseline is there of itself")
     given = tasks_of(tasks, file.parent)
     looks = looks_of(run, len(given))
-    options = run.take_all(option_kinds(HostPlan, skip=("tasks", "arms", "host", "rule", "looks")))
+    options = run.take_all(option_kinds(HostPlan, skip=("tasks", "arms", "host", "rule", "looks", "logged")))
+    logged = logged_of(top, file.parent, seeds=options.get("seeds", DEFAULT_SEEDS))
     decision = rule.guard(make=lambda: DecisionRule(**rule.take_all(option_kinds(DecisionRule))))
     described = HostFile(
         path=file,
-        plan=top.guard(make=lambda: HostPlan(tasks=given, arms=arms, host=host, looks=looks, rule=decision, **options)),
+        plan=top.guard(
+            make=lambda: HostPlan(
+                tasks=given, arms=arms, host=host, looks=looks, rule=decision, logged=logged, **options
+            )
+        ),
         retries=run.count("retries", default=2, least=0),
         outage_after=run.count("outage_after", default=20, least=1),
         lease_s=_seconds(run, "lease_s", default=3600.0),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from forbear.adapters.logged import logged_of
 from forbear.adapters.models import Models, prices_of
 from forbear.adapters.parts import BLIND, RERUN, Factory, guarded, imported, parameters_of, placed
 from forbear.adapters.toml_section import Part, Section, option_kinds
@@ -28,6 +29,7 @@ from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Sync, require_sync
 from forbear.records.model import Task
 from forbear.runner.ledger import Budget
+from forbear.runner.order import DEFAULT_SEEDS
 from forbear.runner.plan import PilotPlan
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
@@ -143,7 +145,9 @@ def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Pat
     arms = [Arm.baseline(), *_arms(top, run, models, folder)]
     given = tasks_of(tasks, folder)
     looks = looks_of(run, len(given))
-    options = option_kinds(PilotPlan, skip=("tasks", "agent", "environment", "arms", "rule", "looks"))
+    skip = ("tasks", "agent", "environment", "arms", "rule", "looks", "logged")
+    options = run.take_all(option_kinds(PilotPlan, skip=skip))
+    logged = logged_of(top, folder, seeds=options.get("seeds", DEFAULT_SEEDS))
     return top.guard(
         make=lambda: PilotPlan(
             tasks=given,
@@ -152,7 +156,8 @@ def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Pat
             environment=_factory(top, "environment", models),
             arms=arms,
             rule=rule.guard(make=lambda: DecisionRule(**rule.take_all(option_kinds(DecisionRule)))),
-            **run.take_all(options),
+            logged=logged,
+            **options,
         )
     )
 

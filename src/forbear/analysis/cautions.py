@@ -86,6 +86,8 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
     if plan.design == "independent" and record.kind != "rerun":
         rerun = any(one.kind == "rerun" for one in plan.arms.values())
         compare = "compare them with the rerun arm's" if rerun else "no arm says how much, none was rerun"
+        if plan.logged and not rerun:
+            compare = "forbear churn on the log says how much"
         cautions.append(
             Remark(
                 code="independent_design",
@@ -93,11 +95,32 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
                 f"run-to-run variation; {compare}.",
             )
         )
+    if plan.continuations > 1:
+        cautions.append(_continued(result, arm))
     if record.kind == "policy":
         cautions += _of_the_critic(result, arm)
         cautions += _of_the_interventions(result, result.arms[arm], result.arms[plan.baseline_arm])
         cautions += _without_blind(plan, result.arms[arm])
     return cautions
+
+
+def _continued(result: PilotResult, arm: str) -> Remark:
+    """Says what the runs of a task have in common, and how many tasks were continued at all."""
+    plan = result.plan
+    counted = {task.id for task in plan.tasks[: result.monitor.counted(arm)]}
+    forked = {
+        episode.task.id
+        for (task, _, name), episode in result.episodes.items()
+        if name == plan.baseline_arm and task in counted
+        # Of what is not continued the whole episode is that of the first run.
+        if episode.origin is not None and episode.origin.seed is not None and episode.origin.step is not None
+    }
+    text = (
+        f"Where an arm first would act a task was continued {plan.continuations} times, in {len(forked)} of "
+        f"{len(counted)} tasks; the others were run once. The verdict is on task means."
+    )
+    values = {"continuations": plan.continuations, "forked": len(forked), "tasks": len(counted)}
+    return Remark(code="continuations", text=text, values=values)
 
 
 def _without_blind(plan: PlanRecord, arm: ArmResult) -> list[Remark]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from forbear.analysis.blind import AgainstBlind, against_blind
 from forbear.analysis.cautions import cautions_of, context_of, withheld
+from forbear.analysis.logged import AgainstLogged
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
 from forbear.critics.measures import CriticReport, Judgements, evaluate_critic, roc_curve
@@ -42,6 +43,8 @@ class Evidence:
     """By treated arm: how it came to its verdict."""
     blind: Mapping[str, AgainstBlind]
     """By arm that has a blind control: what its critic adds."""
+    logged: AgainstLogged | None
+    """Logged runs of the baseline beside its own; None where none are re-used."""
     critics: Mapping[str, CriticReport | None]
     """By critic: its scores on the baseline's proposals against the baseline's outcomes; None where it gave none,
     or to one task only."""
@@ -81,6 +84,7 @@ def evidence_of(result: PilotResult) -> Evidence:
             if outcomes is not None and (path := gain_path_of(outcomes, plan.rule)) is not None
         },
         blind=judged.blind,
+        logged=judged.logged,
         critics={name: None if one is None else _critic_report(one) for name, one in scored.items()},
         roc={
             name: corners
@@ -110,6 +114,7 @@ class _Judged:
     pairings: Mapping[str, Pairing]
     churn: Churn | None
     blind: Mapping[str, AgainstBlind]
+    logged: AgainstLogged | None
 
 
 def _judged(result: PilotResult) -> _Judged:
@@ -122,10 +127,11 @@ def _judged(result: PilotResult) -> _Judged:
                 "There is nothing to decide on; when it is up again, start with another journal."
             )
     pairings = {arm: _pairing(result, arm) for arm in plan.treated}
-    churn, best, blind = _own_churn(result), _best(result), against_blind(result)
+    churn, best, blind, logged = _own_churn(result), _best(result), against_blind(result), _against_logged(result)
     cautions = {
         arm: (
             *pairings[arm].cautions,
+            *(logged.remarks() if logged is not None else ()),
             *cautions_of(result, arm),
             *(blind[arm].remarks() if arm in blind else ()),
             *context_of(plan, pairings, arm, churn, best),
@@ -133,7 +139,9 @@ def _judged(result: PilotResult) -> _Judged:
         for arm in plan.treated
     }
     verdicts = _verdicts(result, pairings, cautions)
-    return _Judged({arm: verdicts[arm] for arm in plan.treated}, pairings, churn, blind)
+    if logged is not None:
+        verdicts = {arm: logged.withheld(verdict) for arm, verdict in verdicts.items()}
+    return _Judged({arm: verdicts[arm] for arm in plan.treated}, pairings, churn, blind, logged)
 
 
 def _require_look(result: PilotResult) -> None:
@@ -157,6 +165,7 @@ def _pairing(result: PilotResult, arm: str) -> Pairing:
         baseline=result.plan.baseline_arm,
         treated=arm,
         without_outcome=(key for key in result.missing if key[0] in tasks),
+        logged={task: runs for task, runs in result.plan.logged.items() if task in tasks},
     )
 
 
@@ -185,15 +194,23 @@ def _verdicts(
 
 
 def _own_churn(result: PilotResult) -> Churn | None:
-    """The agent's run-to-run variation, from the baseline and its reruns; None where nothing was rerun."""
+    """The agent's run-to-run variation, from all runs of it alone; None where no task has two."""
     alone = {name for name, arm in result.plan.arms.items() if arm.kind in ("baseline", "rerun")}
     runs: dict[str, list[bool]] = {}
     for (task, _, arm), episode in result.episodes.items():
         if arm in alone:
-            runs.setdefault(task, []).append(episode.success is True)
+            runs.setdefault(task, list(result.plan.logged.get(task, ()))).append(episode.success is True)
     repeated = [task for task in runs.values() if len(task) > 1]
     # Coupled arms share their runs up to the first intervention: what churn is left there, a placebo arm measures.
     return churn_of(repeated) if result.design == "independent" and len(repeated) > 1 else None
+
+
+def _against_logged(result: PilotResult) -> AgainstLogged | None:
+    own: dict[str, list[bool]] = {}
+    for (task, _, arm), episode in result.episodes.items():
+        if arm == result.plan.baseline_arm:
+            own.setdefault(task, []).append(episode.success is True)
+    return AgainstLogged.of(result.plan, own)
 
 
 def _best(result: PilotResult) -> Best | None:
@@ -214,7 +231,11 @@ def _best(result: PilotResult) -> Best | None:
         return None
 
     def runs(arm: str) -> list[list[bool]]:
-        return [[result.episodes[task.id, seed, arm].success is True for seed in plan.seeds] for task in kept]
+        before = plan.logged if arm == plan.baseline_arm else {}
+        return [
+            [*(result.episodes[task.id, seed, arm].success is True for seed in plan.seeds), *before.get(task.id, ())]
+            for task in kept
+        ]
 
     clusters = [task.cluster or task.id for task in kept]
     outcomes = {

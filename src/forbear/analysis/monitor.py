@@ -61,7 +61,8 @@ class Monitor:
         """Of the complete prefix."""
         self._outcomes: dict[str, list[list[bool | None]]] = {arm: [] for arm in (self._baseline, *self._treated)}
         looks, rule = plan.looks, plan.rule
-        several = len(plan.seeds) > 1 or self._clusters is not None
+        self._logged = plan.logged
+        several = len(plan.seeds) > 1 or self._clusters is not None or bool(self._logged)
         self._watch_threshold = 0.0
         self._watches: dict[str, EProcess] = {}
         if looks.watch and self._candidates:
@@ -128,6 +129,7 @@ class Monitor:
             row = {arm: [self._success((task, seed, arm)) for seed in self.plan.seeds] for arm in arms}
         except KeyError:
             return False
+        row[self._baseline] += self._logged.get(task, ())
         for arm, outcomes in row.items():
             self._outcomes[arm].append(outcomes)
         self.tasks += 1

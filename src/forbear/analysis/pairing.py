@@ -5,8 +5,9 @@ rows of objects: a million pairs take a fraction of a second.
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -226,9 +227,18 @@ def repeats_of(table: OutcomeTable, *, arm: str) -> list[list[bool]]:
     Raises:
         InvalidInput: An unknown arm, or one run that is there twice.
     """
-    runs = _runs(table, arm, _arm(table, arm).rows)
-    outcomes = ([_outcome(table, row) for row in seeds.values()] for seeds in runs.values())
+    outcomes = repeats_by_task(table, arm=arm).values()
     return [known for task in outcomes if (known := [x for x in task if x is not None])]
+
+
+def repeats_by_task(table: OutcomeTable, *, arm: str) -> dict[str, list[bool | None]]:
+    """The outcomes of one arm by task, None where a run has none.
+
+    Raises:
+        InvalidInput: As `repeats_of`.
+    """
+    runs = _runs(table, arm, _arm(table, arm).rows)
+    return {table.tasks.names[task]: [_outcome(table, row) for row in seeds.values()] for task, seeds in runs.items()}
 
 
 def pair_episodes(
@@ -237,6 +247,7 @@ def pair_episodes(
     treated: str,
     baseline: str = "baseline",
     without_outcome: Iterable[EpisodeKey] = (),
+    logged: Mapping[str, Sequence[bool]] = MappingProxyType({}),
 ) -> Pairing:
     """Pairs the episodes of two arms by task and seed; episodes without outcome leave their pair out and are bounded.
 
@@ -245,6 +256,7 @@ def pair_episodes(
         treated: The arm with the intervention.
         baseline: The arm without it.
         without_outcome: Planned episodes that are not among `episodes` because they will have no outcome.
+        logged: By task, outcomes of further runs of the baseline.
 
     Raises:
         InvalidInput: As `pair_arms`.
@@ -252,11 +264,15 @@ def pair_episodes(
     chosen = [e for e in episodes if e.arm in (baseline, treated)]
     rows = [(e.task.id, e.arm, e.seed, e.success) for e in chosen]
     rows += [(task, arm, seed, None) for task, seed, arm in without_outcome if arm in (baseline, treated)]
+    seeds = [str(seed) for _, _, seed, _ in rows]
+    more = [(task, number, success) for task, runs in logged.items() for number, success in enumerate(runs)]
+    rows += [(task, baseline, number, success) for task, number, success in more]
+    seeds += [f"logged {number}" for _, number, _ in more]
     clusters = {e.task.id: e.task.cluster for e in chosen if e.task.cluster is not None}
     table = OutcomeTable.from_columns(
         tasks=[task for task, _, _, _ in rows],
         arms=[arm for _, arm, _, _ in rows],
-        seeds=[str(seed) for _, _, seed, _ in rows],
+        seeds=seeds,
         success=[success for _, _, _, success in rows],
         # A task without a cluster is one of its own.
         clusters=[clusters.get(task, task) for task, _, _, _ in rows] if clusters else None,

@@ -32,13 +32,26 @@ class TaskRecord(Struct, frozen=True, array_like=True, gc=False):
     cluster: str | None = None
 
 
-class BaselineRecord(Struct, frozen=True, kw_only=True):
+class LoggedRecord(Struct, frozen=True, kw_only=True):
+    """Runs of the agent alone from before the pilot, which count as runs of the baseline."""
+
+    source: str
+    digest: str
+    """The sha256 of the file that they come from."""
+    runs: tuple[str, ...]
+    """By task, in the planned order: one character a run, 1 for success, 0 for failure."""
+    without_outcome: int = 0
+    """Logged runs that were left out, since they had none."""
+
+
+class BaselineRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Under what conditions every episode is run."""
 
     digest: str
     tasks: tuple[TaskRecord, ...]
     """In the planned order."""
     seeds: tuple[int, ...]
+    """What names the runs of a task."""
     max_steps: int | None
     """Steps that an episode may execute; None where the loop is the host's."""
     design: Design
@@ -47,6 +60,9 @@ class BaselineRecord(Struct, frozen=True, kw_only=True):
     environment: dict[str, Any]
     """Its config."""
     call_deadline_s: float | None
+    logged: LoggedRecord | None = None
+    continuations: int = 1
+    """Where more than 1: the runs of a task have their first steps in common, and part where an arm first would act."""
 
 
 class ArmRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,6 +107,11 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
             raise InvalidInput("a plan has exactly one baseline")
         if self.looks.planned != len(self.baseline.tasks):
             raise InvalidInput("the last look of a plan is at all of its tasks")
+        logged = self.baseline.logged
+        if logged is not None and not (
+            len(logged.runs) == len(self.baseline.tasks) and all(one and not one.strip("01") for one in logged.runs)
+        ):
+            raise InvalidInput("every task of a plan with logged runs has one, written as 0 and 1")
 
     @classmethod
     def make(
@@ -159,9 +180,22 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
         return self.baseline.seeds
 
     @property
+    def continuations(self) -> int:
+        """Runs of a task that go on from its fork; 1: its runs have nothing in common."""
+        return self.baseline.continuations
+
+    @property
     def design(self) -> Design:
         """How arms share."""
         return self.baseline.design
+
+    @property
+    def logged(self) -> dict[str, tuple[bool, ...]]:
+        """By task: outcomes of the agent alone from before the pilot; empty where none are re-used."""
+        logged = self.baseline.logged
+        if logged is None:
+            return {}
+        return {task.id: tuple(run == "1" for run in runs) for task, runs in zip(self.tasks, logged.runs, strict=True)}
 
     @property
     def baseline_arm(self) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from forbear.cli.pilot_options import FILE, JOURNAL, JSON, again, directory_of
+from forbear.cli.pilot_options import CONTINUATIONS, FILE, JOURNAL, JSON, again, directory_of
 from forbear.cli.stopping import Stopper, stoppable
 from forbear.errors import (
     BudgetSpent,
@@ -110,31 +110,33 @@ def init(file: Path, template: str) -> None:
 @pilot.command()
 @FILE
 @JOURNAL
-def check(file: Path, journal: Path | None) -> None:
+@CONTINUATIONS
+def check(file: Path, journal: Path | None, continuations: int | None) -> None:
     """Try tasks from end to end: configs, determinism, the fork, the critic."""
     from forbear.cli.foreign import foreign_output
     from forbear.runner.rehearsal import rehearse
 
     with foreign_output() as ours, stoppable("stopped; nothing was started.") as stopper:
-        opened = _opened(file, journal)
+        opened = _opened(file, journal, continuations)
         models = opened.described.models.settled(opened.directory, plan_digest=opened.frozen.digest)
         for line in stopper.run(rehearse(opened.described.plan, models=models)):
             click.echo(line, file=ours.out)
-        click.echo(f"next: forbear pilot plan {again(file, journal)}", file=ours.out)
+        click.echo(f"next: forbear pilot plan {again(file, journal, continuations)}", file=ours.out)
 
 
 @pilot.command()
 @FILE
 @JOURNAL
+@CONTINUATIONS
 @click.option("--try", "tries", type=click.IntRange(0), default=3, metavar="N", help="Tasks to try first. [default: 3]")
-def plan(file: Path, journal: Path | None, tries: int) -> None:
+def plan(file: Path, journal: Path | None, continuations: int | None, tries: int) -> None:
     """Try a few tasks, then say what the pilot will do and what it will cost."""
     from forbear.cli.foreign import foreign_output
     from forbear.report.pilot_text import plan_text
     from forbear.runner.rehearsal import shadow
 
     with foreign_output() as ours, stoppable("stopped; nothing was started.") as stopper:
-        opened, tried = _opened(file, journal), None
+        opened, tried = _opened(file, journal, continuations), None
         described = opened.described
         if tries:
             models = described.models.settled(opened.directory, plan_digest=opened.frozen.digest)
@@ -149,18 +151,25 @@ def plan(file: Path, journal: Path | None, tries: int) -> None:
             )
         text = plan_text(opened.frozen, shadow=tried, concurrency=described.concurrency)
         click.echo(text, nl=False, file=ours.out)
-        click.echo(f"next: forbear pilot run {again(file, journal)}", file=ours.out)
+        click.echo(f"next: forbear pilot run {again(file, journal, continuations)}", file=ours.out)
 
 
 @pilot.command()
 @FILE
 @JOURNAL
+@CONTINUATIONS
 @_CONCURRENCY
 @_WORKERS
 @click.option("--look", type=click.IntRange(1), metavar="K", help="Go no further than the K-th declared look.")
 @JSON
 def run(
-    file: Path, journal: Path | None, concurrency: int | None, workers: int | None, look: int | None, as_json: bool
+    file: Path,
+    journal: Path | None,
+    continuations: int | None,
+    concurrency: int | None,
+    workers: int | None,
+    look: int | None,
+    as_json: bool,
 ) -> None:
     """Run the pilot, or go on where it was stopped, until it is decided; then say so."""
 
@@ -173,16 +182,32 @@ def run(
             )
         return look
 
-    _run(file, journal, concurrency=concurrency, workers=workers, until_look=last_look, as_json=as_json)
+    _run(
+        file,
+        journal,
+        continuations=continuations,
+        concurrency=concurrency,
+        workers=workers,
+        until_look=last_look,
+        as_json=as_json,
+    )
 
 
 @pilot.command()
 @FILE
 @JOURNAL
+@CONTINUATIONS
 @_CONCURRENCY
 @_WORKERS
 @JSON
-def extend(file: Path, journal: Path | None, concurrency: int | None, workers: int | None, as_json: bool) -> None:
+def extend(
+    file: Path,
+    journal: Path | None,
+    continuations: int | None,
+    concurrency: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
     """Run as far as the next declared look, which is the only honest way to add tasks."""
     from forbear.analysis.monitor import monitor_of
 
@@ -200,8 +225,16 @@ def extend(file: Path, journal: Path | None, concurrency: int | None, workers: i
             )
         return monitor.looks_taken + 1
 
-    _require_started(file, journal)
-    _run(file, journal, concurrency=concurrency, workers=workers, until_look=next_look, as_json=as_json)
+    _require_started(file, journal, continuations)
+    _run(
+        file,
+        journal,
+        continuations=continuations,
+        concurrency=concurrency,
+        workers=workers,
+        until_look=next_look,
+        as_json=as_json,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +264,15 @@ class _Opened:
         return status_text(self.frozen.record, self.content(), journal=self.journal_name)
 
 
-def _opened(file: Path, journal: Path | None) -> _Opened:
+def _opened(file: Path, journal: Path | None, continuations: int | None) -> _Opened:
     from forbear.adapters.pilot_file import read_pilot_file
     from forbear.runner.plan import freeze
 
     directory = directory_of(file, journal)
     absolute = directory.absolute()  # before anything of somebody else's is imported
     described = read_pilot_file(file)
+    if continuations is not None:
+        described = replace(described, plan=replace(described.plan, continuations=continuations))
     return _Opened(described, freeze(described.plan), absolute, shown(str(directory), limit=200))
 
 
@@ -245,6 +280,7 @@ def _run(
     file: Path,
     journal: Path | None,
     *,
+    continuations: int | None,
     concurrency: int | None,
     workers: int | None,
     until_look: Callable[[_Opened], int | None],
@@ -262,7 +298,7 @@ def _run(
     # To the end, since a thread or process that an agent has left behind may still print.
     with foreign_output() as ours:
         with stoppable(kept) as stopper:
-            opened = _opened(file, journal)
+            opened = _opened(file, journal, continuations)
             try:
                 view = _found(
                     opened,
@@ -287,7 +323,7 @@ def _run(
         else:
             text = [pilot_text(view, color=colored)]
             if not view["over"]:
-                text.append(f"\nNext:    forbear pilot extend {again(file, journal)}\n")
+                text.append(f"\nNext:    forbear pilot extend {again(file, journal, continuations)}\n")
             text.append(f"\nJournal: {directory}\n")
             try:
                 click.echo("".join(text), nl=False, color=True, file=ours.out)
@@ -343,7 +379,8 @@ def _found(
 @pilot.command()
 @FILE
 @JOURNAL
-def status(file: Path, journal: Path | None) -> None:
+@CONTINUATIONS
+def status(file: Path, journal: Path | None, continuations: int | None) -> None:
     """Say how far the pilot is."""
     from forbear.adapters.host_file import is_host_file
     from forbear.cli.foreign import foreign_output
@@ -353,16 +390,17 @@ def status(file: Path, journal: Path | None) -> None:
 
         host_status(file, journal)
         return
-    _require_started(file, journal)
+    _require_started(file, journal, continuations)
     with foreign_output() as ours:
-        click.echo(_opened(file, journal).status(), nl=False, file=ours.out)
+        click.echo(_opened(file, journal, continuations).status(), nl=False, file=ours.out)
 
 
-def _require_started(file: Path, journal: Path | None) -> None:
+def _require_started(file: Path, journal: Path | None, continuations: int | None) -> None:
     directory = directory_of(file, journal)
     if not (directory / "plan.json").exists():
         raise InvalidInput(
-            f"not started: there is no journal in {directory}. forbear pilot run {again(file, journal)} starts it."
+            f"not started: there is no journal in {directory}. "
+            f"forbear pilot run {again(file, journal, continuations)} starts it."
         )
 
 
@@ -373,7 +411,7 @@ def _progress(opened: _Opened, console: Console, *, until_look: int | None) -> I
 
     # To the last look that may be taken: a stop ends it earlier.
     frozen, lines = opened.frozen, opened.directory / "episodes.jsonl"
-    total = frozen.looks.tasks[:until_look][-1] * len(frozen.plan.seeds) * len(frozen.arms)
+    total = frozen.looks.tasks[:until_look][-1] * len(frozen.runs) * len(frozen.arms)
     done = 0
     if lines.exists():
         with lines.open("rb") as file:

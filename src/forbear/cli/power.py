@@ -38,7 +38,8 @@ Runs of the agent alone are often logged already, and `decide` takes as many of
 them as there are: --baseline-seeds 5 beside one treated run per task (--seeds 1)
 cuts the variance by 29 to 35 % where agreement is .12 to .28, by 40 % where it is
 0. They have to be of the same agent, tasks and grader, and drawn apart from the
-treated runs: a coupled pilot has other runs to share.
+treated runs: a coupled pilot has other runs to share. A pilot re-uses them where
+its file says [baseline] from = "log.csv".
 
 --looks says what a pilot does that is looked at on the way and stops when it
 can tell, beside a single look at its last task: exact, one run per task, at most

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forbear.errors import InvalidInput
-from forbear.records.codec import EpisodeKey, ParsedLine, Record, encode_record, episode_key, parse_line
+from forbear.records.codec import (
+    EpisodeKey,
+    ParsedLine,
+    Record,
+    encode_record,
+    episode_key,
+    origin_key,
+    parse_line,
+)
 from forbear.records.model import Episode
 from forbear.wording import shown
 
@@ -72,7 +80,7 @@ class Chain:
             body, begin = encode_record(record)[:-1], self._root
             if isinstance(record, Episode):
                 if record.origin is not None:
-                    parent = (record.task.id, record.seed, record.origin.arm)
+                    parent = origin_key(record.task.id, record.seed, record.origin)
                     known = seals.get(parent, self._seals.get(parent))
                     if known is None:
                         raise InvalidInput(

@@ -151,6 +151,11 @@ def episode_key(episode: Episode) -> EpisodeKey:
     return (episode.task.id, episode.seed, episode.arm)
 
 
+def origin_key(task_id: str, seed: int, origin: Origin) -> EpisodeKey:
+    """Returns what names the episode that one of this task and seed continues."""
+    return (task_id, seed if origin.seed is None else origin.seed, origin.arm)
+
+
 def canonical_json(value: JSON) -> str:
     """Returns the one text of a JSON value: sorted keys, no spaces, ASCII; what digests are taken of.
 
@@ -245,7 +250,7 @@ class ParsedLine:
         line = self._read
         if not isinstance(line, _EpisodeLine) or line.origin is None:
             return None
-        return (line.task if isinstance(line.task, str) else line.task.id, line.seed, line.origin.arm)
+        return origin_key(line.task if isinstance(line.task, str) else line.task.id, line.seed, line.origin)
 
     def record(self, parents: Mapping[EpisodeKey, Episode], *, where: str) -> Record:
         """The record.
@@ -300,11 +305,12 @@ def _episode(line: _EpisodeLine, *, where: str, parents: Mapping[EpisodeKey, Epi
     task, steps, origin = line.task, line.steps, line.origin
     if origin is not None:
         name = task if isinstance(task, str) else task.id
-        parent = parents.get((name, line.seed, origin.arm))
+        key = origin_key(name, line.seed, origin)
+        parent = parents.get(key)
         if parent is None or (origin.step or 0) > len(parent.steps):
             raise InvalidInput(
                 f"{where}: it continues step {origin.step} of arm {shown(repr(origin.arm))}, task {shown(repr(name))}, "
-                f"seed {line.seed}, which no earlier line holds."
+                f"seed {key[1]}, which no earlier line holds."
             )
         task, steps = parent.task, parent.steps[: origin.step] + steps
     elif isinstance(task, str):

@@ -323,12 +323,14 @@ class Termination(StrEnum):
         return self not in (Termination.PROVIDER_ERROR, Termination.ENVIRONMENT_ERROR)
 
 
-class Origin(Struct, frozen=True, kw_only=True, gc=False):
-    """The earlier episode of the same task and seed whose first steps this one shares."""
+class Origin(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The earlier episode of the same task whose first steps this one shares."""
 
     arm: str
     step: Count | None
     """How many leading steps are shared; None when the whole episode is."""
+    seed: int | None = None
+    """Of that episode, where it is another one: a continuation begins with the task's first run."""
 
 
 class Episode(Struct, frozen=True, kw_only=True):

@@ -5,11 +5,12 @@ from typing import TypedDict
 
 from forbear.report.critic_view import BinView
 from forbear.report.pilot_view import TreatedView
+from forbear.report.sections.advantage import AdvantageView
 from forbear.report.sections.counts import CountsView
 from forbear.report.sections.forks import DroppedView, StepView
 from forbear.report.sections.path import PathView
 from forbear.report.view import ArmView
-from forbear.wording import percent, points
+from forbear.wording import percent, points, points_interval
 
 
 def gain_chart(arm: ArmView) -> dict[str, float | list[tuple[float, str, float]]]:
@@ -369,3 +370,56 @@ def path_chart(path: PathView) -> PathChart | None:
         ],
         end=known[-1] if known else (x(0), y(0.0)),
     )
+
+
+class RangeRow(TypedDict):
+    """One range: where its words stand, and its gain with its interval."""
+
+    label: str
+    runs: str
+    y: float
+    low: float | None
+    """None, as the others: there is no interval."""
+    high: float | None
+    value: float | None
+    told: str
+
+
+class AdvantageChart(TypedDict):
+    """Coordinates of the gains by range, 640 wide."""
+
+    height: int
+    zero: float
+    rows: list[RangeRow]
+
+
+_ROW, _FROM, _TO = 22, 170, 470
+
+
+def advantage_chart(advantage: AdvantageView) -> AdvantageChart:
+    """Where to draw the gain of each range, those by step above those by score."""
+    ranges = [*advantage["by_step"], *advantage["by_score"]]
+    gains = [one["gain"] for one in ranges if one["gain"] is not None]
+    ends = [abs(end) for gain in gains for end in (gain["low"], gain["high"]) if end is not None]
+    reach = 1.1 * max(0.05, *ends) if ends else 0.05
+
+    def x(value: float | None) -> float | None:
+        return None if value is None else round((_FROM + _TO) / 2 + value / reach * (_TO - _FROM) / 2, 1)
+
+    rows = []
+    for number, one in enumerate(ranges):
+        gain = one["gain"]
+        low, high, value = (None, None, None) if gain is None else (gain["low"], gain["high"], gain["value"])
+        interval = "" if low is None or high is None else f" ({points_interval(low, high, unit='')})"
+        rows.append(
+            RangeRow(
+                label=one["label"],
+                runs=f"{one['runs']:,} run{'' if one['runs'] == 1 else 's'}",
+                y=12.0 + _ROW * number + (8 if number >= len(advantage["by_step"]) else 0),
+                low=x(low),
+                high=x(high),
+                value=x(value),
+                told=f"{points(value)}{interval}",
+            )
+        )
+    return AdvantageChart(height=_ROW * len(ranges) + 12, zero=(_FROM + _TO) / 2, rows=rows)

@@ -41,7 +41,7 @@ def decision_html(
         break_even: By arm, the gain over failure rates, where it is known.
         command: What makes it again, if it was a command.
     """
-    rest = {"oracle_gain": None, "path": None}
+    rest = {"oracle_gain": None, "path": None, "advantage": None}
     arms = {
         name: {"verdict": verdict, "break_even": break_even.get(name), **rest}
         for name, verdict in view["verdicts"].items()
@@ -115,5 +115,6 @@ def _environment() -> Environment:
         "reliability_chart": charts.reliability_chart,
         "sparkline": charts.sparkline,
         "in_order": charts.in_order,
+        "advantage_chart": charts.advantage_chart,
     }
     return environment

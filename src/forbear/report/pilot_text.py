@@ -10,7 +10,7 @@ from forbear.analysis.plan_record import PlanRecord
 from forbear.analysis.result import PilotResult
 from forbear.records.journal import JournalContent
 from forbear.report.pilot_view import PilotView, describe_arm
-from forbear.report.sections import costs, critics, path
+from forbear.report.sections import advantage, costs, critics, path
 from forbear.report.terminal import Terminal, plain_console, printed
 from forbear.report.text import decision_text
 from forbear.report.view import FORMAT, DecisionView
@@ -35,6 +35,8 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
     terminal.line()
     for arm in view["arms"].values():
         path.text(terminal, arm["path"], arm["verdict"])
+    for name, arm in view["arms"].items():
+        advantage.text(terminal, name, arm["advantage"])
     critics.text(terminal, view["critics"], verdicts)
     arms = {baseline: view["baseline"], **view["arms"]}
     switched = {name: arm["switching_on"] for name, arm in view["arms"].items()}
@@ -51,16 +53,17 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
         concurrency: Tasks under way at a time.
     """
     plan, looks = frozen.plan, frozen.looks
-    cells, steps = len(plan.tasks) * len(plan.seeds), plan.max_steps
+    cells, steps = len(plan.tasks) * len(frozen.runs), plan.max_steps
     # An intervention costs one proposal more than the steps of the budget.
     more = sum(cells * (steps + (arm.policy.budget if arm.policy is not None else 0)) for arm in frozen.arms[1:])
     lines = [
-        f"{len(plan.tasks)} tasks x {len(plan.seeds)} seed(s) x {len(frozen.arms)} arms: {cells * len(frozen.arms):,} "
+        f"{len(plan.tasks)} tasks x {_runs(frozen)} x {len(frozen.arms)} arms: {cells * len(frozen.arms):,} "
         f"episodes of at most {steps} steps; design: {frozen.design}",
         *(
             f"  {shown(arm.name, limit=30)}: {shown(describe_arm(frozen.record.arms[arm.name]), limit=400)}"
             for arm in frozen.arms
         ),
+        *_logged(frozen.record),
         f"agent calls: at most {cells * steps:,} for the baseline, and {more:,} for all arms together, each of which "
         "pays only from where it first acts",
         f"looks at {', '.join(map(str, looks.tasks))} tasks"
@@ -70,7 +73,7 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
     for line in lines:
         console.print(Text(line))
     clustered = any(task.cluster for task in plan.tasks)
-    if looks.planned <= MOST_EXACT_TASKS and len(plan.seeds) == 1 and not clustered:
+    if looks.planned <= MOST_EXACT_TASKS and len(frozen.runs) == 1 and not clustered and plan.logged is None:
         effect = planned_effect(looks, plan.rule)
         console.print(Text(f"What to expect where {100 * effect.discordance:.3g} % of the pairs differ:"))
         console.print(_expected(frozen, calls=cells * steps + more))
@@ -82,6 +85,19 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
         _print_shadow(console, frozen, shadow, concurrency=concurrency)
     console.print(Text(f"plan {frozen.digest[:12]}"))
     return printed(console)
+
+
+def _logged(plan: PlanRecord) -> list[str]:
+    """What is said of logged baseline runs."""
+    logged = plan.baseline.logged
+    if logged is None:
+        return []
+    runs = sum(map(len, logged.runs))
+    left_out = f"; {logged.without_outcome:,} without an outcome left out" if logged.without_outcome else ""
+    return [
+        f"{counted(runs, 'logged run')} of the baseline beside its own, {runs / len(logged.runs):.3g} a task: "
+        f"{shown(logged.source, limit=80)}, sha256 {logged.digest[:12]}{left_out}"
+    ]
 
 
 def _print_shadow(console: Console, frozen: FrozenPlan, shadow: PilotResult, *, concurrency: int) -> None:
@@ -124,7 +140,13 @@ def _calls_at_most(frozen: FrozenPlan) -> int:
     for arm in frozen.arms[1:]:
         policy = arm.policy
         calls += plan.max_steps if policy is None else (plan.max_steps + policy.budget) * 2 + policy.budget
-    return calls * len(plan.tasks) * len(plan.seeds)
+    return calls * len(plan.tasks) * len(frozen.runs)
+
+
+def _runs(frozen: FrozenPlan) -> str:
+    """How often each arm attempts a task."""
+    count = frozen.plan.continuations
+    return f"{len(frozen.plan.seeds)} seed(s)" if count == 1 else f"{count} continuations"
 
 
 def _expected(frozen: FrozenPlan, *, calls: int) -> Table:
@@ -152,6 +174,7 @@ def status_text(plan: PlanRecord, content: JournalContent, *, journal: str) -> s
     monitor = monitor_of(plan, content)
     following = next((n for n in plan.looks.tasks if n > monitor.tasks), None)
     then = "over" if monitor.over else f"next look at {following}"
+    rows += _logged(plan)
     rows.append(f"evidence: the first {monitor.tasks} of {len(plan.tasks)} tasks; {then}")
     for arm in plan.arms:
         done = sum(key[2] == arm for key in content.episodes)

@@ -10,7 +10,7 @@ from forbear import __version__
 from forbear.analysis.evidence import Evidence
 from forbear.analysis.plan_record import ArmRecord
 from forbear.analysis.result import PilotResult
-from forbear.report.sections import breakeven, costs, critics, forks, overview, path
+from forbear.report.sections import advantage, breakeven, costs, critics, forks, overview, path
 from forbear.report.view import ArmView, arm_view
 from forbear.stats.verdict import RemarkJson
 from forbear.wording import counted, shown
@@ -26,6 +26,8 @@ class BaselineView(costs.CostView):
     """The arm that the others are compared with."""
 
     arm: str
+    logged: dict[str, Any] | None
+    """Its logged runs beside its own; None where none are re-used."""
 
 
 class TreatedView(costs.CostView):
@@ -45,6 +47,8 @@ class TreatedView(costs.CostView):
     """The gain over failure rates; None where the baseline only failed or only succeeded."""
     against_blind: dict[str, Any] | None
     """What its critic adds to the same intervention at random moments; None where no arm is blind to it."""
+    advantage: advantage.AdvantageView | None
+    """Its gain by where it first stepped in; None where arms share no prefix, or it touched nothing."""
     forks: list[forks.ForkView]
     forks_left_out: int
 
@@ -66,6 +70,8 @@ class PilotView(TypedDict):
     """That count: to the end of the last arm, or to the last look that was taken."""
     planned_tasks: int
     seeds: int
+    continuations: int
+    """More than 1: that many runs of each task go on from its first trigger, and `seeds` counts them."""
     design: str
     looks: dict[str, Any]
     over: bool
@@ -117,12 +123,17 @@ def pilot_view(
         tasks=result.tasks,
         planned_tasks=len(plan.tasks),
         seeds=len(plan.seeds),
+        continuations=plan.continuations,
         design=result.design,
         looks=plan.looks.to_dict(),
         over=result.monitor.over,
         estimand=ESTIMAND,
         overview=overview.view(arm["verdict"] for arm in arms.values() if not arm["is_control"]),
-        baseline=BaselineView(**costs.view(baseline), arm=baseline.name),
+        baseline=BaselineView(
+            **costs.view(baseline),
+            arm=baseline.name,
+            logged=None if evidence.logged is None else evidence.logged.values(),
+        ),
         arms=arms,
         critic=next(iter(measured.values()), None),
         critics=measured,
@@ -187,6 +198,7 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
         if (curve := evidence.elsewhere.get(arm)) is None
         else breakeven.view(curve, baseline=result.plan.baseline_arm),
         against_blind=None if arm not in evidence.blind else evidence.blind[arm].values(),
+        advantage=advantage.view(arm, result),
         forks=changed,
         forks_left_out=left_out,
     )

@@ -43,6 +43,25 @@ class Silenced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """Where the runs of a task part: they have all that was drawn before it in common, and nothing after it."""
+
+    step: int
+    """Index of the proposal that is the last thing in common, with what critics say of it."""
+    seed: int
+    """Keys the draws after it."""
+
+    def is_behind(self, role: str, *, step_index: int, attempt: int) -> bool:
+        """Whether a draw comes after the fork.
+
+        Before it every index was drawn for once, by a run in which nobody intervened; the world and an intervention
+        answer the proposal at the fork, and so come after it.
+        """
+        answers = role == "environment" or role.startswith("intervention:")
+        return attempt > 0 or step_index > self.step or (step_index == self.step and answers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """Task × arm × seed, and who watches."""
 
@@ -56,6 +75,8 @@ class Cell:
     deadlines: Mapping[str, float]
     """By critic, seconds after which it is not waited for any longer."""
     conditions: Conditions
+    fork: Fork | None = None
+    """Where it parts from the task's first run; None: it is that run, or one of its own."""
     watch: Watch | None = None
     """Where calls are announced, for a process that is watched from outside."""
     silenced: tuple[Silenced, ...] = ()
@@ -110,7 +131,10 @@ class Cell:
 
     def draw(self, role: str, *, step_index: int, attempt: int) -> Draw:
         """Returns the draw of a role at a step."""
-        return Draw(task_id=self.task.id, seed=self.draw_seed, role=role, step_index=step_index, attempt=attempt)
+        seed, fork = self.draw_seed, self.fork
+        if fork is not None and fork.is_behind(role, step_index=step_index, attempt=attempt):
+            seed = fork.seed
+        return Draw(task_id=self.task.id, seed=seed, role=role, step_index=step_index, attempt=attempt)
 
 
 SPENT = "the budget is spent"

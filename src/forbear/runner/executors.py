@@ -204,7 +204,8 @@ class Workers:
         worker = await self._idle.get()
         if isinstance(worker, BaseException):
             raise worker
-        known = {episode_key(episode): episode for episode in job.written if episode.success is not None}
+        first = () if job.first is None else job.first.episodes
+        known = {episode_key(episode): episode for episode in (*first, *job.written) if episode.success is not None}
         whole = lost = False
         try:
             worker.give(job)

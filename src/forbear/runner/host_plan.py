@@ -5,10 +5,19 @@ from dataclasses import dataclass, field
 
 from forbear.analysis.plan_record import ArmRecord, PlanRecord
 from forbear.errors import InvalidInput
+from forbear.outcomes.logged import LoggedRuns
 from forbear.policy.arm import Arm
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Task
-from forbear.runner.order import planned_looks, planned_order, require_plan, task_records
+from forbear.runner.order import (
+    DEFAULT_SEEDS,
+    logged_record,
+    planned_looks,
+    planned_order,
+    require_plan,
+    require_usable,
+    task_records,
+)
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
 from forbear.wording import described
@@ -54,7 +63,10 @@ class HostPlan:
     """After how many tasks the pilot may stop, as `PilotPlan.looks`."""
     order_seed: int = 0
     """Another one puts the tasks in another order."""
-    seeds: Sequence[int] = (42,)
+    seeds: Sequence[int] = DEFAULT_SEEDS
+    logged: LoggedRuns | None = None
+    """Runs of the baseline from before, as `PilotPlan.logged`; they show run-to-run variation too, so that `rerun` may
+    be False."""
 
     def __post_init__(self) -> None:
         if isinstance(self.arms, str) or not self.arms:
@@ -67,7 +79,11 @@ class HostPlan:
         _require_json(self.host, what="host")
         names = [self.baseline, *(arm.name for arm in self.treated)]
         require_plan(self.tasks, seeds=self.seeds, arms=names, rule=self.rule, order_seed=self.order_seed)
-        planned_looks(self.looks, ordered=self.ordered, rule=self.rule)
+        if self.logged is not None and not isinstance(self.logged, LoggedRuns):
+            raise InvalidInput(f"logged must be LoggedRuns, got {described(self.logged)}.")
+        require_usable(
+            self.logged, rule=self.rule, looks=planned_looks(self.looks, ordered=self.ordered, rule=self.rule)
+        )
 
     @property
     def treated(self) -> tuple[HostArm, ...]:
@@ -95,16 +111,17 @@ class HostPlan:
             )
         if self.rerun:
             arms[RERUN] = ArmRecord(digest=config_digest({"kind": "rerun"}), kind="rerun", is_control=True)
+        baseline: dict[str, JSON] = {
+            "tasks": task_records(ordered),
+            "seeds": list(self.seeds),
+            "max_steps": None,
+            "design": "independent",
+            "agent": dict(self.host),
+            "environment": {},
+            "call_deadline_s": None,
+        }
         return PlanRecord.make(
-            baseline={
-                "tasks": task_records(ordered),
-                "seeds": list(self.seeds),
-                "max_steps": None,
-                "design": "independent",
-                "agent": dict(self.host),
-                "environment": {},
-                "call_deadline_s": None,
-            },
+            baseline=baseline | logged_record(self.logged, ordered=ordered, as_run=baseline),
             arms=arms,
             critics={},
             rule=self.rule,

@@ -84,8 +84,15 @@ class Memo:
     def __init__(self) -> None:
         self.root: Node | None = None
 
-    def fill(self, episode: Episode) -> None:
-        """Writes down what a recorded episode, whole or broken, proposed, heard and saw."""
+    def fill(self, episode: Episode, *, until: int | None = None) -> None:
+        """Writes down what a recorded episode, whole or broken, proposed, heard and saw.
+
+        Args:
+            episode: Of this task.
+            until: Index of the last proposal that is taken from it, of a run that did not go back; what is taken then
+                belongs to another record, which paid for it. Omitted: all of it.
+        """
+        payer = episode.arm if until is None else ELSEWHERE
         nodes: list[Node] = []  # from which the steps that stand so far were executed, by index
         stepped: dict[int, int] = {}
         for number, step in enumerate(episode.steps):
@@ -99,7 +106,9 @@ class Memo:
             for proposal in step.proposals:
                 for message in step.messages[len(node.messages) : proposal.shown]:
                     node = node.tell(message)
-                _fill_proposal(node, proposal, episode)
+                _fill_proposal(node, proposal, episode, payer)
+            if step.index == until:
+                return
             if step.executed is not None:
                 nodes.append(node)
                 times = stepped.get(step.index, 0)
@@ -109,20 +118,20 @@ class Memo:
                 nodes[-1].executed[step.executed, times] = node
 
 
-def _fill_proposal(node: Node, proposal: Proposal, episode: Episode) -> None:
+def _fill_proposal(node: Node, proposal: Proposal, episode: Episode, payer: str) -> None:
     error = episode.cause or "" if proposal.decision == FAILED else None
     recorded = node.proposals.setdefault(
         (proposal.attempt, proposal.excluded),
         Recorded(
             proposal.action,
-            payer=episode.arm,
+            payer=payer,
             error=error,
             is_late=error is not None and episode.termination is Termination.AGENT_TIMEOUT,
         ),
     )
     for critic, p_fail in proposal.p_fail.items():
         score = Score(p_fail, proposal.why.get(critic), proposal.critic_usage.get(critic, Usage()))
-        recorded.reviews.setdefault(critic, Paid(Review(score, proposal.faults.get(critic)), payer=episode.arm))
+        recorded.reviews.setdefault(critic, Paid(Review(score, proposal.faults.get(critic)), payer=payer))
 
 
 def _answer(episode: Episode, number: int) -> Observation:
@@ -145,7 +154,7 @@ def share(episode: Episode, earlier: Iterable[Episode]) -> Episode:
 
     Args:
         episode: Without origin.
-        earlier: Episodes of the same task and seed that have an outcome.
+        earlier: Episodes of the same task that have an outcome.
 
     Returns:
         The episode, holding its origin's steps instead of its own equal ones.
@@ -160,12 +169,16 @@ def share(episode: Episode, earlier: Iterable[Episode]) -> Episode:
             steps[common] = theirs  # the next ones to compare with hold the same object, where they share it
             common += 1
         if common == len(steps) == len(other.steps) and _ends_alike(episode, other):
-            return replace(episode, steps=other.steps, origin=Origin(arm=other.arm, step=None))
+            return replace(episode, steps=other.steps, origin=_origin(episode, other, step=None))
         if common > best:
             best, origin = common, other
     if origin is None:
         return episode
-    return replace(episode, steps=tuple(steps), origin=Origin(arm=origin.arm, step=best))
+    return replace(episode, steps=tuple(steps), origin=_origin(episode, origin, step=best))
+
+
+def _origin(episode: Episode, other: Episode, *, step: int | None) -> Origin:
+    return Origin(arm=other.arm, step=step, seed=None if other.seed == episode.seed else other.seed)
 
 
 def _ends_alike(episode: Episode, other: Episode) -> bool:

@@ -1,17 +1,21 @@
 """Which tasks, in what order, looked at when: what every plan has in common, whoever runs its episodes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from forbear.contracts.border import check_task
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import MIN_CLUSTERS
+from forbear.outcomes.logged import LoggedRuns
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Task
 from forbear.stats.looks.looks import Looks
 from forbear.stats.looks.sequential import require_joinable
 from forbear.stats.rule import DecisionRule
-from forbear.wording import described
+from forbear.wording import described, listed, shown
+
+DEFAULT_SEEDS = (42,)
+"""Of a plan that names none."""
 
 
 def require_plan(
@@ -94,6 +98,53 @@ def task_records(ordered: Sequence[Task]) -> list[JSON]:
         InvalidInput: A payload holds what JSON cannot.
     """
     return [[task.id, config_digest([task.payload, task.stratum, task.cluster]), task.cluster] for task in ordered]
+
+
+def logged_record(logged: LoggedRuns | None, *, ordered: Sequence[Task], as_run: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Logged runs as `PlanRecord.make` takes them, by the name of their field; nothing where there are none.
+
+    Args:
+        logged: Runs of the agent alone from before the pilot.
+        ordered: The tasks in the planned order.
+        as_run: How the pilot runs its episodes: its `agent`, `environment` and `max_steps`.
+
+    Raises:
+        InvalidInput: A task has none, or the log says that another agent, world or task was run.
+    """
+    if logged is None:
+        return {}
+    used = logged.of([task.id for task in ordered])
+    for part, said in (logged.ran_as or {}).items():
+        if part in as_run and config_digest([said]) != config_digest([as_run[part]]):
+            raise InvalidInput(
+                f"{shown(logged.source)}: its {part} was {shown(repr(said), limit=150)}, the pilot's is "
+                f"{shown(repr(as_run[part]), limit=150)}. Logged runs count as runs of the baseline only where they "
+                "are of the same agent in the same world."
+            )
+    now = {str(record[0]): record[1] for record in task_records(ordered) if isinstance(record, list)}
+    changed = [task for task, digest in used.tasks.items() if now.get(task, digest) != digest]
+    if changed:
+        raise InvalidInput(f"{shown(logged.source)}: the tasks {listed(changed)} were others there, by the same ids.")
+    record: dict[str, JSON] = {
+        "source": used.source,
+        "digest": used.digest,
+        "runs": ["".join(str(int(run)) for run in runs) for runs in used.runs.values()],
+        "without_outcome": used.without_outcome,
+    }
+    return {"logged": record}
+
+
+def require_usable(logged: LoggedRuns | None, *, rule: DecisionRule, looks: Looks) -> None:
+    """Refuses logged runs that a verdict could not use.
+
+    Raises:
+        InvalidInput: The guarantee is finite-sample with several looks, which tests seed by seed.
+    """
+    if logged is not None and rule.guarantee == "finite-sample" and len(looks.tasks) > 1:
+        raise InvalidInput(
+            "with several looks the finite-sample guarantee tests seed by seed, which leaves logged runs without a "
+            "partner: declare one look, or take the calibrated guarantee."
+        )
 
 
 def require_unique(values: Sequence[str | int], *, what: str) -> None:

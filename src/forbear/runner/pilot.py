@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 
 from forbear.analysis.cautions import MOST_FAULTS
 from forbear.analysis.monitor import Monitor
@@ -23,7 +24,7 @@ from forbear.runner.executors import Executor, InLoop, WorkerLost, Workers
 from forbear.runner.faults import AgentFaults, CriticFaults
 from forbear.runner.ledger import Budget, Ledger, Purse
 from forbear.runner.plan import FrozenPlan, PilotPlan, freeze
-from forbear.runner.row import Found, RowJob
+from forbear.runner.row import FirstRun, Found, RowJob
 from forbear.wording import counted, shown
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ def _require_least(**counts: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One task under one seed, with all its arms."""
+    """One task under one seed, or one continuation of it, with all its arms."""
 
     task: Task
     position: int
@@ -219,13 +220,19 @@ class _Pilot:
         plan, start = self.frozen.plan, 0
         for look in looks:
             rows = [
-                _Row(plan.tasks[position], position, seed) for position in range(start, look) for seed in plan.seeds
+                _Row(plan.tasks[position], position, seed)
+                for position in range(start, look)
+                for seed in self.frozen.runs
             ]
             start, self.round = look, 0
             while rows := [row for row in rows if self._left(row)]:
-                todo = iter(rows)
-                before = self._lines()
-                is_whole = await self.crew.run(self._work(todo) for _ in range(min(width, len(rows))))
+                # A continuation needs what the first run of its task found.
+                together = plan.continuations > 1
+                groups = [
+                    list(group) for _, group in groupby(rows, key=lambda row: row.task.id if together else id(row))
+                ]
+                todo, before = iter(groups), self._lines()
+                is_whole = await self.crew.run(self._work(todo) for _ in range(min(width, len(groups))))
                 if not is_whole and self._lines() == before:  # or this would be tried for ever
                     raise InvalidInput(
                         "an agent, a world, a critic or an intervention cancels tasks before they begin. Nothing that "
@@ -235,8 +242,8 @@ class _Pilot:
                     raise self.ledger.error()
                 self.round += 1
 
-    async def _work(self, todo: Iterator[_Row]) -> None:
-        for row in todo:
+    async def _work(self, todo: Iterator[list[_Row]]) -> None:
+        for row in chain.from_iterable(todo):
             if self.ledger is not None and self.ledger.is_spent:
                 return
             # What broke once is tried again in round 1, after all others, also by a process that resumes.
@@ -256,7 +263,8 @@ class _Pilot:
             seed=row.seed,
             arms=tuple(arm.name for arm in arms),
             written=tuple(self.content.rows.get((row.task.id, row.seed), ())),
-            missing=frozenset(arm.name for arm in self.frozen.arms if row.key(arm) in self.content.missing),
+            missing=self._missing(row.task.id, row.seed),
+            first=self._first(row),
             tries=self.limits.retries + 1,
             silenced=tuple(self.silenced.get((row.task.id, row.seed), ())),
         )
@@ -268,6 +276,20 @@ class _Pilot:
                     await self.crew.settle()  # the loop is others' too
         except WorkerLost as lost:
             self._note_lost(row, lost)
+
+    def _missing(self, task: str, seed: int) -> frozenset[str]:
+        return frozenset(arm.name for arm in self.frozen.arms if (task, seed, arm.name) in self.content.missing)
+
+    def _first(self, row: _Row) -> FirstRun | None:
+        """What a continuation goes on from."""
+        first = self.frozen.runs[0]
+        if self.frozen.plan.continuations == 1 or row.seed == first:
+            return None
+        written = self.content.rows.get((row.task.id, first), ())
+        return FirstRun(
+            episodes=tuple(episode for episode in written if episode.success is not None),
+            missing=self._missing(row.task.id, first),
+        )
 
     def _left(self, row: _Row) -> list[Arm]:
         return [

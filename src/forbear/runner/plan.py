@@ -12,15 +12,29 @@ from forbear.contracts.draw import derived_seed
 from forbear.contracts.environment import Environment, Restorable
 from forbear.contracts.intervention import undoes_steps
 from forbear.errors import ForbearError, InvalidInput
+from forbear.outcomes.logged import LoggedRuns
 from forbear.policy.arm import Arm
 from forbear.policy.foreign import ForeignFault, answer_at_once
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.codec import config_digest
 from forbear.records.model import JSON, Task
 from forbear.runner.cell import Cell, Conditions
-from forbear.runner.order import planned_looks, planned_order, require_plan, require_unique, task_records
+from forbear.runner.order import (
+    DEFAULT_SEEDS,
+    logged_record,
+    planned_looks,
+    planned_order,
+    require_plan,
+    require_unique,
+    require_usable,
+    task_records,
+)
 from forbear.stats.looks.looks import Looks
 from forbear.stats.rule import DecisionRule
+from forbear.wording import described
+
+MOST_CONTINUATIONS = 100
+"""More would tell of chance after the fork and nothing of other tasks."""
 
 _T = TypeVar("_T")
 _Checked = TypeVar("_Checked")
@@ -49,11 +63,17 @@ class PilotPlan:
     default for this many, 50, 100, 150 and 200 of 200."""
     order_seed: int = 0
     """Another one puts the tasks in another order."""
-    seeds: Sequence[int] = (42,)
+    seeds: Sequence[int] = DEFAULT_SEEDS
     max_steps: int = 15
     """Steps that an episode may execute, undone ones and charged rollbacks included."""
     design: Design | Literal["auto"] = "auto"
     """`auto` couples where the world can be replayed or restored."""
+    logged: LoggedRuns | None = None
+    """Runs of the agent alone from before, every task's: each counts as one more run of the baseline. For independent
+    designs: what arms share in a coupled one is worth more."""
+    continuations: int = 1
+    """Runs of a task that go on from the first step at which an arm would intervene, what came before in common. More
+    than 1 needs a coupled design and a single seed; for pilots that are short of tasks."""
     call_deadline_s: float = 600.0
     """After it an agent or a world that does not answer has broken the episode."""
 
@@ -73,8 +93,11 @@ class PilotPlan:
         _require_seeing(self.arms)
         if not isinstance(self.max_steps, int) or self.max_steps < 1:
             raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
+        if self.logged is not None and not isinstance(self.logged, LoggedRuns):
+            raise InvalidInput(f"logged must be LoggedRuns, got {described(self.logged)}.")
         if self.design not in ("auto", "coupled", "independent"):
             raise InvalidInput(f"design must be 'auto', 'coupled' or 'independent', got {self.design!r:.60}.")
+        _require_continuations(self)
         clustered = any(task.cluster for task in self.tasks)
         ordered = planned_order(self.tasks, order_seed=self.order_seed) if clustered else self.tasks
         planned_looks(self.looks, ordered=ordered, rule=self.rule)
@@ -93,7 +116,7 @@ class FrozenPlan:
     looks: Looks
     design: Design
     arms: tuple[Arm, ...]
-    """The baseline first; with a rerun where the design is independent."""
+    """The baseline first; with a rerun where the design is independent and nothing was logged."""
     critics: Mapping[str, Critic]
     """Every critic, by name; all but those of blind arms watch the baseline."""
     deadlines: Mapping[str, float]
@@ -114,7 +137,19 @@ class FrozenPlan:
     def draw_seed(self, seed: int, arm: Arm) -> int:
         """Returns the seed that keys an arm's draws; arms that have it in common are coupled."""
         own = arm.is_rerun or (self.design == "independent" and not arm.is_baseline)
+        if self.plan.continuations > 1:
+            seed = self.plan.seeds[0]
         return derived_seed(seed, purpose=f"arm:{arm.name}") if own else seed
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """What names the runs of a task: its seeds, or the seed and those that follow it, one a continuation."""
+        return self.record.seeds
+
+    def continuation_seed(self, run: int) -> int:
+        """Returns the seed that keys what a continuation draws after the fork."""
+        first = self.plan.seeds[0]
+        return derived_seed(first, purpose=f"continuation:{run - first}")
 
     def cell(self, task: Task, seed: int, arm: Arm) -> Cell:
         """Returns what an episode of the plan needs."""
@@ -140,6 +175,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     """
     plan = replace(plan, tasks=planned_order(plan.tasks, order_seed=plan.order_seed))
     looks = planned_looks(plan.looks, ordered=plan.tasks, rule=plan.rule)
+    require_usable(plan.logged, rule=plan.rule, looks=looks)
     agent = _said("the agent's factory", plan.agent, check=checked_agent)
     environment = _said("the environment's factory", plan.environment, check=checked_environment)
     restorable = isinstance(environment, Restorable)
@@ -151,8 +187,27 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
             "its arms cannot share episodes. Use design='independent'."
         )
     design: Design = "independent" if plan.design == "independent" or not can_go_back else "coupled"
+    if plan.logged is not None and design == "coupled":
+        raise InvalidInput(
+            "the arms of this pilot are coupled: they share the agent's chance up to where they first act, which is "
+            "worth more than logged runs, whose chance is their own. Leave them out, or take design='independent'."
+        )
     arms = sorted(plan.arms, key=lambda arm: not arm.is_baseline)
-    if design == "independent" and not any(arm.is_rerun for arm in arms):
+    needs_snapshots = design == "coupled" and (isinstance(agent, Restorable) or not is_replay_safe)
+    if plan.continuations > 1 and (design == "independent" or needs_snapshots):
+        why = (
+            "the environment can neither be replayed nor restored"
+            if not can_go_back
+            else "the agent has a memory of its own (it is Restorable), which no journal keeps"
+            if isinstance(agent, Restorable)
+            else "the environment cannot be replayed (replay_safe is False), and no journal keeps its snapshots"
+        )
+        raise InvalidInput(
+            f"continuations = {plan.continuations} has runs go on from the middle of others: {why}. Leave "
+            "continuations out and give several seeds."
+        )
+    # Logged runs beside the baseline's own show how runs of the agent alone vary.
+    if design == "independent" and plan.logged is None and not any(arm.is_rerun for arm in arms):
         arms.append(Arm.rerun())
         require_unique([arm.name for arm in arms], what="arm name")
     for arm in arms:
@@ -179,7 +234,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
         deadlines=_deadlines(policies),
         conditions=conditions,
         can_go_back=can_go_back,
-        needs_snapshots=design == "coupled" and (conditions.agent_remembers or not is_replay_safe),
+        needs_snapshots=needs_snapshots,
         record=_record(plan, looks, design, arms, critics, agent, environment),
     )
 
@@ -208,13 +263,15 @@ def _record(
 ) -> PlanRecord:
     baseline: dict[str, JSON] = {
         "tasks": task_records(plan.tasks),
-        "seeds": list(plan.seeds),
+        "seeds": [seed + n for seed in plan.seeds for n in range(plan.continuations)],
+        **({"continuations": plan.continuations} if plan.continuations > 1 else {}),
         "max_steps": plan.max_steps,
         "design": design,
         "agent": _config(agent, "agent"),
         "environment": _config(environment, "environment"),
         "call_deadline_s": float(plan.call_deadline_s),
     }
+    baseline |= logged_record(plan.logged, ordered=plan.tasks, as_run=baseline)
     return PlanRecord.make(
         baseline=baseline,
         arms={arm.name: _arm_record(arm) for arm in arms},
@@ -253,6 +310,30 @@ def _arm_record(arm: Arm) -> ArmRecord:
         policy=dict(policy.config()),
         blind_of=arm.blind_of,
     )
+
+
+def _require_continuations(plan: PilotPlan) -> None:
+    """Refuses continuations of what cannot be continued."""
+    count = plan.continuations
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_CONTINUATIONS:
+        raise InvalidInput(f"continuations must be a whole number from 1 to {MOST_CONTINUATIONS}, got {count!r:.60}.")
+    if count == 1:
+        return
+    if plan.design == "independent":
+        raise InvalidInput(
+            f"continuations = {count} needs a coupled design: in an independent one arms share nothing that could be "
+            "continued. Leave design out, or give several seeds instead."
+        )
+    if len(plan.seeds) > 1:
+        raise InvalidInput(
+            f"continuations = {count} goes on from the one run of a task, got {len(plan.seeds)} seeds: give one seed, "
+            "or leave continuations out."
+        )
+    if any(arm.is_rerun for arm in plan.arms):
+        raise InvalidInput(
+            f"continuations = {count} and a rerun arm do not go together: a rerun has no first step in common with the "
+            "baseline. Leave the arm out; 'placebo' says what a fresh draw alone does."
+        )
 
 
 def _require_seeing(arms: Sequence[Arm]) -> None:

@@ -41,13 +41,16 @@ class TabularOutcomes:
     """The same as plain data."""
 
 
-def read_outcomes(sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None) -> TabularOutcomes:
+def read_outcomes(
+    sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None, needs_arm: bool = True
+) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
     Args:
         sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input. Or
             logs of other tools, and folders of them, any number (`formats/logs`).
         reading: How they are read, where that is not as usual.
+        needs_arm: Whether one file has to have a column of arms; without, the name of its only arm is "".
 
     Raises:
         InvalidInput: Unreadable, not text, a missing column, a ragged row, a success that is neither 0 nor 1, ...:
@@ -72,7 +75,7 @@ def read_outcomes(sources: str | Path | Sequence[str | Path], *, reading: Readin
 
     reading.check_table()
     threshold = reading.threshold
-    content = read_rows(each(), reading, needs_arm=len(paths) == 1)
+    content = read_rows(each(), reading, needs_arm=needs_arm and len(paths) == 1)
     arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
     table = OutcomeTable(
         tasks=content.tasks,
