@@ -87,16 +87,19 @@ class _Report:
         task = case.get("name", "") or f"test {len(self.runs)}"
         # A test that failed and whose teardown broke has failed: pytest writes both.
         fault: Fault = "" if self._failed else self._fault
-        self.runs.append(
-            Run(
-                task=task,
-                group=case.get("classname", ""),
-                success=None if fault else not self._failed,
-                fault=fault,
-                reason=self._reason if fault else "",
-                place=f"testcase {shown(task)}",
-            )
+        run = Run(
+            task=task,
+            group=case.get("classname", ""),
+            success=None if fault else not self._failed,
+            fault=fault,
+            reason=self._reason if fault else "",
+            place=f"testcase {shown(task)}",
         )
+        before = self.runs[-1] if self.runs else None
+        same = before is not None and (before.task, before.group) == (run.task, run.group)
+        if same and before is not None and before.success is False and fault == "error":
+            return  # pytest gives the broken teardown of a failed test a second element
+        self.runs.append(run)
 
 
 def _by_arm(runs: Sequence[Run]) -> tuple[list[Run], Iterable[str]]:

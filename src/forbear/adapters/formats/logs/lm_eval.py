@@ -34,8 +34,9 @@ class _Results(Struct):
 
 def matches(probe: Probe) -> bool:
     """Whether this is a file of lm-eval."""
-    if probe.kind == "lines":
-        return probe.has("doc_id", "doc", "resps") or probe.has("doc_hash", "filtered_resps")
+    if probe.kind in ("lines", "list"):
+        known = probe.has("doc_id", "doc", "resps") or probe.has("doc_hash", "filtered_resps")
+        return known or probe.has("doc_id", "prompt_0")
     if probe.kind != "object" or not probe.has("results"):
         return False
     return bool({"versions", "n-shot", "higher_is_better", "configs"} & probe.fields.keys())
@@ -44,10 +45,13 @@ def matches(probe: Probe) -> bool:
 def read(probe: Probe, choice: Choice) -> Iterable[Log]:
     """Reads one file."""
     del choice
-    if probe.kind == "lines":
+    if probe.kind in ("lines", "list"):
         found = _NAME.match(probe.path.stem)
-        task = found["task"] if found else ""
-        lines = ((f"line {number}", row) for number, row in probe.each(dict[str, msgspec.Raw]))
+        task = found["task"] if found else probe.path.stem.removesuffix("_write_out_info") if _is_old(probe) else ""
+        if probe.kind == "lines":
+            lines = ((f"line {number}", row) for number, row in probe.each(dict[str, msgspec.Raw]))
+        else:
+            lines = ((f"[{n}]", row) for n, row in enumerate(probe.decoded(list[dict[str, msgspec.Raw]])))
         config = {"model": probe.path.absolute().parent.name} if found else {}
         return [_log(probe, list(_documents(lines, task, probe)), config)]
     whole = probe.decoded(_Results)
@@ -79,11 +83,13 @@ def _documents(rows: Iterable[tuple[str, Mapping[str, msgspec.Raw]]], task: str,
     met: Counter[tuple[str, str]] = Counter()
     for place, row in rows:
         number = _plain(row.get("doc_id"), int | str)
-        known = _plain(row.get("doc_hash"), str) or _hashed(row.get("doc")) or str(number)
+        known = (
+            _plain(row.get("doc_hash"), str) or _hashed(row.get("doc")) or _hashed(row.get("prompt_0")) or str(number)
+        )
         by = _plain(row.get("filter"), str) or "none"
         metrics = _plain(row.get("metrics"), list[str])
         if metrics is None:  # before 0.4.3: whatever is a number and is no part of the layout
-            metrics = [name for name in row if name not in _LAYOUT]
+            metrics = [name for name in row if name not in _LAYOUT and not name.startswith(("prompt_", "logit_"))]
         scores = {name: _score(row.get(name)) for name in metrics if name in row}
         # The same content may be there twice as two documents; under one filter each counts its own.
         met[known, by] += 1
@@ -103,6 +109,11 @@ def _documents(rows: Iterable[tuple[str, Mapping[str, msgspec.Raw]]], task: str,
         yield Run(task=f"doc{number_}", key=f"{known}#{occurrence}", group=task, scores=named, place=place)
 
 
+def _is_old(probe: Probe) -> bool:
+    """Whether this is a `TASK_write_out_info.json` of 0.3, a list of documents with their prompts."""
+    return probe.has("prompt_0")
+
+
 def _details(rows: Iterable[Mapping[str, msgspec.Raw]], task: str, metrics: Iterable[str]) -> Iterator[Run]:
     met: Counter[str] = Counter()
     for number, row in enumerate(rows):
@@ -120,6 +131,7 @@ def _details(rows: Iterable[Mapping[str, msgspec.Raw]], task: str, metrics: Iter
 
 _LAYOUT = frozenset(
     (
+        "truth",
         "doc_id",
         "doc",
         "target",

@@ -386,6 +386,51 @@ def _annotations(probe: Probe) -> Iterable[tuple[str, Mapping[str, Any]]]:
         raise InvalidInput(f"{probe.name}: cannot be read as CSV ({shown(str(error))}).") from None
 
 
+# --- aider's polyglot benchmark: a file per exercise ---------------------------------------------------------------
+
+
+class _Exercise(Struct):
+    testcase: str
+    tests_outcomes: list[bool] | None = None
+    model: str = ""
+    edit_format: str = ""
+
+
+def matches_polyglot(probe: Probe) -> bool:
+    """Whether this is an exercise of aider's benchmark."""
+    return probe.kind == "object" and probe.has("testcase", "tests_outcomes", "model")
+
+
+def read_polyglot(probe: Probe, choice: Choice) -> Iterable[Log]:
+    """Reads one exercise. Its outcomes are tries of one run, which ends with the first that passes."""
+    del choice
+    one = probe.decoded(_Exercise)
+    tries = one.tests_outcomes or []
+    run = Run(
+        task=one.testcase,
+        success=tries[-1] if tries else None,
+        scores={"first try": tries[0], "last try": tries[-1]} if tries else {},
+        fault="" if tries else "error",
+        reason="" if tries else "no tests were run",
+        place="tests_outcomes",
+    )
+    # <run>/<language>/exercises/practice/<exercise>/.aider.results.json
+    folder = next((one.parent for one in probe.path.absolute().parents if one.name == "exercises"), None)
+    root = (folder.parent if folder is not None else probe.path.absolute().parent.parent).resolve()
+    config = {key: value for key, value in (("model", one.model), ("edit_format", one.edit_format)) if value}
+    return [
+        Log(
+            format="aider_polyglot",
+            path=root,
+            runs=[run],
+            config=config,
+            main="last try",
+            field="tests_outcomes[-1]",
+            together=str(root),
+        )
+    ]
+
+
 # --- goagentbench ---------------------------------------------------------------------------------------------------
 
 

@@ -102,16 +102,26 @@ class _Output(Struct):
 
 def matches(probe: Probe) -> bool:
     """Whether this is an output of promptfoo."""
+    if probe.kind == "lines":
+        return probe.has("success", "promptIdx") and bool({"testCase", "vars"} & probe.fields.keys())
     if probe.kind != "object" or not probe.has("results"):
         return False
     inner = probe.inner("results").keys()
-    return {"results", "stats"} <= inner or {"table", "results"} <= inner
+    return {"results", "stats"} <= inner or {"table", "results"} <= inner or _is_bare(probe)
+
+
+def _is_bare(probe: Probe) -> bool:
+    """Whether the results stand there without what goes around them."""
+    return probe.has("stats") and {"success", "promptIdx"} <= probe.first_of("results").keys()
 
 
 def read(probe: Probe, choice: Choice) -> Iterable[Log]:
     """Reads one output."""
     del choice
-    output = probe.decoded(_Output)
+    if probe.kind == "lines":
+        output = _Output(results=_Results(results=[row for _, row in probe.each(_Row)]))
+    else:
+        output = _Output(results=probe.decoded(_Results)) if _is_bare(probe) else probe.decoded(_Output)
     results = output.results
     rows = results.results or []
     if rows and all(row.promptIdx is None for row in rows) and results.table is not None:

@@ -114,7 +114,7 @@ def _files(path: str | Path) -> list[Path]:
     files: list[Path] = []
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+        files += [Path(folder, name) for name in sorted(names) if not name.startswith(".") or name.endswith(".json")]
         if len(files) > _MOST_FILES:
             raise InvalidInput(f"{shown(str(path), limit=80)} holds more than {_MOST_FILES:,} files; name fewer.")
     return files
@@ -260,8 +260,8 @@ def _summed(
     partial = sum(one.partial for one in scored)
     if partial:
         remarks.append(
-            f"{partial:,} scores lie between failure and full success and count as failures; --threshold T says from "
-            "where on one is a success."
+            f"{counted(partial, 'score')} between failure and full success: counted as failures; --threshold T says "
+            "from where on one is a success."
         )
     remarks += [remark for log in logs for remark in log.remarks]
     arms = {arm: _counts(row.run for row in rows if row.arm == arm) for arm in order}

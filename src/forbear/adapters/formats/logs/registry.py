@@ -149,6 +149,12 @@ FORMATS: tuple[Format, ...] = (
         read=others.read_sweagent,
     ),
     Format(
+        name="aider_polyglot",
+        looks="JSON with testcase, model and tests_outcomes",
+        matches=others.matches_polyglot,
+        read=others.read_polyglot,
+    ),
+    Format(
         name="goagentbench",
         looks="JSON with scenario, agent, run_id, success",
         matches=others.matches_goagentbench,

@@ -69,7 +69,14 @@ def matches_tau(probe: Probe) -> bool:
 
 def matches_tau2(probe: Probe) -> bool:
     """Whether these are results of tau2-bench."""
-    return probe.kind == "object" and probe.has("simulations") and (probe.has("info") or probe.has("tasks"))
+    if probe.kind != "object":
+        return False
+    return (probe.has("simulations") and (probe.has("info") or probe.has("tasks"))) or _is_single(probe)
+
+
+def _is_single(probe: Probe) -> bool:
+    """Whether this is one simulation, in a file of its own."""
+    return probe.has("task_id", "reward_info", "termination_reason")
 
 
 def read_tau(probe: Probe, choice: Choice) -> Iterable[Log]:
@@ -104,7 +111,10 @@ def _fault_of_tau(trial: _Trial) -> tuple[Fault, str]:
 def read_tau2(probe: Probe, choice: Choice) -> Iterable[Log]:
     """Reads one file of results."""
     del choice
-    whole = probe.decoded(_Results)
+    single = _is_single(probe)
+    whole = _Results(simulations=[probe.decoded(_Simulation)]) if single else probe.decoded(_Results)
+    folder = probe.path.absolute().parent
+    folder = folder.parent if folder.name == "simulations" else folder
     info = whole.info or _Info()
     agent = info.agent_info or _Agent()
     domain = info.environment_info.domain_name if info.environment_info is not None else None
@@ -132,7 +142,8 @@ def read_tau2(probe: Probe, choice: Choice) -> Iterable[Log]:
     return [
         Log(
             format="tau2_bench",
-            path=probe.path,
+            path=folder if single else probe.path,
+            together=str(folder) if single else "",
             runs=runs,
             config={key: value for key, value in told.items() if value},
             main="reward",
