@@ -1,6 +1,7 @@
 """What goes wrong where logs are read carelessly, each in a small file of the tool's layout."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -430,6 +431,7 @@ def test_an_exception_that_tau_bench_stored_as_reward_zero_is_an_error(write):
 # --- JUnit -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_pytest_itself_writes_is_read_as_it_means_it(tmp_path):
     (tmp_path / "test_it.py").write_text(
         "import pytest\n"
@@ -447,7 +449,8 @@ def test_what_pytest_itself_writes_is_read_as_it_means_it(tmp_path):
         "def test_later(): pass\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", "out.xml", "test_it.py"]
-    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    quick = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, env=quick)
     assert of_one_arm(read_logs([tmp_path / "out.xml"])) == {
         "test_good": ["success"],
         "test_bad": ["failure"],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from forbear.adapters.formats.logs.model import Log, Run, Value
+from forbear.adapters.formats.logs.model import Log, Run
 from forbear.errors import InvalidInput
 from forbear.wording import counted, listed, shown
 
@@ -112,7 +112,7 @@ def _scored(log: Log, choice: Choice, name: str) -> Scored:
     if not name:
         found = ", ".join(sorted({one.field for one in (log,) if one.field}))
         return Scored(log=replace(log, runs=[_settled(run) for run in log.runs]), said=found, partial=_partial(log))
-    values = [None if run.fault else _number(run.scores.get(name), name, log) for run in log.runs]
+    values = [None if run.fault else _number(run, name, log) for run in log.runs]
     cut = _cut(values, name, log, choice)
     runs = [_judged(run, value, cut, lower=choice.lower_is_better) for run, value in zip(log.runs, values, strict=True)]
     sign = "≤" if choice.lower_is_better else "≥"
@@ -158,7 +158,8 @@ def _cut(values: Sequence[float | None], name: str, log: Log, choice: Choice) ->
     return 0.0 if choice.lower_is_better else _NEARLY
 
 
-def _number(value: Value, name: str, log: Log) -> float | None:
+def _number(run: Run, name: str, log: Log) -> float | None:
+    value = run.scores.get(name)
     if value is None or isinstance(value, bool):
         return None if value is None else float(value)
     if isinstance(value, str):
@@ -169,8 +170,8 @@ def _number(value: Value, name: str, log: Log) -> float | None:
             value = float(word)
         except ValueError:
             raise InvalidInput(
-                f"{_name(log)}: the score '{shown(name)}' holds '{shown(str(value))}', which is neither a number nor a "
-                "known word (correct, incorrect, pass, fail, ...); name another with --scorer NAME."
+                f"{_name(log)}, {run.place}: the score '{shown(name)}' holds '{shown(str(value))}', which is neither "
+                "a number nor a known word (correct, incorrect, pass, fail, ...); name another with --scorer NAME."
             ) from None
     return float(value) if math.isfinite(value) else None
 

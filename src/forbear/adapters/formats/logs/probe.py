@@ -141,6 +141,12 @@ class Probe:
         return None
 
 
+def short(path: str | Path) -> str:
+    """A path for messages; of a long one its end, which says most."""
+    text = str(path)
+    return shown(text if len(text) <= 80 else f"…{text[-79:]}", limit=80)
+
+
 def opened(path: Path, *, name: str | None = None) -> Probe:
     """Opens a file; large ones are mapped instead of read.
 
@@ -148,7 +154,7 @@ def opened(path: Path, *, name: str | None = None) -> Probe:
         InvalidInput: It is larger than the limit, or a pipe that nobody writes.
         OSError: It cannot be read.
     """
-    name = shown(str(path) if len(str(path)) <= 80 else f"…{str(path)[-79:]}", limit=80) if name is None else name
+    name = short(path) if name is None else name
     status = os.stat(path)
     if stat.S_ISREG(status.st_mode) and status.st_size > _MAPPED:
         if status.st_size > limit_of(LIMIT):
@@ -182,9 +188,9 @@ def _decode(data: bytes | bytearray | memoryview | mmap.mmap | msgspec.Raw, kind
         raise
     except msgspec.DecodeError:
         view = memoryview(data)
-        if not _CONSTANTS.search(view):
+        if len(view) > _PIPED or not _CONSTANTS.search(view):
             raise
-        return msgspec.json.decode(_CONSTANTS.sub(rb"\1null", view), type=kind)
+        return msgspec.json.decode(_CONSTANTS.sub(rb"\1null", bytes(view)), type=kind)
 
 
 def _object(data: bytes | bytearray | memoryview | mmap.mmap | msgspec.Raw) -> dict[str, msgspec.Raw] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from forbear.adapters.formats.logs.arms import Named, named
 from forbear.adapters.formats.logs.choice import Choice, Scored, score
 from forbear.adapters.formats.logs.model import Fault, Log, Run
-from forbear.adapters.formats.logs.probe import Probe, opened
+from forbear.adapters.formats.logs.probe import Probe, opened, short
 from forbear.adapters.formats.logs.registry import FORMATS, Format, by_name, format_of
 from forbear.errors import InvalidInput
 from forbear.outcomes.table import OutcomeTable
@@ -116,7 +116,7 @@ def _files(path: str | Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         files += [Path(folder, name) for name in sorted(names) if not name.startswith(".") or name.endswith(".json")]
         if len(files) > _MOST_FILES:
-            raise InvalidInput(f"{shown(str(path), limit=80)} holds more than {_MOST_FILES:,} files; name fewer.")
+            raise InvalidInput(f"{short(path)} holds more than {_MOST_FILES:,} files; name fewer.")
     return files
 
 
@@ -141,7 +141,7 @@ def _found(sources: Sequence[str | Path], wanted: Format | None) -> tuple[list[t
             files = _files(source)
             here = list(_probed(files, wanted))
         except OSError as error:
-            where = shown(str(error.filename or source), limit=80)
+            where = short(error.filename or source)
             raise InvalidInput(f"cannot read '{where}': {error.strerror or type(error).__name__}.") from None
         if not here:
             raise InvalidInput(_unknown(source, wanted))
@@ -160,7 +160,7 @@ def _found(sources: Sequence[str | Path], wanted: Format | None) -> tuple[list[t
 
 
 def _unknown(source: str | Path, wanted: Format | None) -> str:
-    where = shown(str(source), limit=80)
+    where = short(source)
     if not os.path.exists(source):
         return f"cannot read '{where}': No such file or directory."
     if wanted is not None:
@@ -172,7 +172,7 @@ def _unknown(source: str | Path, wanted: Format | None) -> str:
 
 
 def _which(sources: Sequence[str | Path]) -> str:
-    one = f"'{shown(str(sources[0]), limit=80)}' holds"
+    one = f"'{short(sources[0])}' holds"
     return one if len(sources) == 1 else f"the {len(sources)} files and folders hold"
 
 
