@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from forbear.cli.table_options import table_options
-from forbear.errors import OutputUnwritable
+from forbear.errors import InvalidInput, OutputUnwritable
 from forbear.wording import counted, shown
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ OpenTelemetry, skill evals and others (docs/logs.md). --from says it instead.
 What is written is CSV: task_id,arm,seed,success, where success is empty for a
 run without an outcome: an error of the infrastructure is never a failure, and
 never left out. What was understood is printed beside it, on standard error.
+--episodes writes what agents did instead, as JSON Lines that critics are
+trained and judged on (Inspect, tau-bench and tau2, InterCode).
 
 \b
 Examples:
@@ -45,25 +49,37 @@ Ctrl-C.
 @click.argument("files", nargs=-1, required=True, metavar="FILES...")
 @click.option("-o", "--out", metavar="FILE", help="Where to write the table. [default: standard output]")
 @click.option("--reasons", is_flag=True, help="Add a column 'reason': why a run has no outcome.")
+@click.option("--episodes", is_flag=True, help="Write what agents did, a run a line, instead of the table.")
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="Say what was understood as one JSON object.")
-def convert(files: tuple[str, ...], out: str | None, reasons: bool, reading: Reading, as_json: bool) -> None:
+def convert(
+    files: tuple[str, ...], out: str | None, reasons: bool, episodes: bool, reading: Reading, as_json: bool
+) -> None:
     """Reads, writes the table, says what was understood."""
     from forbear.adapters.formats.tabular import read_outcomes
 
     if as_json and out is None:
         raise click.UsageError("--json and the table cannot both stand on standard output; say -o FILE.")
-    read = read_outcomes(files, reading=reading)
-    text, said = _csv(read.table, reasons=reasons), list(read.said)
+    read = read_outcomes(files, reading=replace(reading, episodes=episodes))
+    text, said = _lines(read.episodes) if episodes else _csv(read.table, reasons=reasons), list(read.said)
     if out is None:
         click.echo(text, nl=False)
     else:
         _write(out, text)
-        said.append(f"{shown(out, limit=200)}: {counted(len(read.table.success), 'row')}")
+        rows = len(read.episodes) if episodes else len(read.table.success)
+        said.append(f"{shown(out, limit=200)}: {counted(rows, 'episode' if episodes else 'row')}")
     if as_json:
         click.echo(json.dumps(read.about, ensure_ascii=False, indent=2))
     for line in said:
         click.echo(line, err=True)
+
+
+def _lines(episodes: Sequence[Mapping[str, object]]) -> str:
+    if not episodes:
+        raise InvalidInput(
+            "these hold no steps of any run: --episodes reads inspect, tau_bench, tau2_bench, intercode."
+        )
+    return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in episodes)
 
 
 def _csv(table: OutcomeTable, *, reasons: bool) -> str:

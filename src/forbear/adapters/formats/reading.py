@@ -40,6 +40,8 @@ class Reading:
     """Of logs the score, metric or feedback that is the outcome; None: the only one."""
     lower_is_better: bool = False
     """Whether low scores of logs are the good ones."""
+    episodes: bool = False
+    """Of logs, whether what agents did is wanted, too."""
     arms_by: Literal["auto", "config", "file"] = "auto"
     """What makes an arm of logs: `config`: equal model and agent; `file`: each file."""
 

@@ -39,6 +39,8 @@ class TabularOutcomes:
     """Of logs what was understood, in lines."""
     about: Mapping[str, object] = field(default_factory=dict)
     """The same as plain data."""
+    episodes: Sequence[Mapping[str, object]] = ()
+    """Of logs what agents did, where that was asked for."""
 
 
 def read_outcomes(
@@ -103,6 +105,7 @@ def _of_logs(paths: Sequence[str | Path], reading: Reading) -> TabularOutcomes:
         threshold=reading.threshold,
         lower_is_better=reading.lower_is_better,
         arms_by=reading.arms_by,
+        episodes=reading.episodes,
     )
     read = read_logs(paths, choice=choice, of=reading.format)
     table, notes = _failing(read.table(), reading)
@@ -113,6 +116,7 @@ def _of_logs(paths: Sequence[str | Path], reading: Reading) -> TabularOutcomes:
         notes=notes,
         said=tuple(understood(read)),
         about=as_json(read),
+        episodes=tuple(read.episodes()) if reading.episodes else (),
     )
 
 

@@ -45,6 +45,9 @@ class Choice:
     arms_by: ArmsBy = "auto"
     """`config`: logs of the same model and agent are repeats of one arm; `file`: each file is an arm."""
 
+    episodes: bool = False
+    """Whether what the agent did is wanted, too."""
+
     def __post_init__(self) -> None:
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise InvalidInput(f"threshold is a score, got {self.threshold!r}.")

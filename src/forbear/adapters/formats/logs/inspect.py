@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from forbear.adapters.formats.logs.archive import Archive
+from forbear.adapters.formats.logs.chat import NOTHING, told
 from forbear.adapters.formats.logs.choice import Choice
 from forbear.adapters.formats.logs.model import Log, Run, Value
 from forbear.adapters.formats.logs.probe import Probe, decode
@@ -53,6 +54,7 @@ class _Sample(Struct):
     epoch: int = 1
     scores: dict[str, _Score] | None = None
     score: _Score | None = None
+    messages: msgspec.Raw = NOTHING
     error: Any = None
     limit: Any = None
     model_usage: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
@@ -80,27 +82,29 @@ def matches(probe: Probe) -> bool:
 
 def read(probe: Probe, choice: Choice) -> Iterable[Log]:
     """Reads one log."""
-    del choice
     if probe.kind != "zip":
         whole = probe.decoded(_Whole)
-        return [_log(probe, whole, whole.samples or [])]
+        return [_log(probe, whole, whole.samples or [], choice)]
     with probe.stream() as file:
         archive = Archive(file, name=probe.name)
         names = archive.names()
         # A run that goes on, or that was killed, has no header yet.
         header = _member(archive, "header.json" if "header.json" in names else "_journal/start.json", _Header, probe)
-        return [_log(probe, header, list(_samples(archive, names, header, probe)))]
+        return [_log(probe, header, list(_samples(archive, names, header, probe, choice)), choice)]
 
 
 def _member(archive: Archive, name: str, kind: type[msgspec.Struct], probe: Probe) -> Any:
     return decode(archive.read(name), kind, where=f"{probe.name}, member {shown(name)}")
 
 
-def _samples(archive: Archive, names: Sequence[str], header: _Header, probe: Probe) -> Iterator[_Sample]:
+def _samples(
+    archive: Archive, names: Sequence[str], header: _Header, probe: Probe, choice: Choice
+) -> Iterator[_Sample]:
     """Each sample that the file holds: from the summaries where they tell, else from itself."""
     members = {name for name in names if name.startswith("samples/") and name.endswith(".json")}
     known: dict[str, _Sample] = {}
-    if not header.invalidated:  # summaries do not say which samples are
+    # Summaries do not say which samples are invalidated, nor what was done in them.
+    if not header.invalidated and not choice.episodes:
         whole = ["summaries.json"] if "summaries.json" in names else []
         for name in whole or sorted(one for one in names if one.startswith("_journal/summaries/")):
             for sample in _member(archive, name, list[_Sample], probe):  # type: ignore[arg-type]
@@ -116,13 +120,13 @@ def _filename(sample: _Sample) -> str:
     return f"samples/{sample.id}_epoch_{sample.epoch}.json"
 
 
-def _log(probe: Probe, header: _Header, samples: Sequence[_Sample]) -> Log:
+def _log(probe: Probe, header: _Header, samples: Sequence[_Sample], choice: Choice) -> Log:
     spec = header.eval
     working = any(sample.model_usage for sample in samples if sample.model_usage is not msgspec.UNSET)
     silent = 0
     runs = []
     for sample in samples:
-        run = _run(sample, spec)
+        run = _run(sample, spec, choice)
         # A bare TimeoutError of a solver is logged as a warning and scored: nothing was asked of any model.
         if working and not run.fault and sample.model_usage == {} and _failed(run.scores):
             run, silent = _silent(run), silent + 1
@@ -185,7 +189,7 @@ def _brief(value: Any) -> str:
     return ",".join(f"{key}={one}" for key, one in sorted(value.items()) if one is not None)[:200]
 
 
-def _run(sample: _Sample, spec: _Spec) -> Run:
+def _run(sample: _Sample, spec: _Spec, choice: Choice) -> Run:
     scores: dict[str, Value] = {}
     for name, score in (sample.scores or ({"score": sample.score} if sample.score is not None else {})).items():
         scores.update(_values(name, score.value))
@@ -197,6 +201,7 @@ def _run(sample: _Sample, spec: _Spec) -> Run:
     task = str(sample.id)
     # A retried evaluation keeps its task_id and copies the samples that were complete.
     whose = spec.task_id or spec.run_id
+    opening, steps = told(sample.messages, choice, where=f"sample {shown(task)}, messages")
     return Run(
         task=task,
         group=spec.task,
@@ -206,6 +211,8 @@ def _run(sample: _Sample, spec: _Spec) -> Run:
         reason=reason,
         place=f"sample {shown(task)}, epoch {sample.epoch}",
         uid=f"{whose}/{task}/{sample.epoch}" if whose else "",
+        opening=opening,
+        steps=steps,
     )
 
 

@@ -37,6 +37,10 @@ class Run:
     """What names this run in all files: one that is stored twice is one run. "": unknown."""
     started: str = ""
     """When, as text that sorts; "" where unknown."""
+    opening: str = ""
+    """What the agent was told before its first step; read only where episodes are asked for."""
+    steps: tuple[tuple[str, str], ...] = ()
+    """Each action, and what was observed after it; the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

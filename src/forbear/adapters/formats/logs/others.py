@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from forbear.adapters.formats.logs.chat import content_of
 from forbear.adapters.formats.logs.choice import Choice
 from forbear.adapters.formats.logs.loose import agreed, digest, fields, first, items, scalar, text, whole_number, words
 from forbear.adapters.formats.logs.model import Fault, Log, Run, Value
@@ -161,6 +162,7 @@ class _InterCode(Struct):
     task_id: int | str
     turn_history: Any = None
     summary: Any = None
+    query: Any = None
 
 
 def matches_intercode(probe: Probe) -> bool:
@@ -171,13 +173,14 @@ def matches_intercode(probe: Probe) -> bool:
 
 def read_intercode(probe: Probe, choice: Choice) -> Iterable[Log]:
     """Reads one log. Its success is a best reward of 1; what came last is another score."""
-    del choice
     runs = []
     for number, one in probe.decoded(dict[str, _InterCode]).items():
         rewards = [value for value in items(fields(one.turn_history).get("rewards")) if isinstance(value, int | float)]
         best = fields(one.summary).get("max_reward", max(rewards, default=None))
         best = float(best) if isinstance(best, int | float) else None
         last = float(rewards[-1]) if rewards else None
+        did = fields(one.turn_history) if choice.episodes else {}
+        pairs = zip(items(did.get("actions")), items(did.get("observations")), strict=False)
         runs.append(
             Run(
                 task=str(one.task_id),
@@ -186,6 +189,8 @@ def read_intercode(probe: Probe, choice: Choice) -> Iterable[Log]:
                 fault="missing" if best is None else "",
                 reason="no reward" if best is None else "",
                 place=f"'{shown(number)}'.summary",
+                opening=text(one.query) if choice.episodes else "",
+                steps=tuple((content_of(action), content_of(observed)) for action, observed in pairs),
             )
         )
     return [

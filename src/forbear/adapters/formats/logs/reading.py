@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,6 +51,19 @@ class ReadLogs:
     baseline: str | None
     """The arm of the first of two files, where each holds one."""
     remarks: tuple[str, ...]
+
+    def episodes(self) -> Iterator[dict[str, object]]:
+        """What agents did, as `forbear critic train` reads it; runs without a step are left out."""
+        for row in self.rows:
+            if row.run.steps:
+                yield {
+                    "task_id": row.task,
+                    "seed": row.seed,
+                    "success": row.run.success,
+                    "agent": row.arm,
+                    "task": row.run.opening,
+                    "steps": [{"action": action, "observation": seen} for action, seen in row.run.steps],
+                }
 
     def table(self) -> OutcomeTable:
         """As outcomes to decide on."""

@@ -8,8 +8,10 @@ info.
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from forbear.adapters.formats.logs.chat import NOTHING, told
 from forbear.adapters.formats.logs.choice import Choice
 from forbear.adapters.formats.logs.model import Fault, Log, Run
 from forbear.adapters.formats.logs.probe import Probe
@@ -25,6 +27,7 @@ class _Reward(Struct):
 
 class _Simulation(Struct):
     task_id: str | int
+    messages: msgspec.Raw = NOTHING
     id: str = ""
     trial: int | None = None
     seed: int | None = None
@@ -59,7 +62,7 @@ class _Trial(Struct):
     reward: float | None = None
     trial: int | None = None
     info: Any = None
-    traj: Any = None
+    traj: msgspec.Raw = NOTHING
 
 
 def matches_tau(probe: Probe) -> bool:
@@ -81,10 +84,10 @@ def _is_single(probe: Probe) -> bool:
 
 def read_tau(probe: Probe, choice: Choice) -> Iterable[Log]:
     """Reads one checkpoint."""
-    del choice
     runs = []
     for number, trial in enumerate(probe.decoded(list[_Trial])):
         fault, reason = _fault_of_tau(trial)
+        opening, steps = told(trial.traj, choice, where=f"{probe.name}, [{number}].traj")
         runs.append(
             Run(
                 task=str(trial.task_id),
@@ -94,6 +97,8 @@ def read_tau(probe: Probe, choice: Choice) -> Iterable[Log]:
                 fault=fault,
                 reason=reason,
                 place=f"[{number}]",
+                opening=opening,
+                steps=steps,
             )
         )
     return [Log(format="tau_bench", path=probe.path, runs=runs, main="reward", field="[].reward", full=True)]
@@ -110,7 +115,6 @@ def _fault_of_tau(trial: _Trial) -> tuple[Fault, str]:
 
 def read_tau2(probe: Probe, choice: Choice) -> Iterable[Log]:
     """Reads one file of results."""
-    del choice
     single = _is_single(probe)
     whole = _Results(simulations=[probe.decoded(_Simulation)]) if single else probe.decoded(_Results)
     folder = probe.path.absolute().parent
@@ -122,6 +126,7 @@ def read_tau2(probe: Probe, choice: Choice) -> Iterable[Log]:
     for number, one in enumerate(whole.simulations):
         reward = one.reward_info.reward if one.reward_info is not None else None
         why = one.termination_reason or ""
+        opening, steps = told(one.messages, choice, where=f"{probe.name}, simulations[{number}].messages")
         fault: Fault = "error" if why in _OUTSIDE else "missing" if reward is None else ""
         runs.append(
             Run(
@@ -135,17 +140,19 @@ def read_tau2(probe: Probe, choice: Choice) -> Iterable[Log]:
                 place=f"simulations[{number}]",
                 uid=one.id,
                 started=one.start_time or "",
+                opening=opening,
+                steps=steps,
             )
         )
     args = ",".join(f"{key}={value}" for key, value in sorted((agent.llm_args or {}).items()))[:200]
-    told = {"agent": agent.implementation, "model": agent.llm, "args": args}
+    config = {"agent": agent.implementation, "model": agent.llm, "args": args}
     return [
         Log(
             format="tau2_bench",
             path=folder if single else probe.path,
             together=str(folder) if single else "",
             runs=runs,
-            config={key: value for key, value in told.items() if value},
+            config={key: value for key, value in config.items() if value},
             main="reward",
             field="simulations[].reward_info.reward",
             full=True,
