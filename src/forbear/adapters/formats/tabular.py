@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ def read_outcomes(
     """
     paths = [sources] if isinstance(sources, str | Path) else list(sources)
     reading = reading or Reading()
-    if reading.format is not None or any(is_log(path) for path in paths):
+    if reading.format is not None or any(os.path.isdir(path) or is_log(path) for path in paths):
         return _of_logs(paths, reading)
     if not 1 <= len(paths) <= 2:
         raise InvalidInput(f"expected one file, or two with the baseline first, got {len(paths)}.")

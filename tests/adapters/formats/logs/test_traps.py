@@ -142,6 +142,27 @@ def test_arms_are_named_by_what_tells_them_apart(write):
     assert list(found.arms) == ["x", "y"]
 
 
+def test_arms_that_are_tasks_of_their_own_meet_on_one_data_set_and_benchmarks_stay_one_arm(write):
+    def log(name, task, asked, dataset=None, **samples):
+        whole = inspect_log(name, **samples)
+        whole["eval"] |= {"task": task, "dataset": {"name": dataset}}
+        for sample in whole["samples"]:
+            sample["input"] = f"{asked} {sample['id']}"
+        return write(whole, f"{name}.json")
+
+    arms = read_logs([log("T1", "plain", "same", a="C", b="I"), log("T2", "guarded", "same", a="C", b="C")])
+    assert told(arms) == {
+        ("a", "m plain"): ["success"],
+        ("b", "m plain"): ["failure"],
+        ("a", "m guarded"): ["success"],
+        ("b", "m guarded"): ["success"],
+    }
+    suite = read_logs([log("T1", "sums", "add", a="C"), log("T2", "words", "spell", a="I")])
+    assert told(suite) == {("sums/a", "m"): ["success"], ("words/a", "m"): ["failure"]}
+    asked = read_logs([log("T1", "x", "one prompt", "gaia", a="C"), log("T2", "y", "another", "gaia", a="I")])
+    assert set(told(asked)) == {("a", "m x"), ("a", "m y")}
+
+
 # --- SWE-bench -------------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +197,16 @@ def test_reports_of_single_instances_in_their_folders_are_one_run(write, tmp_pat
     for task, resolved in (("a", True), ("b", False)):
         write({task: {"resolved": resolved, "patch_exists": True}}, f"run/model/{task}/report.json")
     assert told(read_logs([tmp_path])) == {("a", "model"): ["success"], ("b", "model"): ["failure"]}
+
+
+def test_a_report_of_a_run_is_believed_before_those_of_its_instances(write, tmp_path):
+    write(
+        {"submitted_ids": ["a", "b"], "resolved_ids": ["a"], "unresolved_ids": ["b"], "infra_failure_ids": ["b"]},
+        "org__m.run.json",
+    )
+    for task, resolved in (("a", True), ("b", False)):
+        write({task: {"resolved": resolved}}, f"logs/run_evaluation/run/org__m/{task}/report.json")
+    assert told(read_logs([tmp_path])) == {("a", "org/m"): ["success"], ("b", "org/m"): ["error"]}
 
 
 def test_on_a_leaderboard_what_is_not_listed_failed_and_in_a_report_it_was_not_run(write):

@@ -58,28 +58,31 @@ def named(logs: Sequence[Log], *, by: ArmsBy) -> tuple[list[Named], list[str]]:
 
 
 def _identity(run: Run) -> tuple[str, str]:
-    return run.group, run.key or run.task
+    return ("", run.key) if run.key else (run.group, run.task)
 
 
 def _tasks(logs: Sequence[Log]) -> dict[tuple[str, str], str]:
-    """A name for each task: its own, with its benchmark's where there are several."""
-    several = len({run.group for log in logs for run in log.runs}) > 1
-    names: dict[tuple[str, str], str] = {}
-    taken: Counter[str] = Counter()
+    """A name for each task: its own; where several are called alike, with its benchmark's."""
+    first: dict[tuple[str, str], Run] = {}
     for log in logs:
         for run in log.runs:
-            if (identity := _identity(run)) in names:
-                continue
-            name = f"{run.group}/{run.task}" if several and run.group else run.task
-            taken[name] += 1
-            names[identity] = name if taken[name] == 1 else f"{name} ({taken[name]})"
+            first.setdefault(_identity(run), run)
+    alike = Counter(run.task for run in first.values())
+    several = any(count > 1 for count in alike.values())
+    names: dict[tuple[str, str], str] = {}
+    taken: Counter[str] = Counter()
+    for identity, run in first.items():
+        name = f"{run.group}/{run.task}" if several and run.group else run.task
+        taken[name] += 1
+        names[identity] = name if taken[name] == 1 else f"{name} ({taken[name]})"
     return names
 
 
 def _arms(logs: Sequence[Log], by: ArmsBy) -> tuple[dict[tuple[int, str], str], list[str]]:
     labels = labels_of([log.path for log in logs])
     units = [(n, arm) for n, log in enumerate(logs) for arm in dict.fromkeys(run.arm for run in log.runs)]
-    names = _named_by([((n, arm), {**({"": arm} if arm else {}), **logs[n].config}) for n, arm in units])
+    told = _configs(logs)
+    names = _named_by([((n, arm), {**({"": arm} if arm else {}), **told[n]}) for n, arm in units])
     if by == "file":
         return {(n, arm): " ".join(filter(None, (arm, labels[n]))) for n, arm in units}, []
     bearing: dict[str, list[tuple[int, str]]] = {}
@@ -98,6 +101,19 @@ def _arms(logs: Sequence[Log], by: ArmsBy) -> tuple[dict[tuple[int, str], str], 
         elif len(same) > 1 and not _apart(logs, same):
             remarks.append(f"{len(same)} logs hold the arm '{name}': repeats of it. --arms-by file tells them apart.")
     return names, remarks
+
+
+def _configs(logs: Sequence[Log]) -> list[Mapping[str, str]]:
+    """What the logs say of their arms; that a benchmark is another one says nothing, where its tasks are others too."""
+    told = [dict(log.config) for log in logs]
+    alike: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for number, config in enumerate(told):
+        alike.setdefault(tuple(pair for pair in config.items() if pair[0] != "task"), []).append(number)
+    for numbers in alike.values():
+        if _apart(logs, [(n, arm) for n in numbers for arm in {run.arm for run in logs[n].runs}]):
+            for n in numbers:
+                told[n].pop("task", None)
+    return list(told)
 
 
 def _may_join(logs: Sequence[Log], units: Sequence[tuple[int, str]]) -> bool:

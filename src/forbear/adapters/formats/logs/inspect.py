@@ -12,14 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from forbear.adapters.formats.logs.archive import Archive
-from forbear.adapters.formats.logs.chat import NOTHING, told
+from forbear.adapters.formats.logs.chat import NOTHING, content_of, told
 from forbear.adapters.formats.logs.choice import Choice
+from forbear.adapters.formats.logs.loose import fields, items, text
 from forbear.adapters.formats.logs.model import Log, Run, Value
 from forbear.adapters.formats.logs.probe import Probe, decode
 from forbear.wording import counted, shown
 
 
 class _Dataset(Struct):
+    name: str | None = None
     sample_ids: list[int | str] | None = None
 
 
@@ -39,8 +41,19 @@ class _Spec(Struct):
     dataset: _Dataset | None = None
 
 
+class _Step(Struct):
+    solver: str = ""
+    params_passed: dict[str, Any] | None = None
+    params: dict[str, Any] | None = None
+
+
+class _Plan(Struct):
+    steps: list[_Step] | None = None
+
+
 class _Header(Struct):
     eval: _Spec
+    plan: _Plan | None = None
     status: str = "started"
     invalidated: bool = False
 
@@ -55,6 +68,7 @@ class _Sample(Struct):
     scores: dict[str, _Score] | None = None
     score: _Score | None = None
     messages: msgspec.Raw = NOTHING
+    input: Any = None
     error: Any = None
     limit: Any = None
     model_usage: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
@@ -135,7 +149,14 @@ def _log(probe: Probe, header: _Header, samples: Sequence[_Sample], choice: Choi
     ids = (spec.dataset.sample_ids or []) if spec.dataset is not None and header.status != "success" else []
     lost = [str(one) for one in ids if str(one) not in there]
     runs += [
-        Run(task=task, group=spec.task, fault="missing", reason=f"never run ({header.status})", place=f"sample {task}")
+        Run(
+            task=task,
+            key=_key(task, None, spec),
+            group=spec.task,
+            fault="missing",
+            reason=f"never run ({shown(header.status)})",
+            place=f"sample {shown(task)}",
+        )
         for task in lost
     ]
     remarks = []
@@ -150,7 +171,7 @@ def _log(probe: Probe, header: _Header, samples: Sequence[_Sample], choice: Choi
         format="inspect",
         path=probe.path,
         runs=runs,
-        config=_config(spec),
+        config=_config(header),
         field="samples[].scores",
         started=spec.created,
         remarks=tuple(remarks),
@@ -160,6 +181,7 @@ def _log(probe: Probe, header: _Header, samples: Sequence[_Sample], choice: Choi
 def _silent(run: Run) -> Run:
     return Run(
         task=run.task,
+        key=run.key,
         group=run.group,
         repeat=run.repeat,
         fault="error",
@@ -169,13 +191,16 @@ def _silent(run: Run) -> Run:
     )
 
 
-def _config(spec: _Spec) -> Mapping[str, str]:
+def _config(header: _Header) -> Mapping[str, str]:
+    spec, plan = header.eval, header.plan or _Plan()
+    steps = [step.solver.rpartition("/")[2] for step in plan.steps or []]
     args = spec.task_args_passed if spec.task_args_passed is not None else spec.task_args
     told = {
         "model": spec.model,
-        "solver": spec.solver or "",
+        "task": spec.task,
+        "solver": spec.solver or ",".join(filter(None, steps)),
         "args": _brief(args),
-        "solver_args": _brief(spec.solver_args),
+        "solver_args": _brief(spec.solver_args) or ";".join(_brief(step.params_passed) for step in plan.steps or []),
         "generate": _brief(spec.model_generate_config),
         "roles": _brief(spec.model_roles),
     }
@@ -204,6 +229,7 @@ def _run(sample: _Sample, spec: _Spec, choice: Choice) -> Run:
     opening, steps = told(sample.messages, choice, where=f"sample {shown(task)}, messages")
     return Run(
         task=task,
+        key=_key(task, sample.input, spec),
         group=spec.task,
         repeat=sample.epoch,
         scores=scores,
@@ -214,6 +240,16 @@ def _run(sample: _Sample, spec: _Spec, choice: Choice) -> Run:
         opening=opening,
         steps=steps,
     )
+
+
+def _key(task: str, asked: Any, spec: _Spec) -> str:
+    """What a sample is in every log: its id in its data set; of one without a name also what is asked."""
+    if spec.dataset is not None and spec.dataset.name:
+        return f"{spec.dataset.name}\0{task}"
+    last = items(asked)[-1:]
+    # A summary cuts long texts off, and of messages keeps the text.
+    said = content_of(fields(last[0]).get("content")) if last else text(asked)
+    return f"\0{task}\0{said.strip()[:1000]}"
 
 
 def _values(name: str, value: Any) -> dict[str, Value]:
@@ -234,8 +270,8 @@ def _failed(scores: Mapping[str, Value]) -> bool:
 
 def _error(error: Any) -> str:
     """The first words of an error: its kind, which groups runs."""
-    text = error.get("message", "") if isinstance(error, dict) else str(error)
-    return shown(text.split("\n", 1)[0].split("(", 1)[0].strip() or "error", limit=60)
+    said = text(error.get("message")) if isinstance(error, dict) else str(error)
+    return shown(said.split("\n", 1)[0].split("(", 1)[0].strip() or "error", limit=60)
 
 
 def _kind(limit: Any) -> str:

@@ -67,4 +67,6 @@ class Log:
     absent: Literal["", "failure", "missing"] = ""
     """What it means that a task of the others is not in this log; "": this arm was not meant to run it."""
     started: str = ""
+    weight: int = 0
+    """Of a run that two logs tell of, the log of greater weight is believed."""
     remarks: tuple[str, ...] = ()

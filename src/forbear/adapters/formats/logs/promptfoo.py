@@ -142,7 +142,9 @@ def read(probe: Probe, choice: Choice) -> Iterable[Log]:
 
 
 def _of_rows(rows: Sequence[_Row], prompts: Sequence[_Prompt], eval_id: str) -> list[Run]:
-    several = len({row.promptIdx for row in rows}) > 1
+    # promptIdx numbers each prompt with each provider: it says more than the provider where one has several prompts.
+    pairs = {(row.promptIdx, _arm(row, prompts, several=False)) for row in rows}
+    several = len(pairs) > len({name for _, name in pairs})
     names: dict[str, str] = {}
     runs = []
     for number, row in enumerate(rows):

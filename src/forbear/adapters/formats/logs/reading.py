@@ -207,17 +207,17 @@ def _together(logs: Sequence[Log]) -> list[Log]:
 def _once(logs: Sequence[Log]) -> tuple[list[Log], list[str]]:
     """Each run once: of one that is stored twice the last that has an outcome."""
     order = sorted(range(len(logs)), key=lambda n: (logs[n].started, n))
-    best: dict[tuple[str, str], tuple[bool, int, int]] = {}
+    best: dict[tuple[str, str], tuple[int, bool, int, int]] = {}
     for rank, n in enumerate(order):
         for k, run in enumerate(logs[n].runs):
             if run.uid:
                 told = not run.fault and (run.success is not None or bool(run.scores))
                 seen = best.get((logs[n].format, run.uid))
-                best[logs[n].format, run.uid] = max(seen or (False, -1, -1), (told, rank, k))
+                best[logs[n].format, run.uid] = max(seen or (-1, False, -1, -1), (logs[n].weight, told, rank, k))
     kept, dropped = [], 0
     ranks = {n: rank for rank, n in enumerate(order)}
     for n, log in enumerate(logs):
-        runs = [run for k, run in enumerate(log.runs) if not run.uid or best[log.format, run.uid][1:] == (ranks[n], k)]
+        runs = [run for k, run in enumerate(log.runs) if not run.uid or best[log.format, run.uid][2:] == (ranks[n], k)]
         dropped += len(log.runs) - len(runs)
         kept.append(replace(log, runs=runs))
     said = [

@@ -158,7 +158,10 @@ def _report(probe: Probe) -> Log:
             runs.append(Run(task=task, success=False, place=place))
         else:
             runs.append(Run(task=task, fault="missing", reason="not submitted", place=place))
-    return _log(probe, runs, _model(probe.path))
+    config = _model(probe.path)
+    if config:
+        runs = [replace(run, uid=f"{config['model']}/{config['run']}/{run.task}") for run in runs]
+    return replace(_log(probe, runs, config), weight=1)  # it knows more than the reports of its instances
 
 
 def _legacy(probe: Probe) -> Log:
@@ -199,8 +202,11 @@ def _instances(probe: Probe) -> Log:
     runs = [_run(task, one) for task, one in found.items()]
     one = len(found) == 1 and probe.path.parent.name == runs[0].task
     folder = probe.path.absolute().parent.parent
-    log = _log(probe, runs, {"model": folder.name} if one else {}, together=str(folder) if one else "")
-    return replace(log, path=folder) if one else log
+    if not one:
+        return _log(probe, runs, {})
+    config = {"model": folder.name.replace("__", "/"), "run": folder.parent.name}
+    runs = [replace(run, uid=f"{config['model']}/{config['run']}/{run.task}") for run in runs]
+    return replace(_log(probe, runs, config, together=str(folder)), path=folder)
 
 
 def _run(task: str, one: _Instance) -> Run:
