@@ -502,6 +502,23 @@ def test_a_part_of_the_names_is_the_arm_where_it_makes_a_whole_grid_and_else_the
     assert list(read_logs([write(f"<testsuite>{broken}</testsuite>", "r.xml")]).arms) == ["r"]
 
 
+def test_suites_with_the_same_tests_are_arms_and_never_repeats(write):
+    def suite(name, *cases):
+        return (
+            f"<testsuite name='{name}'>"
+            + "".join(f"<testcase classname='c' name='{case}'/>" for case in cases)
+            + "</testsuite>"
+        )
+
+    grid = suite("base", "a", "b", "c") + suite("critic", "a", "b", "c")
+    found = read_logs([write(f"<testsuites>{grid}</testsuites>", "r.xml")])
+    assert (list(found.arms), found.tasks, found.repeats) == (["base", "critic"], 3, 1)
+    assert any("The test suite takes 2 values" in remark for remark in found.remarks)
+    other = suite("one", "a", "b") + suite("two", "a", "z")
+    found = read_logs([write(f"<testsuites>{other}</testsuites>", "r.xml")])
+    assert (list(found.arms), found.tasks, found.repeats) == (["r"], 4, 1)
+
+
 # --- Platforms -------------------------------------------------------------------------------------------------------
 
 

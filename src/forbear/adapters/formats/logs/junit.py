@@ -6,7 +6,6 @@ are no verdict.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from xml.parsers import expat  # nosec B402 B405 B406 B407 B411 # entities are refused below
@@ -18,6 +17,7 @@ from forbear.errors import InvalidInput
 from forbear.wording import listed, shown
 
 _DEEPEST = 64
+_MOST_ARMS = 50
 _ROOT = re.compile(rb"<(?:[A-Za-z0-9_.\-]+:)?(testsuites?|testcase)[\s>/]")
 
 
@@ -41,7 +41,11 @@ def read(probe: Probe, choice: Choice) -> Iterable[Log]:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(f"{probe.name}: cannot be read as XML ({shown(str(error))}).") from None
-    runs, remark = (report.runs, ()) if choice.arms_by == "file" else _by_arm(report.runs)
+    runs, remark = (
+        (_told_apart(report.runs, report.suites), ())
+        if choice.arms_by == "file"
+        else _by_arm(report.runs, report.suites)
+    )
     return [Log(format="junit", path=probe.path, runs=runs, field="testcase", remarks=tuple(remark))]
 
 
@@ -50,8 +54,11 @@ class _Report:
 
     def __init__(self, name: str) -> None:
         self.runs: list[Run] = []
+        self.suites: list[str] = []
+        """Of each run the suite that it stands in."""
         self._name = name
         self._depth = 0
+        self._suite = ""
         self._case: dict[str, str] | None = None
         self._fault: Fault = ""
         self._reason = ""
@@ -70,6 +77,8 @@ class _Report:
             self._case, self._fault, self._reason, self._failed = attributes, "", "", False
             if attributes.get("status", "").lower() in ("notrun", "skipped", "disabled"):
                 self._fault, self._reason = "missing", attributes["status"]
+        elif tag == "testsuite":
+            self._suite = attributes.get("name", "")
         elif self._case is None:
             return
         elif tag == "failure":
@@ -100,43 +109,58 @@ class _Report:
         if same and before is not None and before.success is False and fault == "error":
             return  # pytest gives the broken teardown of a failed test a second element
         self.runs.append(run)
+        self.suites.append(self._suite)
 
 
-def _by_arm(runs: Sequence[Run]) -> tuple[list[Run], Iterable[str]]:
-    """Where one part of all names takes a few values, each with the same others, that is the arm, and said."""
-    split = [run.task.split(".") for run in runs]
-    width = len(split[0]) if split else 0
-    if (
-        width < 2
-        or len(runs) < 4
-        or any(len(parts) != width for parts in split)
-        or len({run.group for run in runs}) > 1
-    ):
-        return list(runs), ()
-    found = []
-    for at in range(width):
-        values = Counter(parts[at] for parts in split)
-        others = (
-            {value: {(*p[:at], *p[at + 1 :]) for p in split if p[at] == value} for value in values}
-            if len(values) <= 50
-            else {}
-        )
-        grids = list(others.values())
-        if (
-            2 <= len(grids) < len(grids[0])
-            and all(grid == grids[0] for grid in grids)
-            and len(grids) * len(grids[0]) == len(runs)
-        ):
-            found.append(at)
+def _by_arm(runs: Sequence[Run], suites: Sequence[str]) -> tuple[list[Run], Iterable[str]]:
+    """Where one part of all names takes a few values, each with the same others, that is the arm, and said.
+
+    The parts are the suite, the class and the dotted parts of the name; where several would do, none is taken.
+    """
+    split = [(suite, run.group, *run.task.split(".")) for run, suite in zip(runs, suites, strict=True)]
+    if any(len(parts) != len(split[0]) for parts in split):
+        split = [(suite, run.group, run.task) for run, suite in zip(runs, suites, strict=True)]
+    if len({parts[:2] for parts in split}) == len({parts[1] for parts in split}):
+        split = [("", *parts[1:]) for parts in split]  # a suite for each class says nothing more
+    found = [at for at in range(len(split[0]) if split else 0) if _is_grid(split, at)]
     if len(found) != 1:
-        return list(runs), ()
+        return _told_apart(runs, suites), ()
     (at,) = found
     arms = list(dict.fromkeys(parts[at] for parts in split))
     named = [
-        replace(run, task=".".join((*parts[:at], *parts[at + 1 :])), arm=parts[at])
+        replace(
+            run,
+            group="" if at == 1 else run.group,
+            task=".".join((*parts[2:at], *parts[at + 1 :])) if at > 1 else run.task,
+            arm=parts[at],
+        )
         for run, parts in zip(runs, split, strict=True)
     ]
+    what = ("The test suite", "The class of tests")[at] if at < 2 else f"Part {at - 1} of the test names"
     return named, [
-        f"Part {at + 1} of the test names takes {len(arms)} values ({listed(arms)}), each with the same "
-        f"{len(runs) // len(arms)} others: read as the arm. --arms-by file reads the file as one arm."
+        f"{what} takes {len(arms)} values ({listed(arms)}), each with the same {len(runs) // len(arms)} others: read "
+        "as the arm. --arms-by file reads the file as one arm."
     ]
+
+
+def _told_apart(runs: Sequence[Run], suites: Sequence[str]) -> list[Run]:
+    """Tests of one name in several suites as tests of their own."""
+    tests = {(run.group, run.task) for run in runs}
+    if len({(suite, run.group, run.task) for run, suite in zip(runs, suites, strict=True)}) == len(tests):
+        return list(runs)
+    return [replace(run, group=f"{suite}/{run.group}") for run, suite in zip(runs, suites, strict=True)]
+
+
+def _is_grid(split: Sequence[tuple[str, ...]], at: int) -> bool:
+    """Whether each value of this part has the same others, each once."""
+    others: dict[str, set[tuple[str, ...]]] = {}
+    for parts in split:
+        others.setdefault(parts[at], set()).add((*parts[:at], *parts[at + 1 :]))
+        if len(others) > _MOST_ARMS:
+            return False
+    grids = list(others.values())
+    return (
+        2 <= len(grids) < len(grids[0])
+        and len(grids) * len(grids[0]) == len(split)
+        and all(grid == grids[0] for grid in grids)
+    )

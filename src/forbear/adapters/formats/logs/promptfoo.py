@@ -142,6 +142,11 @@ def read(probe: Probe, choice: Choice) -> Iterable[Log]:
 
 
 def _of_rows(rows: Sequence[_Row], prompts: Sequence[_Prompt], eval_id: str) -> list[Run]:
+    if any(row.promptIdx is None for row in rows):  # before version 3: prompts are told apart by their template
+        templates: dict[str, int] = {}
+        for row in rows:
+            prompt = row.prompt or _Prompt()
+            row.promptIdx = templates.setdefault(str(prompt.display or prompt.label or ""), len(templates))
     # promptIdx numbers each prompt with each provider: it says more than the provider where one has several prompts.
     pairs = {(row.promptIdx, _arm(row, prompts, several=False)) for row in rows}
     several = len(pairs) > len({name for _, name in pairs})
