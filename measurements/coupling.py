@@ -3,6 +3,10 @@
 Runs one coupled and one independent pilot of the same arms on the same tasks, with the agent and the critic that come
 with forbear, and prints each arm's gain from both, the ratio of their variances, and the ratio of agent calls.
 
+A language model behind somebody's server is coupled only up to the fork: what it said before is kept and shared, but it
+cannot be made to draw alike afterwards. The last lines are of such an agent: from the first message on, its draws are
+its own in each arm.
+
     python measurements/coupling.py [--tasks 2000] [--seed 11]
 """
 
@@ -11,14 +15,19 @@ import asyncio
 import math
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+from msgspec import structs
 
 from forbear.analysis.pairing import pair_episodes
 from forbear.analysis.result import PilotResult
+from forbear.contracts.draw import Draw, derived_seed
 from forbear.interventions import Append, Placebo, Rollback
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
+from forbear.records.model import JSON, Action, Trajectory
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
 from forbear.stats.intervals import paired_gain_interval
@@ -59,11 +68,34 @@ def main() -> None:
         ratio = f"{wide / spread:.1f}x" if spread else "inf"
         print(f"{arm:10} {text:32} {other_text:34} {z:+.2f} {ratio:>8}  {calls:.2f}x")
 
-    coupled_calls, apart_calls = (
-        sum(arm.new_agent_calls for arm in pilot.arms.values() if arm.name != "rerun") for pilot in (coupled, apart)
-    )
-    ratio = apart_calls / coupled_calls
-    print(f"agent calls of the whole pilot: {apart_calls:,} independent, {coupled_calls:,} coupled, {ratio:.2f}x")
+    alone, shared = total_calls(apart), total_calls(coupled)
+    print(f"agent calls of the whole pilot: {alone:,} independent, {shared:,} coupled, {alone / shared:.2f}x")
+    # A placebo says nothing, so that nothing tells such an agent that it was touched.
+    told_arms = [arm for arm in plan.arms if arm.name != "placebo"]
+    forked = run(replace(plan, agent=ForkedAgent, arms=told_arms))
+    print("no common draws after the fork: gain (95 % interval), variance apart to this, calls")
+    for arm in ("rollback", "append"):
+        (_, spread, text), (_, wide, _) = estimate(forked, arm), estimate(apart, arm)
+        print(f"{arm:10} {text:32} {wide / spread:.1f}x  {cost(apart, arm) / cost(forked, arm):.2f}x")
+
+
+class ForkedAgent:
+    """The shipped player, whose draws are its arm's own from the first message on."""
+
+    def __init__(self) -> None:
+        self._player = agent()
+
+    async def act(self, trajectory: Trajectory, *, draw: Draw, excluded: Sequence[Action] = ()) -> Action:
+        told = [message for step in trajectory.steps for message in step.messages]
+        own = draw if not told else structs.replace(draw, seed=derived_seed(draw.seed, purpose=f"told:{told[0]}"))
+        return await self._player.act(trajectory, draw=own, excluded=excluded)
+
+    def config(self) -> Mapping[str, JSON]:
+        return {**self._player.config(), "name": "household-ranker-forked"}
+
+
+def total_calls(pilot: PilotResult) -> int:
+    return sum(arm.new_agent_calls for arm in pilot.arms.values() if arm.name != "rerun")
 
 
 def run(plan: PilotPlan) -> PilotResult:

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from forbear.critics.measures import METRICS, Judgements, clustered_estimates, compare_critics
+from forbear.critics.estimates import METRICS, Judgements, clustered_estimates, compare_critics
 
 STEPS, RESAMPLES = 20_000, 2_000
 

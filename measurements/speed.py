@@ -23,17 +23,22 @@ DECIDE = """
 import time
 from forbear.stats.decision import decide
 from forbear.outcomes.paired import PairedOutcomes
+from forbear.stats.rule import DecisionRule
+rule = DecisionRule(margin={4}, worthwhile=max({4}, 0.02))
 pairs = PairedOutcomes(both_fail={0}, recovered={1}, disrupted={2}, both_succeed={3})
 start, busy = time.perf_counter(), time.process_time()
-decide(pairs)
+decide(pairs, rule)
 print(time.perf_counter() - start, time.process_time() - busy)
 """
+MARGINS = (0.0, 0.02, 0.05, -0.02)
 PLAIN = (
     (300, 100, 16, 170),  # 586 pairs
     (580, 1, 3, 2),
     (500, 100, 16, 370),
     (800, 200, 16, 900),
     (1000, 2, 9, 989),
+    (800, 140, 60, 1000),
+    (900, 80, 60, 960),
     (0, 0, 2000, 0),
     (100, 933, 57, 910),
     (4000, 900, 700, 4400),
@@ -125,13 +130,14 @@ def main() -> None:
     command = [python, "-m", "forbear", "decide", "--counts", "35,7,11,47"]
     print(f"{'forbear decide --counts 35,7,11,47, a process':<46}{seconds(command, runs=runs):8.3f} s")
     for n, counts in ((100, (35, 7, 11, 47)), (400, (140, 28, 44, 188))):
-        cold, _ = figures(DECIDE.format(*counts), runs=runs)
+        cold, _ = figures(DECIDE.format(*counts, 0.0), runs=runs)
         print(f"{f'decide, N = {n}, first call in a process':<46}{1000 * cold:8.1f} ms")
     print()
-    print("CPU of a verdict, first call in a process: plain and hard tables")
+    print("CPU of a verdict, first call in a process: plain and hard tables, by margin")
+    print(" " * 24 + "".join(f"{margin:>11}" for margin in MARGINS))
     for counts in PLAIN:
-        _, busy = figures(DECIDE.format(*counts), runs=runs)
-        print(f"{','.join(map(str, counts)):<46}{busy:8.3f} s")
+        busy = [figures(DECIDE.format(*counts, margin), runs=runs)[1] for margin in MARGINS]
+        print(f"{','.join(map(str, counts)):<24}" + "".join(f"{one:>9.3f} s" for one in busy))
     print()
     headings = ("read + pair", "+ decide", "of it CPU", "csv module", "ratio", "memory", "command")
     print(f"{options.pairs:,} pairs, rows".ljust(24) + "".join(f"{heading:>13}" for heading in headings))

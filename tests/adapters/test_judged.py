@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -6,6 +7,7 @@ from forbear.adapters.critic_folder import task_key
 from forbear.adapters.judged import judge, named_critic
 from forbear.critics.heuristic import FunctionCritic
 from forbear.errors import InvalidInput
+from forbear.records.codec import encode_record
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Episode, Proposal, Step, Task, Termination
 from judged_runs import write_runs
@@ -70,8 +72,60 @@ def test_recorded_alone_is_the_only_critic_that_scored(tmp_path):
     none = journal_of(tmp_path / "k", episode("t1", success=False, scores=[{}]))
     with pytest.raises(InvalidInput, match="no critic scored"):
         judge(named, [none])
-    with pytest.raises(InvalidInput, match="read from journals"):
+    with pytest.raises(InvalidInput, match="no critic scored"):
         judge(named, [str(write_runs(tmp_path / "runs.jsonl"))])
+
+
+def test_recorded_scores_of_plain_episode_files_are_those_of_their_journal(tmp_path):
+    more = episode("t3", success=True, scores=[{"two": 0.5}], decision="append")
+    journal, plain = journal_of(tmp_path / "j", *TWO, more), tmp_path / "episodes.jsonl"
+    plain.write_bytes(b"\n".join(encode_record(one) for one in (*TWO, more)))
+    for name in ("one", "two"):
+        named = named_critic(f"recorded:{name}", options={})
+        of_journal, of_file = judge(named, [journal]), judge(named, [str(plain)])
+        assert (of_file.scored.scores, of_file.name) == (of_journal.scored.scores, of_journal.name)
+        assert of_file.left_out == of_journal.left_out == {"changed by an intervention": 1}
+    both = journal_of(tmp_path / "k", episode("t4", success=True, scores=[{"two": 0.3}]))
+    assert judge(named, [both, str(plain)]).scored.scores == ((0.3,), (0.9, 0.8), (0.1,))
+
+
+def log(folder, *said, opening=False):
+    """One run a list of scores; `opening`: the first step is the user's."""
+    lines = []
+    for number, scores in enumerate(said):
+        steps = [{"action": "go", "observation": "o", **({} if one == "none" else {"p_fail": one})} for one in scores]
+        first = [{"observation": "hello", "p_fail": 99}] if opening else []
+        lines.append(json.dumps({"task_id": f"t{number}", "success": number % 2, "steps": [*first, *steps]}))
+    path = folder / "log.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def test_recorded_scores_of_logs_stand_in_their_steps(tmp_path):
+    named = named_critic("recorded", options={})
+    found = judge(named, [log(tmp_path, [0.25, None, "none"], [1], opening=True)])
+    assert (found.name, found.scored.scores) == ("recorded:p_fail", ((0.25, None, None), (1.0,)))
+    by_name = [log(tmp_path, [{"a": 0.5, "b": 0.1}], [{"b": None}, {"b": 0.2}], ["none"])]
+    assert judge(named_critic("recorded:b", options={}), by_name).scored.scores == ((0.1,), (None, 0.2), (None,))
+
+
+def test_recorded_grades_have_an_order_only(tmp_path):
+    named, path = named_critic("recorded", options={}), log(tmp_path, [16, 3.5], [0])
+    found = judge(named, [path], ordinal=True).scored
+    assert (found.scores, found.ordinal) == (((16.0, 3.5), (0.0,)), True)
+    with pytest.raises(InvalidInput, match=r"log\.jsonl, line 1: the score at step 0 is 16, no probability.*--ordinal"):
+        judge(named, [path])
+    journal = judge(named_critic("recorded:two", options={}), [journal_of(tmp_path / "j", *TWO)], ordinal=True).scored
+    assert (journal.scores, journal.ordinal) == (((0.9, 0.8), (0.1,)), True)
+
+
+@pytest.mark.parametrize("said", ["0.5", True, [0.5], {"p_fail": "x"}, 10**400, -(10**400)])
+def test_recorded_scores_that_are_none_are_refused_with_their_place(tmp_path, said):
+    path = log(tmp_path, [0.1], [0.2, said])
+    with pytest.raises(InvalidInput, match=r"log\.jsonl, line 2: the score at step 1 must be a number or null"):
+        judge(named_critic("recorded", options={}), [path], ordinal=True)
+    # Who asks another critic need not mend what nobody reads.
+    assert judge(named_critic("after-step", options={"step": 1}), [path]).scored.scores == ((0.0,), (0.0, 1.0))
 
 
 def test_built_in_names_and_code_of_ones_own_are_asked(tmp_path):

@@ -90,7 +90,7 @@ def test_naming_an_arm_does_not_take_it_out_of_its_family(decide, file):
     together = json.loads(decide(path, "--json")[1])["verdicts"]
     for arm in "abc":
         named = json.loads(decide(path, "--json", "--treated", arm)[1])
-        assert named.pop("ignored_columns") == []
+        assert (named.pop("ignored_columns"), named.pop("understood")) == ([], [])
         assert named == together[arm]
     assert "must be named" in one_error_line(decide(path, "--only-arm-tested"))
 
@@ -459,7 +459,7 @@ def test_logged_baseline_runs_are_used_as_many_as_there_are(decide, tmp_path):
         (["--graded", "--anytime"], "graded scores are decided on once"),
         (["--graded", "--looks", "30,60", "--look", "2"], "graded scores are decided on once"),
         (["--graded", "--at", "0.3"], "graded scores are decided on once"),
-        (["--threshold", "2"], "threshold is a score above 0 and at most 1"),
+        (["--threshold", "2"], "threshold is 2, but all scores lie"),
     ],
 )
 def test_what_scores_do_not_allow_is_refused(scores, options, message, capsys):
@@ -470,3 +470,34 @@ def test_what_scores_do_not_allow_is_refused(scores, options, message, capsys):
 def test_counts_are_no_scores(capsys):
     assert run(["decide", "--counts", "35,7,11,47", "--graded"]) == 2
     assert "--counts stands alone; drop --graded" in capsys.readouterr().err
+
+
+def test_a_column_makes_several_comparisons(decide, tmp_path):
+    rows = [
+        f"t{i},{model},{arm},{int((i + (arm == 'critic') * shift) % 3 > 0)}"
+        for model, shift in (("m", 1), ("n", 0))
+        for i in range(30)
+        for arm in ("baseline", "critic")
+    ]
+    path = tmp_path / "x.csv"
+    path.write_text("task_id,model,arm,success\n" + "\n".join(rows))
+    found = json.loads(decide(path, "--by", "model", "--json")[1])
+    assert (list(found["verdicts"]), found["baseline"]) == (["m: critic", "n: critic"], "baseline")
+    assert [arm["baseline"] for arm in found["verdicts"].values()] == ["m: baseline", "n: baseline"]
+    assert list(json.loads(decide(path, "--by", "model", "--treated", "critic", "--json")[1])["verdicts"]) == [
+        "m: critic",
+        "n: critic",
+    ]
+    assert "--where 'model=m' (of 2" in one_error_line(decide(path)).replace("model=m", "'model=m'")
+
+
+def test_what_was_guessed_is_said_below_the_verdict(decide, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("Task ID;model;resolved\n" + "".join(f"t{i};{arm};yes\n" for i in range(9) for arm in "ab"))
+    out = " ".join(decide(path, "--baseline", "a")[1].split())
+    assert "Read - Columns taken: arm 'model', success 'resolved'. Others: --arm-col, --success-col." in out
+    assert "'a' 9 tasks, 9 runs (9 succeeded, 0 failed, 0 no outcome)" in out
+    found = json.loads(decide(path, "--baseline", "a", "--json")[1])
+    assert [remark["code"] for remark in found["understood"]] == ["columns_guessed", "rows_by_arm"]
+    for remark in found["understood"]:
+        assert unsaid(Remark(**remark)) == []

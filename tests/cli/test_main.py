@@ -32,9 +32,12 @@ def test_every_command_has_help(name, capsys):
         assert word in text
 
 
-def test_no_command_shows_the_commands(capsys):
-    assert run([]) == 2
-    assert "decide" in capsys.readouterr().err
+def test_forbear_alone_says_in_five_lines_what_it_is_for(capsys):
+    assert run([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= 80
+    assert "forbear decide" in lines[1]
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"], ["decide", "--nonsense"], ["nonsense\x1b[31m"]])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from forbear.critics.calibrators import METHODS, Calibrator, choose_calibrator, fit_calibrator
-from forbear.critics.measures import Judgements, auroc, calibration_error, log_loss
+from forbear.critics.estimates import Judgements
+from forbear.critics.measures import auroc, calibration_error, log_loss
 from forbear.errors import InvalidInput
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "data/reference/critic_metrics.json").read_text(encoding="utf-8"))

@@ -1,5 +1,7 @@
 import asyncio
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from forbear.errors import InvalidInput, OutputUnwritable
 from forbear.records.model import Action, Step, Task, Trajectory
 
 RUNS = some_runs()
+FORMATS = Path(__file__).parents[2] / "docs/formats.md"
 
 
 def write(folder, **more):
@@ -83,6 +86,15 @@ def edited(folder, tmp_path, **changes):
     (tmp_path / CARD).write_text(json.dumps(card))
     (tmp_path / ARRAYS).write_bytes((folder / ARRAYS).read_bytes())
     return tmp_path
+
+
+def test_what_stands_in_the_folder_is_what_the_page_on_formats_says(tmp_path):
+    write(tmp_path, history=some_runs(seed=1))
+    card, page = json.loads((tmp_path / CARD).read_text()), FORMATS.read_text(encoding="utf-8")
+    section = page[page.index("### The folder of a critic") : page.index("`forbear critic evaluate --json`")]
+    with np.load(tmp_path / ARRAYS) as arrays:
+        names = {*card, *card["features"], *card["trained"], *card["metrics"], *arrays.files}
+    assert names <= set(re.findall(r"`([a-z0-9_]+)`", section))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from forbear.models.client import OpenAIChat
 from forbear.models.kept import MAX_ANSWER
 from forbear.models.prices import Prices
 from forbear.models.session import Meter, ModelSettings, in_thread
+from forbear.records.model import Usage
 from forbear.testing import ScriptedModel
 
 DRAW = Draw(task_id="t", seed=1, role="agent")
@@ -195,3 +196,39 @@ def test_what_a_model_raises_is_nowhere_kept(tmp_path):
         return said, meter.paid.calls
 
     assert asked_in_session(tmp_path / "responses.jsonl", twice) == ("fine", 1)
+
+
+class Together(ScriptedModel):
+    """Answers when so many have asked, all at once; notes in which round of the loop each asked."""
+
+    def __init__(self, count):
+        super().__init__([])
+        self.rounds, self.round, self._barrier = [], 0, asyncio.Barrier(count)
+
+    async def ask(self, messages, *, options, draw):
+        self.rounds.append(self.round)
+        await self._barrier.wait()
+        return Completion(text="yes", usage=Usage(calls=1))
+
+
+def test_those_who_were_answered_together_do_not_ask_together_again(tmp_path):
+    model = Together(8)
+
+    async def conversation(number):
+        for index in range(2):
+            await model.complete(ASK, draw=replace(DRAW, seed=number, step_index=index))
+
+    async def run():
+        async def count():
+            while True:
+                model.round += 1
+                await asyncio.sleep(0)
+
+        clock = asyncio.create_task(count())
+        await asyncio.gather(*[conversation(number) for number in range(8)])
+        clock.cancel()
+
+    asked_in_session(tmp_path / "responses.jsonl", run)
+    first, second = model.rounds[:8], model.rounds[8:]
+    assert len(set(first)) == 1
+    assert len(set(second)) == 8

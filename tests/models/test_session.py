@@ -2,6 +2,7 @@ import asyncio
 import contextvars
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -9,6 +10,7 @@ from forbear.models.session import (
     Meter,
     ModelSettings,
     Session,
+    Turns,
     current_loop,
     current_meter,
     current_session,
@@ -145,5 +147,57 @@ def test_who_is_cut_off_while_a_provider_is_asked_waited_for_it():
             with pytest.raises(ZeroDivisionError), other.asking():
                 raise ZeroDivisionError
             assert not other.waits
+
+    asyncio.run(run())
+
+
+async def _in_rounds(works, *, rounds):
+    """Starts all works in one round of the loop; by round, who had gone on when it was over."""
+    tasks = [asyncio.create_task(work) for work in works]
+    done = []
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+        done.append([task.done() for task in tasks])
+    return tasks, done
+
+
+def test_of_those_who_are_due_at_once_one_goes_on_in_each_round_in_their_order():
+    async def run():
+        turns = Turns(asyncio.get_running_loop())
+        _, done = await _in_rounds([turns.take() for _ in range(5)], rounds=12)
+        counts = [sum(row) for row in done]
+        assert counts[0] == 1, "the first waits for nobody"
+        assert all(after - before <= 1 for before, after in pairwise(counts))
+        assert counts[-1] == 5
+        assert all(row == sorted(row, reverse=True) for row in done)
+        _, (again, *_) = await _in_rounds([turns.take()], rounds=3)
+        assert again == [True], "nobody is due any more"
+
+    asyncio.run(run())
+
+
+def test_a_turn_whose_task_is_cancelled_is_the_next_ones():
+    async def run():
+        turns = Turns(asyncio.get_running_loop())
+        tasks, done = await _in_rounds([turns.take() for _ in range(4)], rounds=1)
+        assert done == [[True, False, False, False]]
+        tasks[1].cancel()
+        tasks[2].cancel()
+        await asyncio.wait_for(tasks[3], timeout=5)
+        assert tasks[1].cancelled()
+        assert tasks[2].cancelled()
+
+    asyncio.run(run())
+
+
+def test_in_another_loop_nobody_waits():
+    async def make():
+        return Turns(asyncio.get_running_loop())
+
+    turns = asyncio.run(make())
+
+    async def run():
+        _, done = await _in_rounds([turns.take() for _ in range(3)], rounds=1)
+        assert done == [[True, True, True]]
 
     asyncio.run(run())

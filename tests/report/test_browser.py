@@ -6,7 +6,7 @@ import pytest
 
 from forbear.analysis.evidence import evidence_of
 from forbear.analysis.verdicts import decide_pairings
-from forbear.cli.decide import _from_counts
+from forbear.cli.brought import from_counts
 from forbear.report.html import decision_html, pilot_html
 from forbear.report.pilot_view import pilot_view
 from forbear.report.view import decision_view
@@ -40,7 +40,7 @@ def view(tmp_path_factory):
 @pytest.fixture(scope="module")
 def paths(view, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    verdicts = decide_pairings(_from_counts("35,7,11,47"), DecisionRule())
+    verdicts = decide_pairings(from_counts("35,7,11,47").pairings, DecisionRule())
     pages = {
         "pilot": pilot_html(view),
         "decision": decision_html(decision_view(verdicts), title="mine", break_even={}),

@@ -92,5 +92,5 @@ def test_no_line_is_wider_than_the_terminal(a, c, b, d, treated, baseline, width
     lines = decision_text(view, width=width).split("\n")
     assert lines[-1] == ""
     for line in lines:
-        assert cell_len(line) <= min(width, 80)
+        assert cell_len(line) <= width
         assert line.isprintable()

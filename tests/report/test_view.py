@@ -81,7 +81,7 @@ def test_json_is_the_view_and_reads_as_the_verdict():
     one = decide(pairs(35, 7, 11, 47))
     view = decision_view({"critic": one}, ignored=["note"])
     data = json.loads(decision_json(view))
-    assert data == {**view["verdicts"]["critic"], "ignored_columns": ["note"]}
+    assert data == {**view["verdicts"]["critic"], "ignored_columns": ["note"], "understood": []}
     assert data.items() >= one.to_dict().items()
     assert Verdict.from_dict(data) == one
     several = decide_arms({"a": pairs(35, 7, 11, 47), "b\x1b": pairs(27, 17, 0, 20)})

@@ -244,6 +244,9 @@ def test_a_verdict_is_on_task_means_and_each_task_weighs_the_same(found):
     assert verdict.tasks == 12
     assert verdict.pairs == 12 * K
     assert "Dirichlet weights over tasks" in verdict.method
+    (said,) = (one for one in verdict.cautions if one.code == "continuations")
+    forked = sum(step is not None for step in forks_of(continued(), found).values())
+    assert said.values == {"continuations": K, "forked": forked, "tasks": 12}
 
 
 def test_the_journal_names_the_run_that_a_continuation_goes_on_from(tmp_path):

@@ -8,7 +8,7 @@ import reference
 from forbear import InvalidInput, PairedOutcomes
 from forbear.stats import regions
 from forbear.stats.exact import exact_unconditional, score_test
-from forbear.stats.intervals import paired_gain_interval
+from forbear.stats.intervals import paired_gain_interval, tango_statistic
 from forbear.stats.regions import em_region
 from forbear.testing.strategies import paired_outcomes
 
@@ -203,6 +203,31 @@ def test_rows_settled_by_the_statistic_are_those_that_a_search_of_all_rows_finds
     found = em_region(**asked)
     monkeypatch.setattr(regions, "_MANY_PAIRS", 10**9)
     assert found.tolist() == em_region(**asked).tolist()
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.3])
+def test_a_margin_above_zero_has_the_statistics_of_the_one_below_turned(margin):
+    n = 60
+    lattice = regions._score_lattice(n, margin)
+    row = np.repeat(np.arange(n + 1), np.arange(1, n + 2))
+    recovered = np.arange(len(row)) - row * (row + 1) // 2
+    score = tango_statistic(recovered.astype(float), (row - recovered).astype(float), n=n, gain=margin)
+    found = regions._scores(lattice, recovered, row) - regions._ZERO
+    assert found.tolist() == np.round(np.clip(score, -8000, 8000) / 1e-9).astype(int).tolist()
+
+
+@pytest.mark.parametrize(("recovered", "disrupted"), [(12, 9), (30, 60), (8, 1), (0, 0)])
+@pytest.mark.parametrize("margin", [-0.1, -0.02, 0.02, 0.1])
+def test_the_coefficients_that_are_summed_up_are_those_of_the_beta_function(recovered, disrupted, margin):
+    critical = em_region(recovered=recovered, disrupted=disrupted, n_pairs=300, margin=margin)
+    found = regions.bernstein_coefficients(critical, margin)
+    size, expected = abs(margin), []
+    for opened in range(301):
+        closed = np.arange(301 - opened)
+        needed = critical[opened + closed] - (closed if margin > 0 else 0)
+        mass = stats.binom.pmf(closed, 300 - opened, size)
+        expected.append(mass @ stats.binom.sf(needed - 1, opened, (1 + margin) / 2))
+    assert found == pytest.approx(np.array(expected), rel=1e-8, abs=1e-15)
 
 
 @pytest.mark.slow

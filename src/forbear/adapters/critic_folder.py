@@ -28,7 +28,10 @@ CALIBRATED = "forbear-calibrated-critic-1"
 
 _INNER = "inner"
 """The folder of the critic that is calibrated, copied into that of its calibration."""
+_DEEPEST = 8
+"""Calibrations of calibrations that are opened."""
 _MAX_BYTES = 16 << 20
+_MOST = 1e300
 _MEASURED = "test"
 HARMLESS = frozenset(
     (
@@ -101,10 +104,14 @@ def open_folder(folder: Path, *, critic: str | None = None, options: Mapping[str
     Raises:
         InvalidInput: No critic of a kind that is known, damaged, or one that needs `critic`.
     """
+    return _opened(folder, critic=critic, options=options, deep=0)
+
+
+def _opened(folder: Path, *, critic: str | None, options: Mapping[str, Any] | None, deep: int) -> Critic:
     record = read_record(folder)
     kind = record.get("format")
     if kind == CALIBRATED:
-        return _calibrated(folder, record, critic=critic, options=options or {})
+        return _calibrated(folder, record, critic=critic, options=options or {}, deep=deep)
     opened = FORMATS.get(kind) if isinstance(kind, str) else None
     if opened is None:
         known = ", ".join([CALIBRATED, *FORMATS])
@@ -115,7 +122,11 @@ def open_folder(folder: Path, *, critic: str | None = None, options: Mapping[str
     return getattr(importlib.import_module(module), load)(str(folder))  # type: ignore[no-any-return]
 
 
-FORMATS: dict[str, str] = {"forbear-critic-1": "forbear.critics.trained:trained_critic"}
+FORMATS: dict[str, str] = {
+    "forbear-critic-1": "forbear.critics.trained:trained_critic",
+    "forbear-advantage-critic-1": "forbear.critics.trained:trained_critic",
+    "forbear-lora-critic-1": "forbear.critics.lora.critic:lora_critic",
+}
 """Loaders of trained critics, by the `format` of their `critic.json`; imported when one is opened."""
 
 
@@ -134,26 +145,34 @@ def calibrated_critic(path: str, critic: str | None = None, critic_options: Mapp
     return open_folder(Path(path), critic=critic, options=critic_options)
 
 
-def _calibrated(folder: Path, record: Mapping[str, Any], *, critic: str | None, options: Mapping[str, Any]) -> Critic:
+def _calibrated(
+    folder: Path, record: Mapping[str, Any], *, critic: str | None, options: Mapping[str, Any], deep: int
+) -> Critic:
     place = shown(str(folder / RECORD), limit=200)
     map_, inner = record.get("calibration"), record.get("critic")
     if not isinstance(map_, Mapping) or not isinstance(inner, Mapping):
         raise InvalidInput(f"{place} lacks the calibration or the critic; calibrate again.")
     parameters = map_.get("parameters")
-    if not isinstance(parameters, list) or not all(type(value) in (int, float) for value in parameters):
+    # A whole number may have more digits than a float.
+    if not isinstance(parameters, list) or not all(type(x) in (int, float) and abs(x) <= _MOST for x in parameters):
         raise InvalidInput(f"{place}: the calibration's parameters must be numbers; calibrate again.")
     if critic is not None:
         below = made(critic, options, place=f"{place}: critic")
     else:
-        below = _inner(folder, inner, place=place)
-    calibrator = Calibrator(method=map_.get("method"), parameters=tuple(parameters))  # type: ignore[arg-type]  # it checks
+        below = _inner(folder, inner, place=place, deep=deep)
+    try:
+        calibrator = Calibrator(method=map_.get("method"), parameters=tuple(parameters))  # type: ignore[arg-type]  # it checks
+    except InvalidInput as error:
+        raise InvalidInput(f"{place}: {error}") from None
     return CalibratedCritic(below, calibrator=calibrator)
 
 
-def _inner(folder: Path, inner: Mapping[str, Any], *, place: str) -> Critic:
+def _inner(folder: Path, inner: Mapping[str, Any], *, place: str, deep: int) -> Critic:
     use, options = inner.get("use"), inner.get("options", {})
     if use == _INNER and (folder / _INNER).is_dir():
-        return open_folder(folder / _INNER)
+        if deep >= _DEEPEST:
+            raise InvalidInput(f"{place}: calibrations of calibrations, more than {_DEEPEST} deep; calibrate anew.")
+        return _opened(folder / _INNER, critic=None, options=None, deep=deep + 1)
     if isinstance(use, str) and isinstance(options, dict) and use in HARMLESS:
         return made(use, options, place=f"{place}: critic")
     raise InvalidInput(

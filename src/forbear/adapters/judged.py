@@ -12,11 +12,10 @@ from forbear.contracts.critic import Critic
 from forbear.critics.runs import JudgedRun
 from forbear.critics.scored import ScoredRuns, scored_now
 from forbear.errors import InvalidInput
-from forbear.records.journal import Journal
-from forbear.records.model import Episode
-from forbear.wording import counted, listed, shown
+from forbear.wording import counted, described, listed, shown
 
 _RECORDED = "recorded"
+_MOST = 1e300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,7 @@ class NamedCritic:
 
     name: str
     critic: Critic | None
-    """None: its scores are in the journals."""
+    """None: its scores are in the files."""
     recorded: str | None = None
     """Whose scores; None with `recorded` alone: the only one's that scored."""
     folder: Path | None = None
@@ -109,7 +108,7 @@ def judge(
             "flatters it. Name runs of other tasks, or say that you know: --allow-overlap."
         )
     if named.critic is None:
-        recorded, scored = _recorded(read.runs, paths, named.recorded, left_out)
+        recorded, scored = _recorded(read.runs, named.recorded, left_out, ordinal=ordinal)
         name = f"{_RECORDED}:{recorded}"
     else:
         name = named.name
@@ -118,32 +117,31 @@ def judge(
 
 
 def _recorded(
-    runs: Sequence[JudgedRun], paths: Sequence[str], wanted: str | None, left_out: dict[str, int]
+    runs: Sequence[JudgedRun], wanted: str | None, left_out: dict[str, int], *, ordinal: bool
 ) -> tuple[str, ScoredRuns]:
-    episodes: dict[tuple[str, str, str, str | None], Episode] = {}
-    for path in paths:
-        if not Path(path).is_dir():
-            raise InvalidInput(f"recorded scores are read from journals, and {shown(path, limit=200)} is none.")
-        place = shown(str(Path(path)), limit=200)
-        for (task, seed, arm), episode in Journal(path).read().episodes.items():
-            episodes[place, task, str(seed), arm] = episode
-    kept = [
-        (run, episode) for run in runs if not (episode := episodes[run.place, run.task, run.run, run.arm]).interventions
-    ]
+    kept = tuple(run for run in runs if not run.changed)
     if len(kept) < len(runs):
         left_out["changed by an intervention"] = len(runs) - len(kept)
-    name = _one_of(
-        {name for _, episode in kept for s in episode.steps for p in s.proposals for name in p.p_fail}, wanted
+    name = _one_of({name for run in kept for said in run.recorded for name in said}, wanted)
+    scores = tuple(
+        tuple(_score(run, step, said.get(name), ordinal=ordinal) for step, said in enumerate(run.recorded))
+        or (None,) * len(run.trajectory.steps)
+        for run in kept
     )
-    return name, ScoredRuns(
-        runs=tuple(run for run, _ in kept),
-        scores=tuple(
-            tuple(
-                step.proposals[-1].p_fail.get(name) if step.proposals else None
-                for step in episode.steps[: len(run.trajectory.steps)]
-            )
-            for run, episode in kept
-        ),
+    return name, ScoredRuns(runs=kept, scores=scores, ordinal=ordinal)
+
+
+def _score(run: JudgedRun, step: int, said: object, *, ordinal: bool) -> float | None:
+    if said is None:
+        return None
+    if isinstance(said, int | float) and not isinstance(said, bool) and abs(said) <= _MOST:
+        if ordinal or 0 <= said <= 1:
+            return float(said)
+        raise InvalidInput(
+            f"{run.place}: the score at step {step} is {said:g}, no probability. Grades of any range: --ordinal."
+        )
+    raise InvalidInput(
+        f"{run.place}: the score at step {step} must be a number or null, got {described(said)}. Mend the file."
     )
 
 

@@ -52,7 +52,7 @@ def read_logged(
         digest = hashlib.sha256(read_bounded(path, limit=_LIMIT)).hexdigest()
     except OSError as error:
         raise InvalidInput(f"{shown(str(path), limit=150)}: cannot be read ({error.strerror}).") from None
-    table = read_outcomes(path, reading=Reading(columns=columns or Columns()), needs_arm=False).table
+    table = read_outcomes(path, reading=Reading(columns=columns or Columns()), one_arm=True).table
     arms = [table.arms.names[code] for code in dict.fromkeys(table.arms.codes.tolist())]
     chosen = arm if arm is not None else arms[0] if len(arms) == 1 else "baseline"
     if chosen not in arms:
@@ -93,9 +93,10 @@ def _of_journal(journal: Journal, *, seeds: Collection[int], name: str) -> Logge
         if arm in alone and seed not in seeds and episode.success is not None:
             runs.setdefault(task, []).append(episode.success)
     if not runs and any(key[2] in alone for key in content.episodes):
+        own = ", ".join(map(str, plan.seeds[:10]))
         raise InvalidInput(
-            f"{shown(name)}: its runs have the seeds of this pilot ({', '.join(map(str, plan.seeds[:10]))}): the same "
-            "runs would come again. Give the pilot other seeds ([run] seeds)."
+            f"{shown(name)}: its runs have the seeds of this pilot ({own}), under which the "
+            "same runs would come again. Give the pilot other seeds ([run] seeds)."
         )
     return _logged(
         runs,

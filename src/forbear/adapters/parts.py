@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "every-k": "forbear.critics.heuristic:EveryK",
         "household": "forbear.worlds.household.pilot:critic",
         "http": "forbear.critics.http:HTTPCritic",
+        "lora": "forbear.critics.lora.critic:lora_critic",
         "matched-random": "forbear.critics.heuristic:matched_random",
         "random": "forbear.critics.heuristic:RandomCritic",
         "repeated-action": "forbear.critics.heuristic:RepeatedAction",

@@ -16,6 +16,7 @@ from typing import Any
 from forbear.adapters.logged import logged_of
 from forbear.adapters.models import Models, prices_of
 from forbear.adapters.parts import BLIND, RERUN, Factory, guarded, imported, parameters_of, placed
+from forbear.adapters.sweep import spread
 from forbear.adapters.toml_section import Part, Section, option_kinds
 from forbear.analysis.cautions import MOST_FAULTS
 from forbear.contracts.critic import Critic
@@ -204,7 +205,7 @@ def _arms(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]
         make_critic=functools.cache(lambda part: models.factory(part).once()),
         policy={key: value for key, value in deadline.items() if key in option_kinds(InterventionPolicy)},
     )
-    sections = top.sections("arm")
+    sections = [one for section in top.sections("arm") for one in spread(section)]
     if not sections:
         raise top.error(message="at least one [[arm]] is needed; the baseline is there of itself")
     seeing = {section: _arm(section, shared) for section in sections if section.table.get("intervention") != BLIND}

@@ -25,7 +25,7 @@ class FirstTouch:
     """Of the treated run."""
     step: int
     score: float | None
-    """What the arm's critic said of the proposal there; None where it gave no number."""
+    """What the arm's critic said of the proposal there, its p_fail; None where it gave none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from forbear.analysis.pairing import Pairing
 from forbear.analysis.plan_record import ArmRecord, PlanRecord
 from forbear.analysis.result import CASCADE, ArmResult, PilotResult
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.records.model import REFUSED
 from forbear.stats.context.churn import Churn, net_of_churn
 from forbear.stats.context.resample import Best
 from forbear.stats.verdict import Recommendation, Remark, Verdict
@@ -108,12 +109,12 @@ def _continued(result: PilotResult, arm: str) -> Remark:
     """Says what the runs of a task have in common, and how many tasks were continued at all."""
     plan = result.plan
     counted = {task.id for task in plan.tasks[: result.monitor.counted(arm)]}
+    acting = {name for name, one in plan.arms.items() if one.kind == "policy" and one.blind_of is None}
     forked = {
-        episode.task.id
-        for (task, _, name), episode in result.episodes.items()
-        if name == plan.baseline_arm and task in counted
-        # Of what is not continued the whole episode is that of the first run.
-        if episode.origin is not None and episode.origin.seed is not None and episode.origin.step is not None
+        task
+        for (task, seed, name), episode in result.episodes.items()
+        if task in counted and seed == plan.seeds[0] and name in acting
+        if any(one.intervened or one.decision == REFUSED for step in episode.steps for one in step.proposals)
     }
     text = (
         f"Where an arm first would act a task was continued {plan.continuations} times, in {len(forked)} of "

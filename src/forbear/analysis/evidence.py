@@ -10,7 +10,8 @@ from forbear.analysis.cautions import cautions_of, context_of, withheld
 from forbear.analysis.logged import AgainstLogged
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic, roc_curve
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
+from forbear.critics.measures import roc_curve
 from forbear.errors import InvalidInput, ProviderError
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.paired import PairedOutcomes
@@ -52,7 +53,7 @@ class Evidence:
     """By critic with a report, its ROC on the same steps; absent where it is undefined."""
     elsewhere: Mapping[str, tuple[GainAt, ...]]
     """By treated arm: the gain over failure rates of the baseline, from 0 to 1 in hundredths; absent where the
-    baseline only fails or only succeeds."""
+    baseline only fails or only succeeds, and of continuations, whose runs have more in common than their task."""
 
 
 def evidence_of(result: PilotResult) -> Evidence:
@@ -94,7 +95,9 @@ def evidence_of(result: PilotResult) -> Evidence:
         elsewhere={
             name: curve
             for name, pairing in judged.pairings.items()
-            if (curve := elsewhere(pairing, confidence=at_any_look, guarantee=plan.rule.guarantee)) is not None
+            # Runs that begin alike are no seeds: what they have in common is not all of the task.
+            if plan.continuations == 1
+            and (curve := elsewhere(pairing, confidence=at_any_look, guarantee=plan.rule.guarantee)) is not None
         },
     )
 

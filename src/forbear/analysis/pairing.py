@@ -18,13 +18,13 @@ from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import MissingOutcomes, Outcomes, graded_outcomes, planned_outcomes
 from forbear.outcomes.paired import PairedOutcomes
-from forbear.outcomes.table import IntArray, Labels, OutcomeTable
+from forbear.outcomes.table import IntArray, OutcomeTable
 from forbear.records.codec import EpisodeKey
 from forbear.records.model import Episode
 from forbear.stats.verdict import Remark
 from forbear.wording import listed, shown
 
-_MOST_ARMS = 100
+MOST_ARMS = 100
 """More treated arms are a wrong arm column, not an experiment."""
 
 
@@ -137,9 +137,9 @@ def choose_arms(
             f"'{shown(baseline)}' is the only arm; a comparison needs a second one. "
             "Add the rows of the treated runs, or give them as a second file."
         )
-    if len(others) > _MOST_ARMS:
+    if len(others) > MOST_ARMS:
         raise InvalidInput(
-            f"there are {len(others):,} treated arms ({listed(others)}); at most {_MOST_ARMS} are compared at once. "
+            f"there are {len(others):,} treated arms ({listed(others)}); at most {MOST_ARMS} are compared at once. "
             "Is this the arm column? Name it: --arm-col NAME; or, if one alone was a candidate: --treated NAME "
             "--only-arm-tested."
         )
@@ -199,26 +199,12 @@ def stratify(table: OutcomeTable, *, baseline: str, treated: str) -> dict[str, P
     pairs = {}
     for code in np.unique(table.strata.codes).tolist():
         rows = np.flatnonzero(table.strata.codes == code)
-        part = replace(
-            table,
-            tasks=_subset(table.tasks, rows),
-            arms=_subset(table.arms, rows),
-            seeds=_subset(table.seeds, rows),
-            success=table.success[rows],
-            places=[table.places[row] for row in rows.tolist()],
-            missing=None if table.missing is None else table.missing[rows],
-            clusters=None,  # a stratum rarely has ten
-            strata=None,
-        )
+        part = replace(table.only(rows), clusters=None, strata=None)  # a stratum rarely has ten clusters
         present = {table.arms.names[arm] for arm in np.unique(part.arms.codes).tolist()}
         if {baseline, treated} <= present:
             with contextlib.suppress(InvalidInput):  # no task in common, or none with both outcomes: no pair here
                 pairs[table.strata.names[code]] = pair_arms(part, baseline=baseline, treated=treated).binary
     return pairs
-
-
-def _subset(labels: Labels, rows: IntArray) -> Labels:
-    return Labels(codes=labels.codes[rows], names=labels.names)
 
 
 def repeats_of(table: OutcomeTable, *, arm: str) -> list[list[bool]]:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
+from forbear.cli.bench_household import household
 from forbear.wording import shown
 
 _HELP = """Play and check the worlds that come with forbear.
 
 \b
 Examples:
+    forbear bench household
     forbear bench alfworld --data valid_seen.jsonl.gz --verify
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
@@ -38,6 +40,9 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.group(help=_HELP, short_help="Worlds to test on.")
 def bench() -> None:
     """Gathers the benchmarks."""
+
+
+bench.add_command(household)
 
 
 @bench.command(help=_ALFWORLD, short_help="Real household games.")

@@ -56,20 +56,25 @@ def convert(
     files: tuple[str, ...], out: str | None, reasons: bool, episodes: bool, reading: Reading, as_json: bool
 ) -> None:
     """Reads, writes the table, says what was understood."""
+    from forbear.adapters.formats.logs.said import as_data, understood
     from forbear.adapters.formats.tabular import read_outcomes
 
     if as_json and out is None:
         raise click.UsageError("--json and the table cannot both stand on standard output; say -o FILE.")
     read = read_outcomes(files, reading=replace(reading, episodes=episodes))
-    text, said = _lines(read.episodes) if episodes else _csv(read.table, reasons=reasons), list(read.said)
+    done = tuple(read.logs.episodes()) if episodes and read.logs is not None else ()
+    seeds = None if read.logs is None else [row.seed for row in read.logs.rows]
+    text = _lines(done) if episodes else _csv(read.table, seeds=seeds, reasons=reasons)
+    said = understood(read.logs) if read.logs is not None else [remark.text for remark in read.understood]
     if out is None:
         click.echo(text, nl=False)
     else:
         _write(out, text)
-        rows = len(read.episodes) if episodes else len(read.table.success)
+        rows = len(done) if episodes else len(read.table.success)
         said.append(f"{shown(out, limit=200)}: {counted(rows, 'episode' if episodes else 'row')}")
     if as_json:
-        click.echo(json.dumps(read.about, ensure_ascii=False, indent=2))
+        about = as_data(read.logs) if read.logs is not None else {"notes": said}
+        click.echo(json.dumps(about, ensure_ascii=False, indent=2))
     for line in said:
         click.echo(line, err=True)
 
@@ -82,20 +87,21 @@ def _lines(episodes: Sequence[Mapping[str, object]]) -> str:
     return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in episodes)
 
 
-def _csv(table: OutcomeTable, *, reasons: bool) -> str:
+def _csv(table: OutcomeTable, *, seeds: Sequence[str] | None, reasons: bool) -> str:
     """The table as text; of a score its number."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["task_id", "arm", "seed", "success", *(["reason"] if reasons else [])])
-    columns = (table.tasks, table.arms, table.seeds)
+    columns = (table.tasks, table.arms)
     names = [[str(name) for name in labels.names] for labels in columns]
+    seeds = [str(table.seeds.names[code]) for code in table.seeds.codes] if seeds is None else seeds
     why = None if table.reasons is None else [str(name) for name in table.reasons.names]
     for row in range(len(table.success)):
         cells = [texts[labels.codes[row]] for texts, labels in zip(names, columns, strict=True)]
         missing = table.missing is not None and bool(table.missing[row])
         value = "" if missing else f"{float(table.success[row]):g}"
         reason = [why[table.reasons.codes[row]] if why is not None and table.reasons is not None else ""]
-        writer.writerow([*cells, value, *(reason if reasons else [])])
+        writer.writerow([*cells, seeds[row], value, *(reason if reasons else [])])
     return buffer.getvalue()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from forbear.cli.critic_options import WHICH, judged, judging, numbers
+from forbear.cli.screen import columns
 from forbear.errors import OutputUnwritable
 from forbear.wording import shown
 
@@ -95,7 +96,7 @@ def evaluate(
             from forbear.cli.decide import color
             from forbear.report.critic_text import critic_text
 
-            click.echo(critic_text(view, color=color()), nl=False, color=True, file=out)
+            click.echo(critic_text(view, width=columns(), color=color()), nl=False, color=True, file=out)
         if html is not None:
             from forbear.files import write_whole
             from forbear.report.critic_html import critic_html

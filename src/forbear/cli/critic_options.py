@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WHICH = """CRITIC is the folder of a critic, the name of a built-in one that needs no model
 (step-count, repeated-action, ...), module:factory of your own, or
-recorded[:NAME]: the scores that stand in the journals. EPISODES are journals,
+recorded[:NAME]: the scores that stand in the files. EPISODES are journals,
 forbear-episode files, or JSONL of task_id, success, task and steps; of journals
 the baseline's runs, unless --arm names others.
 """

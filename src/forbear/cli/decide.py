@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from forbear.cli.brought import elsewhere, from_counts, from_files
 from forbear.cli.design import ShapeName, looks_of, shape_option
+from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import ForbearError, InvalidInput
 from forbear.wording import listed, shown
@@ -18,12 +20,11 @@ from forbear.wording import listed, shown
 if TYPE_CHECKING:
     from forbear.adapters.formats.reading import Reading
     from forbear.analysis.pairing import Pairing
-    from forbear.outcomes.table import OutcomeTable
     from forbear.report.view import DecisionView
     from forbear.stats.context.prior import Prior
     from forbear.stats.context.value import Costs
     from forbear.stats.rule import DecisionRule
-    from forbear.stats.verdict import Remark, Verdict
+    from forbear.stats.verdict import Verdict
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
@@ -197,43 +198,47 @@ def decide(
         return _from_report(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
     paying = {} if worthwhile is None else {"worthwhile": worthwhile}
     rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
-    names = {"--baseline": baseline, "--treated": treated, "--mix": mix}
     declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
     if in_order and ((not anytime and declared is None) or counts is not None):
         raise click.UsageError("--in-order says how rows stand: it needs a FILE, and --looks or --anytime.")
-    table = None
-    ignored: tuple[str, ...] = ()
-    if counts is not None:
-        clash = ["the file"] if files else [option for option, value in names.items() if value is not None]
-        clash += table_options_given() + [
-            option for option, given in (("--graded", graded), ("--only-arm-tested", only_arm_tested)) if given
-        ]
-        if clash:
-            raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
-        pairings = _from_counts(counts)
-    else:
-        reading = replace(reading, graded=graded)
-        pairings, table, ignored = _from_files(files, names, reading, rule, only_arm_tested=only_arm_tested)
-    if at is not None:
-        pairings = tuple(
-            one.cautioned(_elsewhere(one, at, rule)) if treated in (None, one.treated) else one for one in pairings
+    if counts is None:
+        brought = from_files(
+            files,
+            replace(reading, graded=graded),
+            baseline=baseline,
+            treated=treated,
+            only_arm_tested=only_arm_tested,
         )
+    else:
+        others = {"--baseline": baseline, "--treated": treated, "--mix": mix, "--graded": graded or None}
+        others |= {"--only-arm-tested": only_arm_tested or None}
+        clash = ["the file"] if files else [option for option, value in others.items() if value is not None]
+        if clash := clash + table_options_given():
+            raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
+        brought = from_counts(counts)
+    brought = elsewhere(brought, rule, mix=mix, at=at)
     verdicts = decide_pairings(
-        pairings, rule, looks=declared, look=look, anytime=anytime, in_order=in_order, table=table
+        brought.pairings, rule, looks=declared, look=look, anytime=anytime, in_order=in_order, table=brought.table
     )
-    if treated is not None:
-        verdicts = {treated: verdicts[treated]}
-    costs = _costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile)
-    view = decision_view(verdicts, baseline=pairings[0].baseline, ignored=ignored, prior=believed, costs=costs)
+    verdicts = {one.treated: verdicts[one.treated] for one in brought.asked}
+    view = decision_view(
+        verdicts,
+        baseline=brought.baseline,
+        baselines={one.treated: one.baseline for one in brought.pairings},
+        ignored=brought.ignored,
+        understood=brought.understood,
+        prior=believed,
+        costs=_costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile),
+    )
     _print(view, as_json=as_json)
     if report is not None:
         single = declared is None and not anytime
-        _write_report(report, view, {one.treated: one for one in pairings} if single else {}, rule)
-    if as_json and ignored:
-        click.echo(f"note: columns not used: {listed(ignored)}", err=True)
+        _write_report(report, view, {one.treated: one for one in brought.asked} if single else {}, rule)
+    if as_json and brought.ignored:
+        click.echo(f"note: columns not used: {listed(brought.ignored)}", err=True)
     return _through_the_gate(verdicts) if gate else 0
 
 
@@ -250,7 +255,7 @@ def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
 
 def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule) -> None:
     """The page; the gain elsewhere has the interval of a single look, and is shown for one only."""
-    from forbear.analysis.evidence import elsewhere
+    from forbear.analysis.evidence import elsewhere as gains_elsewhere
     from forbear.cli.report import write_page
     from forbear.report.html import decision_html
     from forbear.report.sections import breakeven
@@ -259,7 +264,7 @@ def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairin
     curves = {
         name: breakeven.view(curve, baseline=view["baseline"])
         for name, pairing in pairings.items()
-        if (curve := elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
+        if (curve := gains_elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
     }
     title = f"{' and '.join(view['verdicts'])} against {view['baseline']}"
     write_page(report, decision_html(view, title=title, break_even=curves))
@@ -345,56 +350,6 @@ def _from_journal(
     return _through_the_gate(verdicts) if gate else 0
 
 
-def _from_files(
-    files: tuple[str, ...],
-    names: dict[str, str | None],
-    reading: Reading,
-    rule: DecisionRule,
-    *,
-    only_arm_tested: bool,
-) -> tuple[tuple[Pairing, ...], OutcomeTable, tuple[str, ...]]:
-    """The pairings, what they were made from, and the columns that were not used."""
-    from forbear.adapters.formats.tabular import read_mix, read_outcomes
-    from forbear.analysis.pairing import compare
-
-    if not files:
-        raise click.UsageError("nothing to decide on: give a FILE, or --counts A,C,B,D. See forbear decide --help.")
-    if len(files) == 2 and (names["--baseline"] is not None or names["--treated"] is not None or only_arm_tested):
-        raise click.UsageError("two files are the two arms, baseline first; drop --baseline and --treated.")
-    read = read_outcomes(files, reading=reading)
-    for line in read.said:
-        click.echo(line, err=True)
-    baseline = names["--baseline"] if read.baseline is None else read.baseline
-    table = read.table
-    pairings = compare(table, baseline=baseline, treated=names["--treated"], only_arm_tested=only_arm_tested)
-    pairings = tuple(one.cautioned(*read.notes) for one in pairings)
-    if names["--mix"] is not None:
-        mix = read_mix(names["--mix"])
-        pairings = tuple(
-            one.cautioned(*_on_mix(table, one, mix, rule)) if names["--treated"] in (None, one.treated) else one
-            for one in pairings
-        )
-    return pairings, table, read.ignored
-
-
-def _on_mix(table: OutcomeTable, pairing: Pairing, mix: dict[str, float], rule: DecisionRule) -> tuple[Remark, ...]:
-    """What the deployment's mix of tasks changes, as remarks."""
-    from forbear.analysis.pairing import stratify
-    from forbear.stats.context.transport import post_stratified_gain
-
-    strata = stratify(table, baseline=pairing.baseline, treated=pairing.treated)
-    mixed = post_stratified_gain(strata, mix=mix, confidence=1 - 2 * rule.alpha, guarantee=rule.guarantee)
-    return mixed.remarks(margin=rule.margin)
-
-
-def _elsewhere(pairing: Pairing, failure_rate: float, rule: DecisionRule) -> Remark:
-    """The gain at another failure rate, as a remark."""
-    from forbear.stats.context.transport import gain_at
-
-    there = gain_at(pairing.binary, failure_rate=failure_rate, confidence=1 - 2 * rule.alpha, guarantee=rule.guarantee)
-    return there.remark(baseline=pairing.baseline)
-
-
 def _prior(text: str | None) -> Prior:
     """What is believed before the pilot."""
     from forbear.stats.context.prior import PUBLISHED, Prior
@@ -421,21 +376,6 @@ def _costs(stated: tuple[float | None, float | None], *, worthwhile: float) -> C
     )
 
 
-def _from_counts(text: str) -> tuple[Pairing, ...]:
-    from forbear.analysis.pairing import Pairing
-    from forbear.outcomes.paired import PairedOutcomes
-
-    try:
-        both_fail, recovered, disrupted, both_succeed = (int(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidInput(
-            f"--counts needs four whole numbers A,C,B,D (both fail, recovered, disrupted, both succeed), "
-            f"got '{shown(text)}'. Example: --counts 35,7,11,47."
-        ) from None
-    pairs = PairedOutcomes(both_fail=both_fail, recovered=recovered, disrupted=disrupted, both_succeed=both_succeed)
-    return (Pairing(baseline="baseline", treated="treated", pairs=pairs, unpaired={}),)
-
-
 def _print(view: DecisionView, *, as_json: bool) -> None:
     """One JSON object, or text for a terminal."""
     if as_json:
@@ -445,7 +385,7 @@ def _print(view: DecisionView, *, as_json: bool) -> None:
     else:
         from forbear.report.text import decision_text
 
-        click.echo(decision_text(view, color=color()), nl=False, color=True)
+        click.echo(decision_text(view, width=columns(), color=color()), nl=False, color=True)
 
 
 def color() -> bool:

@@ -38,10 +38,23 @@ _MOST_LINES = 200
 """Of a traceback, its end."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_FIRST = """\
+forbear says whether a critic that steps into your agent's runs helps or harms.
+Outcomes of both:    forbear decide outcomes.csv
+An agent:            forbear pilot init, then forbear pilot run pilot.toml
+Just to see one:     forbear decide --counts 35,7,11,47
+Everything else:     forbear --help
+"""
+"""What `forbear` alone says."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="forbear")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Know when not to intervene: decide from a small paired pilot whether a critic helps or harms an agent."""
+    if context.invoked_subcommand is None:
+        click.echo(_FIRST, nl=False)
 
 
 for command in (decide, churn, convert, power, pilot, report, critic, journal, bench, models):

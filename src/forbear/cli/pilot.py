@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forbear.cli.pilot_options import CONTINUATIONS, FILE, JOURNAL, JSON, again, directory_of
+from forbear.cli.screen import columns
 from forbear.cli.stopping import Stopper, stoppable
 from forbear.errors import (
     BudgetSpent,
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from forbear.adapters.pilot_file import PilotFile
+    from forbear.cli.progress import Tally
     from forbear.records.journal import JournalContent
-    from forbear.records.model import Episode
     from forbear.report.pilot_view import PilotView
     from forbear.runner.plan import FrozenPlan
 
@@ -42,6 +42,8 @@ _TEMPLATES = {
     "chat": ("chat.toml",),
     "tools": ("tools.toml",),
     "own": ("own.toml", "my_parts.py"),
+    "sweep": ("sweep.toml",),
+    "heuristics": ("heuristics.toml",),
 }
 """What `init` writes: the pilot's file, and what lies beside it."""
 
@@ -53,6 +55,7 @@ forbear pilot check pilot.toml    tries one task from end to end
 forbear pilot plan pilot.toml     tries three and says what it will cost
 forbear pilot run pilot.toml      runs it, or goes on where it was stopped
 forbear pilot extend pilot.toml   runs as far as the next declared look
+forbear pilot sweep sweep.toml    runs many settings, a line for each
 forbear pilot status pilot.toml   says how far it is
 forbear pilot ask, tell           are for pilots that their host runs
 
@@ -89,6 +92,8 @@ def init(file: Path, template: str) -> None:
     chat        a real language model in this process answers questions
     tools       a model that calls tools, behind an OpenAI-compatible endpoint
     own         your agent, world and critic: three functions
+    sweep       the household's policy at many thresholds, steps and budgets
+    heuristics  the household's critic beside clocks and coins
     """  # noqa: D301  # click reads the character
     from importlib.resources import files
 
@@ -237,6 +242,42 @@ def extend(
     )
 
 
+@pilot.command()
+@FILE
+@JOURNAL
+@CONTINUATIONS
+@_CONCURRENCY
+@_WORKERS
+@JSON
+def sweep(
+    file: Path,
+    journal: Path | None,
+    continuations: int | None,
+    concurrency: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Run a pilot of many settings, and print a line for each.
+
+    An arm whose intervention, threshold, up_to, min_step, budget or cooldown
+    is a list is one arm for each combination. They share one error rate.
+
+    forbear pilot init --template sweep   writes one of thresholds and budgets
+    """
+    from forbear.report.sweep_text import sweep_text
+
+    _run(
+        file,
+        journal,
+        continuations=continuations,
+        concurrency=concurrency,
+        workers=workers,
+        until_look=lambda opened: None,
+        as_json=as_json,
+        text_of=sweep_text,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     """A pilot's file, read once and its parts made once, and where its journal lies."""
@@ -285,6 +326,7 @@ def _run(
     workers: int | None,
     until_look: Callable[[_Opened], int | None],
     as_json: bool,
+    text_of: Callable[..., str] | None = None,
 ) -> None:
     """Runs, prints the verdict, writes the report: in this order, so that nothing that fails costs what came before."""
     from forbear.cli.decide import color
@@ -293,7 +335,7 @@ def _run(
     from forbear.report.pilot_text import pilot_text
     from forbear.report.pilot_view import pilot_json
 
-    directory, colored = directory_of(file, journal), color()
+    directory, colored, width = directory_of(file, journal), color(), columns()
     kept = f"stopped; every finished episode is kept in {directory}. The same command goes on."
     # To the end, since a thread or process that an agent has left behind may still print.
     with foreign_output() as ours:
@@ -321,7 +363,7 @@ def _run(
                 view["report"] = None
             click.echo(pilot_json(view), file=ours.out)
         else:
-            text = [pilot_text(view, color=colored)]
+            text = [(text_of or pilot_text)(view, width=width, color=colored)]
             if not view["over"]:
                 text.append(f"\nNext:    forbear pilot extend {again(file, journal, continuations)}\n")
             text.append(f"\nJournal: {directory}\n")
@@ -348,11 +390,12 @@ def _found(
 ) -> PilotView:
     """Runs what is left, and arranges what was found."""
     from forbear.analysis.evidence import evidence_of
+    from forbear.cli.progress import progress
     from forbear.records.journal import Journal
     from forbear.report.pilot_view import pilot_view
     from forbear.runner.pilot import run_pilot
 
-    with _progress(opened, console, until_look=until_look) as on_episode:
+    with progress(_tally(opened, until_look=until_look), console) as on_episode:
         result = stopper.run(
             run_pilot(
                 opened.frozen,
@@ -404,12 +447,10 @@ def _require_started(file: Path, journal: Path | None, continuations: int | None
         )
 
 
-@contextlib.contextmanager
-def _progress(opened: _Opened, console: Console, *, until_look: int | None) -> Iterator[Callable[[Episode], None]]:
-    """A bar on standard error while episodes come in."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _tally(opened: _Opened, *, until_look: int | None) -> Tally:
+    """Episodes to the last look that may be taken, and those that are there."""
+    from forbear.cli.progress import Tally
 
-    # To the last look that may be taken: a stop ends it earlier.
     frozen, lines = opened.frozen, opened.directory / "episodes.jsonl"
     total = frozen.looks.tasks[:until_look][-1] * len(frozen.runs) * len(frozen.arms)
     done = 0
@@ -417,14 +458,4 @@ def _progress(opened: _Opened, console: Console, *, until_look: int | None) -> I
         with lines.open("rb") as file:
             # Lines, not episodes: near enough for a bar, and the run itself reads the journal.
             done = sum(1 for _ in file)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=False,  # `foreign_output` has done that
-        redirect_stderr=False,
-    ) as bar:
-        episodes = bar.add_task("episodes", total=total, completed=min(done, total))
-        yield lambda episode: bar.advance(episodes, 0 if episode.success is None else 1)
+    return Tally(done=done, total=total)

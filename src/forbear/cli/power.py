@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from forbear.cli.design import ShapeName, declared_looks, shape_option
+from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import InvalidInput
 from forbear.wording import count, counted, percent, points, share, shown
@@ -70,7 +72,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--from", "table", metavar="FILE", help="A table of outcomes, for what is not stated.")
 @click.option("--baseline", metavar="NAME", help="With --from: the arm without intervention. [default: as in decide]")
 @click.option("--treated", metavar="NAME", help="With --from: the arm with it. [default: the only one]")
-@table_options
+@partial(table_options, format_option="--log-format")
 @click.option("--tasks", metavar="N,N,...", help="Sizes of pilots, each looked at once. [default: 50,100,200]")
 @click.option("--seeds", type=int, default=1, show_default=True, help="Runs per task and arm.")
 @click.option("--baseline-seeds", type=int, metavar="K", help="Runs per task of the baseline alone. [default: --seeds]")
@@ -197,7 +199,9 @@ def _seen(
     from forbear.adapters.formats.tabular import read_outcomes
     from forbear.analysis.seen import seen_rates
 
-    read = read_outcomes(path, reading=reading)
+    if reading.by is not None:
+        raise click.UsageError("a plan is for one comparison: choose one, --where COLUMN=VALUE instead of --by.")
+    read = read_outcomes(path, reading=reading, one_arm=True)
     seen = seen_rates(read.table, baseline=baseline, treated=treated)
     rates = tuple(known if known is not None else new for known, new in zip(stated, seen.rates, strict=True))
     taken = [
@@ -210,6 +214,9 @@ def _seen(
             f"the table has the runs of '{shown(seen.baseline)}' alone, which fail at {percent(rates[0])}. State what "
             "the intervention would do to them: --recovery-rate and --disruption-rate."
         )
+    if not quiet:
+        for remark in (*read.notes, *read.understood):
+            click.echo(textwrap.fill(f"- {remark.text}", width=80, subsequent_indent="  "))
     if taken and not quiet:
         click.echo(f"Seen: {', '.join(taken)} in {counted(seen.tasks, 'task')}.")
     return rates
@@ -343,7 +350,7 @@ def _print_looked(effect: AssumedEffect, rule: DecisionRule, looks: Looks, as_js
         )
     click.echo("")
     for line in said:
-        click.echo(textwrap.fill(line, width=80))
+        click.echo(textwrap.fill(line, width=columns()))
 
 
 def _looked_payload(

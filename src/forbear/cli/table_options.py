@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -12,48 +12,86 @@ from click.core import ParameterSource
 from forbear.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from forbear.adapters.formats.reading import Reading
+    from forbear.adapters.formats.reading import Named, Reading
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.option("--task-col", metavar="NAME", help="Column of the task ids. [default: task_id]"),
-    click.option("--arm-col", metavar="NAME", help="Column of the arms. [default: arm]"),
-    click.option("--seed-col", metavar="NAME", help="Column of the seeds. [default: seed, if there is one]"),
-    click.option("--success-col", metavar="NAME", help="Column of the outcomes. [default: success]"),
-    click.option("--cluster-col", metavar="NAME", help="Column of what tasks belong to. [default: cluster, if there]"),
-    click.option("--stratum-col", metavar="NAME", help="Column of the kinds of task. [default: stratum, if there]"),
-    click.option(
+
+def _column(role: str, what: str, default: str) -> Callable[[_Command], _Command]:
+    return click.option(f"--{role}-col", multiple=True, metavar="NAME", help=f"Column of {what}. [default: {default}]")
+
+
+_OPTIONS: dict[str, Callable[[Any], Any]] = {
+    "task_col": _column("task", "the task ids", "task_id, or a guess"),
+    "arm_col": _column("arm", "the arms", "arm, or a guess"),
+    "seed_col": _column("seed", "the seeds", "seed, or a guess, if there"),
+    "success_col": _column("success", "the outcomes", "success, or a guess"),
+    "cluster_col": _column("cluster", "what tasks belong to", "cluster, if there"),
+    "stratum_col": _column("stratum", "the kinds of task", "stratum, if there"),
+    "error_col": click.option(
+        "--error-col", multiple=True, metavar="NAME", help="Filled where something broke: then a failure is no outcome."
+    ),
+    "arm_cols": click.option(
+        "--arm-cols", metavar="NAME,NAME,...", help="A wide table: columns of the outcomes of one arm each."
+    ),
+    "where": click.option(
+        "--where", multiple=True, metavar="COLUMN=VALUE", help="Rows that are read; again: another value, or column."
+    ),
+    "by": click.option(
+        "--by", metavar="COLUMN", help="One comparison for each value of a column; all share the errors."
+    ),
+    "key": click.option(
+        "--key",
+        type=click.Choice(["id", "row"]),
+        default="id",
+        help="What pairs rows: the task id, or where they stand in their arm. [default: id]",
+    ),
+    "number_runs": click.option(
+        "--number-runs", is_flag=True, help="Rows of one task and arm are separate runs, numbered as they stand."
+    ),
+    "records": click.option("--records", metavar="PATH", help="Where in a JSON document the outcomes are, as a.b."),
+    "threshold": click.option(
+        "--threshold", type=float, metavar="T", help="success is a score; from T on it is a success."
+    ),
+    "success_values": click.option(
+        "--success-values", metavar="W,W,...", help="Words for success, beside the usual ones."
+    ),
+    "failure_values": click.option("--failure-values", metavar="W,W,...", help="Words for failure."),
+    "missing_values": click.option("--missing-values", metavar="W,W,...", help="Words for a run without an outcome."),
+    "failures": click.option(
         "--failure", "failures", metavar="R,R,...", help="Reasons for which a run without outcome failed, in any arm."
     ),
-    click.option("--reason-col", metavar="NAME", help="Column of those reasons. [default: reason]"),
-    click.option("--from", "format", metavar="NAME", help="Format of logs. [default: found by content; docs/logs.md]"),
-    click.option("--scorer", metavar="NAME", help="Of logs: the score or metric that is the outcome."),
-    click.option("--lower-is-better", is_flag=True, help="Of logs: low scores are the good ones."),
-    click.option(
+    "reason_col": _column("reason", "those reasons", "reason"),
+    "format": click.option("--from", "format"),
+    "scorer": click.option("--scorer", metavar="NAME", help="Of logs: the score or metric that is the outcome."),
+    "lower_is_better": click.option("--lower-is-better", is_flag=True, help="Of logs: low scores are the good ones."),
+    "arms_by": click.option(
         "--arms-by",
         type=click.Choice(["auto", "config", "file"]),
         default="auto",
         help="Of logs: an arm is each configuration, or each file. [default: told apart by both, and said]",
     ),
-    click.option("--threshold", type=float, metavar="T", help="success is a score; from T on it is a success."),
-)
-_NAMES = (
-    *("task_col", "arm_col", "seed_col", "success_col", "cluster_col", "stratum_col"),
-    *("failures", "reason_col", "format", "scorer", "lower_is_better", "arms_by", "threshold"),
-)
+}
+"""By the name of its argument."""
 
 
-def table_options(command: _Command) -> Callable[..., Any]:
-    """Adds the options; the command is handed what they say as one argument, `reading`."""
+def table_options(command: _Command, *, format_option: str = "--from") -> Callable[..., Any]:
+    """Adds the options; the command is handed what they say as one argument, `reading`.
+
+    Args:
+        command: To which they are added.
+        format_option: What the format of logs is called, where `--from` is taken.
+    """
 
     @wraps(command)
     def with_reading(**values: Any) -> Any:
-        given = {name: values.pop(name) for name in _NAMES}
-        return command(reading=_reading(**given), **values)
+        given = {name: values.pop(name) for name in _OPTIONS}
+        return command(reading=_reading(given), **values)
 
     decorated: Callable[..., Any] = with_reading
-    for option in reversed(_OPTIONS):
+    told = "Format of logs. [default: found by content; docs/logs.md]"
+    options = _OPTIONS | {"format": click.option(format_option, "format", metavar="NAME", help=told)}
+    for option in reversed(options.values()):
         decorated = option(decorated)
     return decorated
 
@@ -62,52 +100,45 @@ def table_options_given() -> list[str]:
     """Those of the options that stand on the command line, as they are written there."""
     context = click.get_current_context()
     written = {parameter.name: parameter.opts[0] for parameter in context.command.params}
-    return [written[name] for name in _NAMES if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return [written[name] for name in _OPTIONS if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
 
 
-def _reading(
-    *,
-    task_col: str | None,
-    arm_col: str | None,
-    seed_col: str | None,
-    success_col: str | None,
-    cluster_col: str | None,
-    stratum_col: str | None,
-    failures: str | None,
-    reason_col: str | None,
-    format: str | None,
-    scorer: str | None,
-    lower_is_better: bool,
-    arms_by: Literal["auto", "config", "file"],
-    threshold: float | None,
-) -> Reading:
-    from forbear.adapters.formats.reading import Columns, Reading
+def _reading(given: Mapping[str, Any]) -> Reading:
+    from forbear.adapters.formats.reading import Columns, Condition, Reading
 
-    if reason_col is not None and failures is None:
+    if given["reason_col"] and given["failures"] is None:
         raise click.UsageError("--reason-col belongs to --failure, the reasons that count, e.g. --failure timeout.")
+    roles = ("task", "arm", "seed", "success", "cluster", "stratum", "reason", "error")
     return Reading(
-        columns=Columns(
-            task=task_col,
-            arm=arm_col,
-            seed=seed_col,
-            success=success_col,
-            cluster=cluster_col,
-            stratum=stratum_col,
-            reason=reason_col,
-        ),
-        threshold=threshold,
-        format=format,
-        scorer=scorer,
-        lower_is_better=lower_is_better,
-        arms_by=arms_by,
-        failures=()
-        if failures is None
-        else _words(failures, option="--failure", what="reasons, e.g. --failure timeout,crash"),
+        columns=Columns(**{role: _names(given[f"{role}_col"], role) for role in roles}),
+        where=tuple(Condition.parse(text) for text in given["where"]),
+        by=given["by"],
+        records=given["records"],
+        arm_columns=_words(given["arm_cols"], option="--arm-cols", what="columns, e.g. --arm-cols baseline,critic"),
+        key=given["key"],
+        number_runs=given["number_runs"],
+        threshold=given["threshold"],
+        **{name: given[name] for name in ("format", "scorer", "lower_is_better", "arms_by")},
+        success_values=_words(given["success_values"], option="--success-values", what="words, e.g. done,ok"),
+        failure_values=_words(given["failure_values"], option="--failure-values", what="words, e.g. lost,timeout"),
+        missing_values=_words(given["missing_values"], option="--missing-values", what="words, e.g. skipped"),
+        failures=_words(given["failures"], option="--failure", what="reasons, e.g. --failure timeout,crash"),
     )
 
 
-def _words(text: str, *, option: str, what: str) -> tuple[str, ...]:
+def _names(names: Sequence[str], role: str) -> Named:
+    """One name for all files, or one for each."""
+    if len(names) > 2:
+        raise InvalidInput(
+            f"--{role}-col is given {len(names)} times; at most once for each of two files, in their order."
+        )
+    return names[0] if len(names) == 1 else tuple(names) or None
+
+
+def _words(text: str | None, *, option: str, what: str) -> tuple[str, ...]:
+    if text is None:
+        return ()
     words = tuple(word.strip() for word in text.split(",") if word.strip())
-    if not words:
+    if not 0 < len(words) <= 100:
         raise InvalidInput(f"{option} needs {what}.")
     return words

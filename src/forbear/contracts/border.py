@@ -107,8 +107,14 @@ def checked_score(answer: object) -> Score:
         if isinstance(p_fail, bool) or not isinstance(p_fail, float | numbers.Real) or not 0 <= p_fail <= 1:
             raise InvalidInput(f"a score is a number in [0, 1] or None, got {described(p_fail)}.")
         p_fail = float(p_fail)
+    advantage = score.advantage
+    if advantage is not None:
+        valid = isinstance(advantage, float | numbers.Real) and not isinstance(advantage, bool)
+        if not valid or not -1 <= advantage <= 1:
+            raise InvalidInput(f"an advantage is a number in [-1, 1] or None, got {described(advantage)}.")
+        advantage = float(advantage)
     why = None if score.why is None else _reason(score.why, "a score's reason")
-    return Score(p_fail, why, _usage(score.usage, "a score's usage"))
+    return Score(p_fail, why, _usage(score.usage, "a score's usage"), advantage)
 
 
 def checked_effect(answer: object) -> Effect:

@@ -18,6 +18,14 @@ class Score(Struct, frozen=True):
     """Its reason, in words, where it has one."""
     usage: Usage = Usage()
     """What it took, where the critic knows; `calls` may stay 0, the runner counts them."""
+    advantage: float | None = None
+    """Instead of a probability: by how much more often, in [-1, 1], a run succeeds in which somebody steps in here than
+    one that is let go on."""
+
+    @property
+    def signal(self) -> float | None:
+        """What a policy holds against its threshold: `p_fail`, or where there is none the advantage; None abstains."""
+        return self.advantage if self.p_fail is None else self.p_fail
 
 
 class Critic(Protocol):

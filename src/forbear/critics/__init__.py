@@ -15,6 +15,10 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.calibrators import choose_calibrator as choose_calibrator
     from forbear.critics.calibrators import fit_calibrator as fit_calibrator
     from forbear.critics.chat import ChatCritic as ChatCritic
+    from forbear.critics.estimates import CriticReport as CriticReport
+    from forbear.critics.estimates import Judgements as Judgements
+    from forbear.critics.estimates import compare_critics as compare_critics
+    from forbear.critics.estimates import evaluate_critic as evaluate_critic
     from forbear.critics.heuristic import AfterStep as AfterStep
     from forbear.critics.heuristic import ErrorWords as ErrorWords
     from forbear.critics.heuristic import EveryK as EveryK
@@ -29,15 +33,11 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.logistic import LogisticWeights as LogisticWeights
     from forbear.critics.logistic import TranscriptFeatures as TranscriptFeatures
     from forbear.critics.logistic import train_logistic as train_logistic
-    from forbear.critics.measures import CriticReport as CriticReport
-    from forbear.critics.measures import Judgements as Judgements
     from forbear.critics.measures import at_threshold as at_threshold
     from forbear.critics.measures import auroc as auroc
     from forbear.critics.measures import average_precision as average_precision
     from forbear.critics.measures import brier as brier
     from forbear.critics.measures import calibration_error as calibration_error
-    from forbear.critics.measures import compare_critics as compare_critics
-    from forbear.critics.measures import evaluate_critic as evaluate_critic
     from forbear.critics.measures import log_loss as log_loss
     from forbear.critics.measures import recall_at_precision as recall_at_precision
     from forbear.critics.measures import reliability_curve as reliability_curve
@@ -53,14 +53,14 @@ _HOME = {
     "CalibratedCritic": "calibrated",
     "Calibrator": "calibrators",
     "ChatCritic": "chat",
-    "CriticReport": "measures",
+    "CriticReport": "estimates",
     "ErrorWords": "heuristic",
     "EveryK": "heuristic",
     "Features": "logistic",
     "FunctionCritic": "heuristic",
     "HTTPCritic": "http",
     "JudgedRun": "runs",
-    "Judgements": "measures",
+    "Judgements": "estimates",
     "LogisticCritic": "logistic",
     "LogisticWeights": "logistic",
     "RandomCritic": "heuristic",
@@ -76,8 +76,8 @@ _HOME = {
     "brier": "measures",
     "calibration_error": "measures",
     "choose_calibrator": "calibrators",
-    "compare_critics": "measures",
-    "evaluate_critic": "measures",
+    "compare_critics": "estimates",
+    "evaluate_critic": "estimates",
     "false_alarm_threshold": "alarms",
     "fit_calibrator": "calibrators",
     "fit_step_lines": "calibration",

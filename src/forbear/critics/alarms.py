@@ -4,8 +4,8 @@ Split conformal prediction on the highest score of a run: a run is touched, at w
 score is above the threshold. The highest scores of n successful runs and of the next one are exchangeable, so that the
 next one's rank among them is uniform, and it exceeds the k-th smallest of the n with probability at most 1 − k/(n + 1).
 
-Source: Vovk, Gammerman & Shafer 2005; over steps as in E-valuator (arXiv 2512.03109), whose e-process it replaces where
-runs of one's own that succeeded are at hand. How each was checked: docs/methods.md.
+Source: Vovk, Gammerman & Shafer 2005; over steps as in E-valuator (arXiv 2512.03109), whose e-process catches less at
+the same rate (docs/decisions/010). How each was checked: docs/methods.md.
 """
 
 import math

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from forbear.critics.calibration import StepLines, fit_step_lines, fit_temperature
-from forbear.critics.measures import Judgements, calibration_error, log_loss
+from forbear.critics.estimates import Judgements
+from forbear.critics.measures import calibration_error, log_loss
 from forbear.critics.splits import stable_number
 from forbear.errors import InvalidInput
 from forbear.wording import described

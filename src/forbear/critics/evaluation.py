@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.contracts.critic import Critic
-from forbear.critics.heuristic import AfterStep, RandomCritic, RepeatedAction, StepCount, matched_rate
-from forbear.critics.measures import (
+from forbear.critics.estimates import (
     Compared,
     CriticReport,
     Judgements,
     clustered_estimates,
     compare_critics,
     evaluate_critic,
-    roc_curve,
 )
+from forbear.critics.heuristic import AfterStep, RandomCritic, RepeatedAction, StepCount, matched_rate
+from forbear.critics.measures import roc_curve
 from forbear.critics.scored import ScoredRuns, require_both_outcomes, scored_now
 from forbear.errors import InvalidInput
 from forbear.stats.intervals import Estimate, Rate

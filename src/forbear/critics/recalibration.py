@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.critics.calibrators import METHODS, ChosenCalibrator, Method, choose_calibrator
+from forbear.critics.estimates import clustered_estimates
 from forbear.critics.evaluation import SHIFT
-from forbear.critics.measures import clustered_estimates
 from forbear.critics.scored import ScoredRuns, require_both_outcomes
 from forbear.critics.splits import split_tasks
 from forbear.errors import InvalidInput

@@ -1,6 +1,6 @@
 """Runs of an agent as a critic meets them: what was seen and proposed at each step, and how each ended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from forbear.records.model import Action, Step, Trajectory
@@ -21,6 +21,10 @@ class JudgedRun:
     """Names, where the file says them."""
     place: str = ""
     """File and line, for messages."""
+    recorded: tuple[Mapping[str, object], ...] = ()
+    """By step, what critics said of what was executed there, as the file has it; no critic is shown it."""
+    changed: bool = False
+    """Whether an intervention changed the run: what critics said then is of another agent."""
 
     @property
     def task(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from forbear.contracts.border import checked_score
 from forbear.contracts.critic import Critic
 from forbear.contracts.draw import Draw
-from forbear.critics.measures import Judgements
+from forbear.critics.estimates import Judgements
 from forbear.critics.runs import JudgedRun
 from forbear.errors import InvalidInput
 from forbear.policy.foreign import ForeignFault, answer, called

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forbear.contracts.critic import Score
 from forbear.contracts.draw import Draw
 from forbear.critics.bags import BAGS, bag_of, texts_of
 from forbear.critics.behaviour import BEHAVIOUR, TEXT_LIMIT, behaviour
@@ -28,6 +29,8 @@ ARRAYS, CARD = "critic.npz", "critic.json"
 KIND = "forbear-trained-1"
 """Format of the arrays, and of the features: another version of these is another kind."""
 CARD_FORMAT = "forbear-critic-1"
+ADVANTAGE_FORMAT = "forbear-advantage-critic-1"
+"""Another format, since its scores are no probabilities: who does not know it must not read them as such."""
 
 CLIP = 3.0
 """Standard deviations beyond which a number of behaviour says no more."""
@@ -105,7 +108,9 @@ class TrainedWeights:
         if self.idf.shape != self.bags.shape or not self.mean.shape == self.sd.shape == self.dense.shape == (numbers,):
             raise InvalidInput("the arrays do not fit together; train the critic again.")
         parts = (self.idf, self.bags, self.mean, self.sd, self.dense, [self.bias, self.slope, self.shift])
-        if not all((np.abs(part) <= _LIMIT).all() for part in parts) or not (self.sd > 0).all():
+        # Training gives frequencies of at least 1, deviations of at least 1e-6: what is far below divides by nothing.
+        whole = (self.idf >= 0.5).all() and (self.sd >= 1e-9).all()
+        if not all((np.abs(part) <= _LIMIT).all() for part in parts) or not whole:
             raise InvalidInput("the weights are not numbers of a sane size; the file is damaged.")
 
     def raw(self, trajectory: Trajectory, proposed: Action) -> float:
@@ -162,7 +167,10 @@ class TrainedWeights:
             history = _history_of(arrays) if "history_tasks" in arrays else None
         except (KeyError, ValueError, OverflowError) as error:
             raise InvalidInput(f"{shown(path.name)} lacks what a trained critic has; train it again.") from error
-        return cls(**floats, bias=bias, slope=slope, shift=shift, history=history)
+        try:
+            return cls(**floats, bias=bias, slope=slope, shift=shift, history=history)
+        except InvalidInput as error:
+            raise InvalidInput(f"{shown(path.name)}: {error}") from None
 
 
 def _history_of(arrays: Mapping[str, NDArray[np.generic]]) -> TaskHistory:
@@ -196,27 +204,7 @@ class TrainedCritic:
             InvalidInput: Not such a folder; files that do not belong together, are damaged, too large, or of another
                 version.
         """
-        folder = Path(folder)
-        where = shown(str(folder), limit=200)
-        try:
-            raw = bytes(read_bounded(folder / CARD, limit=_MAX_CARD))
-            digest = hashlib.sha256(read_bounded(folder / ARRAYS, limit=64 << 20)).hexdigest()
-        except OSError as error:
-            raise InvalidInput(
-                f"{where}: no readable critic there ({error.strerror}). Name a folder that forbear critic train wrote."
-            ) from None
-        try:
-            card = json.loads(raw)
-        except (ValueError, RecursionError):
-            raise InvalidInput(f"{where}: its {CARD} is not JSON; train it again.") from None
-        if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
-            raise InvalidInput(f"{where}: its {CARD} is not of the format {CARD_FORMAT}, the only one read here.")
-        if card.get("sha256") != digest:
-            raise InvalidInput(f"{where}: {ARRAYS} is not the file that {CARD} describes (its sha256 differs).")
-        weights = TrainedWeights.load(folder / ARRAYS)
-        expected = features_card(buckets=weights.bags.shape[1], history=weights.history is not None)
-        if card.get("features") != expected:
-            raise InvalidInput(f"{where}: trained on features of another version of forbear; train it again.")
+        weights, digest, card = _opened(Path(folder), expected=CARD_FORMAT)
         return cls(weights=weights, sha256=digest, card=card)
 
     def p_fail(self, trajectory: Trajectory, proposed: Action) -> float:
@@ -235,12 +223,94 @@ class TrainedCritic:
     @property
     def trained_on(self) -> frozenset[str]:
         """The `task_key` of each task that it was trained on."""
-        tasks = self.card.get("tasks")
-        return frozenset(key for key in tasks if isinstance(key, str)) if isinstance(tasks, list) else frozenset()
+        return _tasks_of(self.card)
 
 
-def trained_critic(path: str) -> TrainedCritic:
-    """Makes the critic of a folder, for pilot files.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvantageCritic:
+    """What stepping in is worth, by a critic that was trained on forks; it says nothing of failing."""
+
+    weights: TrainedWeights
+    """Their logit is the advantage."""
+    sha256: str
+    """Of its arrays' file."""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    """What its `critic.json` says."""
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "AdvantageCritic":
+        """Reads a critic's folder.
+
+        Raises:
+            InvalidInput: As `TrainedCritic.load`.
+        """
+        weights, digest, card = _opened(Path(folder), expected=ADVANTAGE_FORMAT)
+        return cls(weights=weights, sha256=digest, card=card)
+
+    def advantage(self, trajectory: Trajectory, proposed: Action) -> float:
+        """Returns by how much more often, in [-1, 1], a run succeeds in which somebody steps in here."""
+        return min(max(self.weights.logit(trajectory, proposed), -1.0), 1.0)
+
+    async def score(self, trajectory: Trajectory, proposed: Action, *, draw: Draw) -> Score:
+        """Returns the advantage, and no probability."""
+        return Score(None, advantage=self.advantage(trajectory, proposed))
+
+    def config(self) -> Mapping[str, JSON]:
+        """Returns its kind and the hash of its arrays."""
+        return {"name": "trained-advantage", "features": KIND, "sha256": self.sha256}
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """The `task_key` of each task that it was trained on."""
+        return _tasks_of(self.card)
+
+
+def _tasks_of(card: Mapping[str, Any]) -> frozenset[str]:
+    tasks = card.get("tasks")
+    return frozenset(key for key in tasks if isinstance(key, str)) if isinstance(tasks, list) else frozenset()
+
+
+def _card_of(folder: Path) -> dict[str, Any]:
+    where = shown(str(folder), limit=200)
+    try:
+        raw = bytes(read_bounded(folder / CARD, limit=_MAX_CARD))
+    except OSError as error:
+        raise InvalidInput(
+            f"{where}: no readable critic there ({error.strerror}). Name a folder that forbear critic train wrote."
+        ) from None
+    try:
+        card = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise InvalidInput(f"{where}: its {CARD} is not JSON; train it again.") from None
+    if not isinstance(card, dict):
+        raise InvalidInput(f"{where}: its {CARD} is not a JSON object; train it again.")
+    return card
+
+
+def _opened(folder: Path, *, expected: str) -> tuple[TrainedWeights, str, dict[str, Any]]:
+    where, card = shown(str(folder), limit=200), _card_of(folder)
+    if card.get("format") != expected:
+        raise InvalidInput(f"{where}: its {CARD} is not of the format {expected}, the only one read here.")
+    try:
+        digest = hashlib.sha256(read_bounded(folder / ARRAYS, limit=64 << 20)).hexdigest()
+    except OSError as error:
+        raise InvalidInput(
+            f"{where}: no readable critic there ({error.strerror}). Name a folder that forbear critic train wrote."
+        ) from None
+    if card.get("sha256") != digest:
+        raise InvalidInput(f"{where}: {ARRAYS} is not the file that {CARD} describes (its sha256 differs).")
+    try:
+        weights = TrainedWeights.load(folder / ARRAYS)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from error
+    features = features_card(buckets=weights.bags.shape[1], history=weights.history is not None)
+    if card.get("features") != features:
+        raise InvalidInput(f"{where}: trained on features of another version of forbear; train it again.")
+    return weights, digest, card
+
+
+def trained_critic(path: str) -> TrainedCritic | AdvantageCritic:
+    """Makes the critic of a folder, for pilot files: of failures or of advantages, as its `critic.json` says.
 
     Args:
         path: The folder.
@@ -250,4 +320,6 @@ def trained_critic(path: str) -> TrainedCritic:
     """
     if not isinstance(path, str) or not path:
         raise InvalidInput("path must name the folder of a trained critic.")
+    if _card_of(Path(path)).get("format") == ADVANTAGE_FORMAT:
+        return AdvantageCritic.load(path)
     return TrainedCritic.load(path)

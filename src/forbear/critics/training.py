@@ -8,6 +8,7 @@ Platt's calibration on the scores of held-out tasks. The same runs give the same
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from scipy.special import expit
 
 from forbear.critics.bags import BAGS, bag_of, texts_of
 from forbear.critics.behaviour import BEHAVIOUR, behaviour
+from forbear.critics.estimates import Judgements
 from forbear.critics.leaks import (
     ShuffledResult,
     require_blind_to_the_end,
@@ -23,7 +25,7 @@ from forbear.critics.leaks import (
     require_disjoint,
     shuffled_labels,
 )
-from forbear.critics.measures import Judgements, auroc
+from forbear.critics.measures import auroc
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import CLIP, HISTORY, SCALE, TaskHistory, TrainedWeights, task_key
 from forbear.errors import InvalidInput
@@ -73,7 +75,7 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
+class Rows:
     """Steps as arrays: one row each."""
 
     bags: tuple[csr_array, ...]
@@ -101,7 +103,7 @@ def train_critic(
         InvalidInput: Fewer than `MIN_TASKS` tasks, fewer than `MIN_OUTCOMES` runs of either outcome, or a leak.
     """
     recipe = recipe or Recipe()
-    _require_enough(runs)
+    require_enough(runs)
     past = None if history is None else history_of(history)
     failed = np.array([run.failed for run in runs])
     rows = _rows_of(runs, failed, past, history or (), recipe)
@@ -142,7 +144,12 @@ def train_critic(
     )
 
 
-def _require_enough(runs: Sequence[JudgedRun]) -> None:
+def require_enough(runs: Sequence[JudgedRun]) -> None:
+    """Refuses runs that are too few, or too much alike.
+
+    Raises:
+        InvalidInput: Fewer than `MIN_TASKS` tasks, or than `MIN_OUTCOMES` runs of either outcome.
+    """
     groups, failures = len({run.group for run in runs}), sum(run.failed for run in runs)
     if groups < MIN_TASKS:
         raise InvalidInput(
@@ -183,7 +190,7 @@ def _rows_of(
     past: TaskHistory | None,
     history: Sequence[JudgedRun],
     recipe: Recipe,
-) -> _Rows:
+) -> Rows:
     bags: list[list[tuple[NDArray[np.int64], Floats]]] = [[] for _ in BAGS]
     numbers: list[list[float]] = []
     number_of: list[int] = []
@@ -201,8 +208,8 @@ def _rows_of(
     lengths = [len(run.trajectory.steps) for run in runs]
     index = np.concatenate([np.arange(length) for length in lengths])
     of_run = np.array(number_of)
-    return _Rows(
-        bags=tuple(_matrix(bag, buckets=recipe.buckets) for bag in bags),
+    return Rows(
+        bags=tuple(matrix(bag, buckets=recipe.buckets) for bag in bags),
         numbers=np.array(numbers),
         weight=1.0 / np.array(lengths)[of_run],
         run=of_run,
@@ -212,7 +219,8 @@ def _rows_of(
     )
 
 
-def _matrix(bag: Sequence[tuple[NDArray[np.int64], Floats]], *, buckets: int) -> csr_array:
+def matrix(bag: Sequence[tuple[NDArray[np.int64], Floats]], *, buckets: int) -> csr_array:
+    """Bags as the rows of a sparse matrix."""
     starts = np.cumsum([0, *(len(where) for where, _ in bag)])
     columns, values = (np.concatenate(parts) for parts in zip(*bag, strict=True))
     return csr_array((values, columns, starts), shape=(len(bag), buckets))
@@ -240,7 +248,7 @@ def _folds(runs: Sequence[JudgedRun], failed: NDArray[np.bool_], *, folds: int) 
 # --- Fitting ----------------------------------------------------------------------------------------------
 
 
-def _design(rows: _Rows, train: NDArray[np.bool_]) -> tuple[csr_array, Floats, Floats, Floats]:
+def design(rows: Rows, train: NDArray[np.bool_]) -> tuple[csr_array, Floats, Floats, Floats]:
     """The features of all rows, scaled by what the rows of `train` look like; and idf, mean and deviation."""
     parts, idfs = [], []
     n = int(train.sum())
@@ -279,10 +287,8 @@ def _solve(x: csr_array, y: NDArray[np.bool_], weight: Floats, strength: float, 
     return minimise(objective, start, iterations=most, tolerance=1e-3)
 
 
-def _fit(
-    rows: _Rows, y: NDArray[np.bool_], train: NDArray[np.bool_], strength: float, recipe: Recipe
-) -> TrainedWeights:
-    x, idf, mean, sd = _design(rows, train)
+def _fit(rows: Rows, y: NDArray[np.bool_], train: NDArray[np.bool_], strength: float, recipe: Recipe) -> TrainedWeights:
+    x, idf, mean, sd = design(rows, train)
     start = np.zeros(x.shape[1] + 1)
     theta = _solve(x[train], y[train], rows.weight[train], strength, start, recipe.iterations)
     size = len(BAGS) * recipe.buckets
@@ -299,12 +305,12 @@ def _fit(
     )
 
 
-def _chosen(rows: _Rows, y: NDArray[np.bool_], recipe: Recipe) -> tuple[float, Floats]:
+def _chosen(rows: Rows, y: NDArray[np.bool_], recipe: Recipe) -> tuple[float, Floats]:
     """The strength with the least loss on tasks that were held out, and what it scored them."""
     raw = np.empty((len(recipe.strengths), len(y)))
     for fold in range(recipe.folds):
         train = rows.fold != fold
-        x = _design(rows, train)[0]
+        x = design(rows, train)[0]
         theta = np.zeros(x.shape[1] + 1)
         for at, strength in enumerate(recipe.strengths):
             theta = _solve(x[train], y[train], rows.weight[train], strength, theta, recipe.iterations)
@@ -318,7 +324,7 @@ def _chosen(rows: _Rows, y: NDArray[np.bool_], recipe: Recipe) -> tuple[float, F
     return recipe.strengths[best], raw[best]
 
 
-def _shuffled(rows: _Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_], recipe: Recipe) -> ShuffledResult:
+def _shuffled(rows: Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_], recipe: Recipe) -> ShuffledResult:
     """Half of the tasks are judged by what was learned of the shuffled outcomes of the others, by turns."""
     half = rows.fold < recipe.folds // 2
     folds = np.array([rows.fold[rows.run == number][0] for number in range(len(runs))]) < recipe.folds // 2
@@ -327,7 +333,7 @@ def _shuffled(rows: _Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_],
         (group for group, at in zip(groups, folds, strict=True) if at),
         (group for group, at in zip(groups, folds, strict=True) if not at),
     )
-    x = _design(rows, ~half)[0]
+    x = design(rows, ~half)[0]
 
     def judge(outcomes: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Floats]:
         y = outcomes[rows.run]
@@ -337,7 +343,7 @@ def _shuffled(rows: _Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_],
     return shuffled_labels(judge, failed.tolist(), rng=np.random.default_rng(recipe.seed), shuffles=recipe.shuffles)
 
 
-def _index_only(rows: _Rows, y: NDArray[np.bool_], recipe: Recipe) -> Floats:
+def _index_only(rows: Rows, y: NDArray[np.bool_], recipe: Recipe) -> Floats:
     """The failure rate of the other folds' steps at the same index; beyond what they have, at their last."""
     scores = np.empty(len(y))
     for fold in range(recipe.folds):
@@ -374,7 +380,21 @@ def platt(failed: NDArray[np.bool_], raw: Floats) -> tuple[float, float]:
     return float(slope / scale), float(shift)
 
 
-def warning_of(training: Training) -> str | None:
+class Measured(Protocol):
+    """A training whose critic was tried on tasks that it did not learn from."""
+
+    @property
+    def held_out(self) -> Judgements:
+        """What it said of them."""
+        ...
+
+    @property
+    def index_only(self) -> Floats:
+        """What the step's index alone says of the same steps."""
+        ...
+
+
+def warning_of(training: Measured) -> str | None:
     """What a user should know of a critic that hardly tells more than the step's index, or than nothing."""
     held_out = training.held_out
     mine, clock = auroc(held_out.failed, held_out.p_fail), auroc(held_out.failed, training.index_only)

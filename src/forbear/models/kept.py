@@ -72,6 +72,8 @@ class KeptModel(ABC):
                 session.broken = error
             raise
         meter.add(priced(completion.usage, model=self.name), key=key, paid=True)
+        if session is not None and session.turns is not None:
+            await session.turns.take()
         return completion
 
     def complete_sync(

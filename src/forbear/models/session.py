@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar, Token, copy_context
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,44 @@ _NOTHING = Usage()
 _T = TypeVar("_T")
 
 
+class Turns:
+    """Of those in one loop who are due at once, lets one go on in each of its rounds.
+
+    A loop takes everybody who is ready one stage further, then everybody the next stage, and a request leaves in the
+    last. Calls that were answered together would all leave only when the last of them had been worked on, and be
+    answered together again: 64 of .4 ms each waited 25 ms for one another, each time.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nobody waits yet."""
+        self._loop = loop
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_taken = False
+        """Somebody goes on in this round."""
+
+    async def take(self) -> None:
+        """Waits for the caller's turn; whoever asks first in a round has it, and whoever runs in another loop."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            return
+        if not self._is_taken:
+            self._is_taken = True
+            loop.call_soon(self._next_round)
+            return
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        await turn
+
+    def _next_round(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # or its task was cancelled
+                turn.set_result(None)
+                self._loop.call_soon(self._next_round)
+                return
+        self._is_taken = False
+
+
 @dataclass(slots=True)
 class Session:
     """Of one pilot, in one process."""
@@ -42,6 +81,8 @@ class Session:
     """What makes every further call vain (a full disk, a key that is refused, options that the model cannot follow):
     the pilot has to stop, whatever the code that asked makes of the error."""
 
+    turns: Turns | None = None
+    """Of those who were answered, on their way to what they ask next."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What is to be closed before the loop ends: connections to providers."""
 
@@ -86,9 +127,10 @@ class ModelSettings:
         """
         assert self.responses is not None, "settled before they are used"
         assert self.owner is not None
+        turns = Turns(asyncio.get_running_loop())
         with (
             ResponseStore(self.responses, owner=self.owner) as store,
-            Session(store=store, prices=self.prices).active() as session,
+            Session(store=store, prices=self.prices, turns=turns).active() as session,
         ):
             try:
                 yield session

@@ -28,6 +28,10 @@ class Labels:
         codes = np.fromiter((known.setdefault(value, len(known)) for value in values), dtype=np.int64)
         return cls(codes=codes, names=list(known))
 
+    def at(self, rows: IntArray | NDArray[np.bool_]) -> Self:
+        """Of these rows only; the names stay."""
+        return replace(self, codes=self.codes[rows])
+
     def find(self, name: str) -> int | None:
         """The code of a name; None if no row bears it."""
         return next((code for code, known in enumerate(self.names) if known == name), None)
@@ -57,6 +61,8 @@ class OutcomeTable:
     """The kind of task of each row; None where unknown."""
     reasons: Labels | None = None
     """Why a run has no outcome, as text; None where that was not read."""
+    groups: Labels | None = None
+    """Of which comparison each row is, where a table holds several; None where it holds one."""
 
     @property
     def graded(self) -> bool:
@@ -66,13 +72,38 @@ class OutcomeTable:
     def __post_init__(self) -> None:
         columns = [self.tasks.codes, self.arms.codes, self.seeds.codes, self.success, self.places]
         columns += [] if self.missing is None else [self.missing]
-        columns += [labels.codes for labels in (self.clusters, self.strata, self.reasons) if labels is not None]
+        columns += [
+            labels.codes for labels in (self.clusters, self.strata, self.reasons, self.groups) if labels is not None
+        ]
         lengths = [len(x) for x in columns]
         if len(set(lengths)) > 1:
             raise InvalidInput(
                 "the columns task, arm, seed, success and place must have one entry per row, "
                 f"got lengths {', '.join(map(str, lengths))}."
             )
+
+    def only(self, rows: IntArray | NDArray[np.bool_]) -> Self:
+        """These rows, by position or by a mask."""
+        chosen = np.arange(len(self.success))[rows]
+        others = {
+            name: None if labels is None else labels.at(chosen)
+            for name, labels in (
+                ("clusters", self.clusters),
+                ("strata", self.strata),
+                ("reasons", self.reasons),
+                ("groups", self.groups),
+            )
+        }
+        return replace(
+            self,
+            tasks=self.tasks.at(chosen),
+            arms=self.arms.at(chosen),
+            seeds=self.seeds.at(chosen),
+            success=self.success[chosen],
+            places=[self.places[row] for row in chosen.tolist()],
+            missing=None if self.missing is None else self.missing[chosen],
+            **others,
+        )
 
     def failing(self, reasons: Collection[str]) -> tuple[Self, dict[str, int]]:
         """Runs without an outcome for one of these reasons as failures, in every arm alike.

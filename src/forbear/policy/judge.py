@@ -81,7 +81,7 @@ class Judge:
             step_index: Index of the step for which the action is proposed; goes back when steps are undone.
             review: What the policy's critic said of it.
         """
-        p_fail = review.score.p_fail
+        p_fail = review.score.signal
         if review.fault is not None and not self.policy.fail_open:
             p_fail = float(self.policy.up_to)
         decision, self.state = self.policy.decide(self.state, step_index, p_fail)
@@ -90,7 +90,7 @@ class Judge:
     async def intervene(self, trajectory: Trajectory, proposed: Action, review: Review, *, draw: Draw) -> Ruling:
         """Asks the intervention what happens, once it is due; one that breaks is refused, and the agent goes on."""
         score, intervention = review.score, self.policy.intervention
-        if score.p_fail is None:
+        if score.signal is None:
             score = Score(1.0, score.why, score.usage)
         try:
             effect = await self._effect(lambda: intervention.apply(trajectory, proposed, score=score, draw=draw))

@@ -53,7 +53,8 @@ class InterventionPolicy:
     critic: Critic
     intervention: Intervention
     threshold: float = 0.6
-    """Acts when p_fail exceeds it, in [0, 1]."""
+    """Acts when p_fail exceeds it, in [0, 1]; of a critic that says what stepping in is worth, when that does: 0 is any
+    gain."""
     up_to: float = 1.0
     """Acts when p_fail is at most this, in (threshold, 1]: below 1, runs that are as good as lost are left alone."""
     min_step: int = 0
@@ -97,7 +98,8 @@ class InterventionPolicy:
         Args:
             state: As this returned it for the proposal before, `PolicyState()` for an episode's first.
             step_index: Index of the step for which the action is proposed; goes back when a rollback undoes steps.
-            p_fail: The critic's probability of failure; None when it abstained or could not answer.
+            p_fail: The critic's probability of failure, or the advantage that it gives instead; None when it abstained
+                or could not answer.
 
         Returns:
             The decision, and the state for the next proposal.

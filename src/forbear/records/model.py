@@ -30,6 +30,7 @@ Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e300)]
 """Bounded so that sums stay finite."""
 Probability: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Advantage: TypeAlias = Annotated[float, Meta(ge=-1, le=1)]
 
 
 class _Nothing(dict[str, Any]):
@@ -241,6 +242,8 @@ class Proposal(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Actions that the agent was asked not to propose again."""
     p_fail: Mapping[str, Probability | None] = NOTHING
     """By critic; None where it abstained or could not answer."""
+    advantage: Mapping[str, Advantage] = NOTHING
+    """By critic that says that instead, what stepping in is worth here; its p_fail is then None."""
     faults: Mapping[str, str] = NOTHING
     """By critic, why it could not answer: `error`, `timeout` or `invalid`."""
     why: Mapping[str, str] = NOTHING

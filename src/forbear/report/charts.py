@@ -393,7 +393,7 @@ class AdvantageChart(TypedDict):
     rows: list[RangeRow]
 
 
-_ROW, _FROM, _TO = 22, 170, 470
+_ROW, _FROM, _TO = 22, 180, 480
 
 
 def advantage_chart(advantage: AdvantageView) -> AdvantageChart:
@@ -419,7 +419,7 @@ def advantage_chart(advantage: AdvantageView) -> AdvantageChart:
                 low=x(low),
                 high=x(high),
                 value=x(value),
-                told=f"{points(value)}{interval}",
+                told="" if value is None else f"{points(value, unit='')}{interval}",
             )
         )
     return AdvantageChart(height=_ROW * len(ranges) + 12, zero=(_FROM + _TO) / 2, rows=rows)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypedDict
 
+from forbear.critics.estimates import CriticReport
 from forbear.critics.evaluation import CriticEvaluation
-from forbear.critics.measures import PRECISION, CriticReport
+from forbear.critics.measures import PRECISION
 from forbear.stats.intervals import Estimate, EstimateJson
 from forbear.wording import counted, number, percent
 

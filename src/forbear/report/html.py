@@ -26,7 +26,9 @@ from forbear.wording import amount, count, number, percent, points, shown
 def pilot_html(view: PilotView) -> str:
     """Renders the report of a pilot."""
     candidates = {name: arm["verdict"] for name, arm in view["arms"].items() if not arm["is_control"]}
-    verdicts = DecisionView(format=FORMAT, baseline=view["baseline"]["arm"], verdicts=candidates, ignored_columns=[])
+    verdicts = DecisionView(
+        format=FORMAT, baseline=view["baseline"]["arm"], verdicts=candidates, ignored_columns=[], understood=[]
+    )
     return _rendered("pilot.html", view=view, overview=view["overview"], verdicts=verdicts)
 
 
@@ -111,10 +113,10 @@ def _environment() -> Environment:
         "flow_chart": charts.flow_chart,
         "break_even_chart": charts.break_even_chart,
         "path_chart": charts.path_chart,
+        "advantage_chart": charts.advantage_chart,
         "roc_chart": charts.roc_chart,
         "reliability_chart": charts.reliability_chart,
         "sparkline": charts.sparkline,
         "in_order": charts.in_order,
-        "advantage_chart": charts.advantage_chart,
     }
     return environment

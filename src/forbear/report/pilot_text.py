@@ -1,4 +1,4 @@
-"""A pilot's view as text for a terminal, at most 80 columns wide: its sections one after the other."""
+"""A pilot's view as text for a terminal: its sections one after the other."""
 
 from rich.console import Console
 from rich.table import Table
@@ -26,11 +26,11 @@ def pilot_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
 
     Args:
         view: From `pilot_view`.
-        width: Columns of the terminal; more than 80 are not used.
+        width: Columns of the terminal.
         color: Whether terminal codes may be used.
     """
     baseline, verdicts = view["baseline"]["arm"], {name: arm["verdict"] for name, arm in view["arms"].items()}
-    decision = DecisionView(format=FORMAT, baseline=baseline, verdicts=verdicts, ignored_columns=[])
+    decision = DecisionView(format=FORMAT, baseline=baseline, verdicts=verdicts, ignored_columns=[], understood=[])
     terminal = Terminal(width=width, color=color)
     terminal.line()
     for arm in view["arms"].values():

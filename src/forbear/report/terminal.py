@@ -1,4 +1,4 @@
-"""A terminal to print to: at most 80 columns, the same on every machine, and nothing unescaped reaches it."""
+"""A terminal to print to: as wide as it is told, the same on every machine, and nothing unescaped reaches it."""
 
 import io
 from collections.abc import Container, Iterable, Sequence
@@ -19,7 +19,7 @@ class Terminal:
     """Prints into memory; read it with `text`.
 
     Args:
-        width: Columns of the terminal; more than 80 are not used.
+        width: Columns of the terminal; at least 40.
         color: Whether terminal codes may be used; without them the text is plain.
     """
 
@@ -77,7 +77,7 @@ def plain_console(*, width: int, color: bool) -> Console:
     """A console that prints into memory, the same on every machine; read it with `printed`."""
     return Console(
         file=io.StringIO(),
-        width=max(40, min(width, 80)),
+        width=max(40, width),
         force_terminal=color,
         color_system="standard" if color else None,
         markup=False,

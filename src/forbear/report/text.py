@@ -1,4 +1,4 @@
-"""A decision's view as text for a terminal, at most 80 columns wide: its sections one after the other."""
+"""A decision's view as text for a terminal: its sections one after the other."""
 
 from forbear.report.sections import cautions, counts, headline, how, next_steps, overview, rates, reasons, value
 from forbear.report.terminal import Terminal
@@ -11,7 +11,7 @@ def decision_text(view: DecisionView, *, width: int = 80, color: bool = False) -
 
     Args:
         view: From `decision_view`.
-        width: Columns of the terminal; more than 80 are not used.
+        width: Columns of the terminal.
         color: Whether terminal codes may be used; without them the text is plain.
 
     Returns:
@@ -34,6 +34,7 @@ def decision_text(view: DecisionView, *, width: int = 80, color: bool = False) -
         how.text(terminal, arm)
         if several:
             terminal.line()
+    terminal.bullets("Read", (remark["text"] for remark in view["understood"]))
     if view["ignored_columns"]:
         terminal.line(f"Columns not used: {listed(view['ignored_columns'])}.")
     return terminal.text

@@ -12,7 +12,7 @@ from typing import TypedDict
 from forbear.report.sections import headline, how, next_steps, rates, value
 from forbear.stats.context.prior import PUBLISHED, Prior
 from forbear.stats.context.value import Costs
-from forbear.stats.verdict import RemarkJson, Verdict, VerdictJson
+from forbear.stats.verdict import Remark, RemarkJson, Verdict, VerdictJson
 
 FORMAT = "forbear-verdicts-2"
 
@@ -37,13 +37,17 @@ class DecisionView(TypedDict):
     verdicts: dict[str, ArmView]
     """By treated arm."""
     ignored_columns: list[str]
+    understood: list[RemarkJson]
+    """What was read in another way than it stands in the files."""
 
 
 def decision_view(
     verdicts: Mapping[str, Verdict],
     *,
     baseline: str = "baseline",
+    baselines: Mapping[str, str] | None = None,
     ignored: Sequence[str] = (),
+    understood: Sequence[Remark] = (),
     prior: Prior = PUBLISHED,
     costs: Costs | None = None,
 ) -> DecisionView:
@@ -52,7 +56,9 @@ def decision_view(
     Args:
         verdicts: By treated arm, at least one.
         baseline: The baseline's name.
+        baselines: By treated arm, where they have different ones.
         ignored: Columns of the input that were not used.
+        understood: What was read in another way than it stands in the files.
         prior: What is believed before, for the worth of switching on.
         costs: For the same; by default intervening costs the gain that is worthwhile.
     """
@@ -60,10 +66,11 @@ def decision_view(
         format=FORMAT,
         baseline=baseline,
         verdicts={
-            name: arm_view(name, verdict, baseline=baseline, prior=prior, costs=costs)
+            name: arm_view(name, verdict, baseline=(baselines or {}).get(name, baseline), prior=prior, costs=costs)
             for name, verdict in verdicts.items()
         },
         ignored_columns=list(ignored),
+        understood=[remark.to_dict() for remark in understood],
     )
 
 
@@ -88,4 +95,5 @@ def decision_json(view: DecisionView) -> str:
     if len(view["verdicts"]) > 1:
         return json.dumps(view, indent=2, allow_nan=False)
     (arm,) = view["verdicts"].values()
-    return json.dumps({**arm, "ignored_columns": view["ignored_columns"]}, indent=2, allow_nan=False)
+    rest = {"ignored_columns": view["ignored_columns"], "understood": view["understood"]}
+    return json.dumps({**arm, **rest}, indent=2, allow_nan=False)

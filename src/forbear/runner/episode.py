@@ -251,10 +251,12 @@ class _Run:
     ) -> None:
         """Writes a proposal into the open step."""
         index = len(self.closed)
-        p_fail, faults, why, usage = dict[str, float | None](), NOTHING, NOTHING, NOTHING
+        p_fail, advantage, faults, why, usage = dict[str, float | None](), NOTHING, NOTHING, NOTHING, NOTHING
         for name, paid in recorded.reviews.items():
             score = paid.review.score
             p_fail[name] = score.p_fail
+            if score.advantage is not None:
+                advantage = {**advantage, name: score.advantage}
             if paid.review.fault is not None:
                 faults = {**faults, name: paid.review.fault}
             if score.why is not None:
@@ -268,6 +270,7 @@ class _Run:
                 shown=len(self.node.messages),
                 excluded=self.excluded.get(index, ()),
                 p_fail=p_fail or NOTHING,
+                advantage=advantage,
                 faults=faults,
                 why=why,
                 critic_usage=usage,

@@ -130,7 +130,8 @@ def _fill_proposal(node: Node, proposal: Proposal, episode: Episode, payer: str)
         ),
     )
     for critic, p_fail in proposal.p_fail.items():
-        score = Score(p_fail, proposal.why.get(critic), proposal.critic_usage.get(critic, Usage()))
+        usage = proposal.critic_usage.get(critic, Usage())
+        score = Score(p_fail, proposal.why.get(critic), usage, proposal.advantage.get(critic))
         recorded.reviews.setdefault(critic, Paid(Review(score, proposal.faults.get(critic)), payer=payer))
 
 

@@ -217,7 +217,10 @@ def first_due(plan: FrozenPlan, baseline: Episode) -> int | None:
         judge, critic = Judge(arm.policy), arm.policy.critic_name
         for step in baseline.steps:
             reviews = (
-                Review(Score(proposal.p_fail[critic]), proposal.faults.get(critic))
+                Review(
+                    Score(proposal.p_fail[critic], advantage=proposal.advantage.get(critic)),
+                    proposal.faults.get(critic),
+                )
                 for proposal in step.proposals
                 if critic in proposal.p_fail
             )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self, TypeAlias
 
@@ -129,6 +129,8 @@ class _Case:
 
     data: Inference
     held: Inference | None = None
+    _known: dict[float, tuple[float, float]] = field(default_factory=dict, compare=False)
+    """By margin, the p-values of Δ ≤ margin: they are asked for by verdict, interval and words."""
 
     @classmethod
     def of(cls, outcomes: AnyOutcomes, rule: DecisionRule, missing: MissingOutcomes[AnyOutcomes] | None = None) -> Self:
@@ -139,14 +141,18 @@ class _Case:
 
     def p_gain(self, margin: float) -> float:
         """Of Δ ≤ margin: the larger of both."""
-        found = self.data.pvalue(margin, "greater")
-        return found if self.held is None else max(found, self.held.pvalue(margin, "greater"))
+        return max(self._pvalues(margin))
+
+    def _pvalues(self, margin: float) -> tuple[float, float]:
+        """Without and with what INTERVENE also has to hold for."""
+        if margin not in self._known:
+            found = self.data.pvalue(margin, "greater")
+            self._known[margin] = found, found if self.held is None else self.held.pvalue(margin, "greater")
+        return self._known[margin]
 
     def tests(self, margin: float) -> tuple[float, float] | None:
         """The p-values of Δ ≤ margin without and with what INTERVENE also has to hold for; None for nothing more."""
-        if self.held is None:
-            return None
-        return self.data.pvalue(margin, "greater"), self.held.pvalue(margin, "greater")
+        return None if self.held is None else self._pvalues(margin)
 
     def above(self, margin: float, alpha: float) -> bool:
         """Whether both intervals lie above the margin."""

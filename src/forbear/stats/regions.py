@@ -38,6 +38,9 @@ _LEAST_SMOOTH = 1e-6
 asks for), and for such estimates the statistic at the limit is smooth over the rows: interpolated, it is off by less
 than `_NEAR`. tests/stats/test_exact.py compares with the search of all rows."""
 
+_LARGE = 5.0
+"""Standard deviations: a region that begins further out has a probability below `_LEAST_SMOOTH`."""
+
 _TINY = 1e-300
 _SEVENTHS = np.arange(7) / 6
 # np.clip is avoided throughout: its first call for a dtype costs milliseconds, and a decision has ten.
@@ -240,15 +243,21 @@ _ZERO = 1 << 43
 def _score_lattice(n_pairs: int, margin: float) -> Counts:
     """Tango's statistic of every table, row n at n(n+1)/2 .. +n, ascending in the recovered count.
 
-    Statistics are rounded to `_TIE` and shifted by their row, so that one sorted array serves a search in any row.
+    Statistics are rounded to `_TIE` and shifted by their row, so that one sorted array serves a search in any row. A
+    margin above 0 has the statistics of the one below it, the arms exchanged and the sign turned.
     """
+    opposite = _score_lattice(n_pairs, -margin) if margin > 0 else None
     keys = np.empty((n_pairs + 1) * (n_pairs + 2) // 2, dtype=np.int64)
     rows = max(1, _CHUNK // (n_pairs + 1))
     for first in range(0, n_pairs + 1, rows):
         row = np.arange(first, min(first + rows, n_pairs + 1))
         n = np.repeat(row, row + 1)
         start = first * (first + 1) // 2
-        recovered = np.arange(start, start + len(n)) - n * (n + 1) // 2
+        begin = n * (n + 1) // 2
+        recovered = np.arange(start, start + len(n)) - begin
+        if opposite is not None:
+            keys[start : start + len(n)] = 2 * (n * _ROW + _ZERO) - opposite[begin + n - recovered]
+            continue
         score = tango_statistic(recovered.astype(float), (n - recovered).astype(float), n=n_pairs, gain=margin)
         rounded = np.round(np.minimum(np.maximum(score, -8000.0), 8000.0) / _TIE).astype(np.int64)
         keys[start : start + len(n)] = n * _ROW + _ZERO + rounded
@@ -367,10 +376,30 @@ def bernstein_coefficients(critical: Counts, margin: float) -> Floats:
     shifted = np.arange(most + 1)[None, :]
     counts, trials = np.broadcast_arrays(shifted, n_pairs - opened)
     mass = binomial(counts, trials, size)
+    chance = (1 + margin) / 2
+    # Of small probabilities a sum of differences would lose the digits.
+    is_large = critical[-1] < n_pairs * chance + _LARGE * math.sqrt(n_pairs * chance * (1 - chance))
+    if margin and is_large and ((np.diff(critical) == 0) | (np.diff(critical) == 1)).all():
+        summed: Floats = np.sum(mass * _tails_given_closed(critical, most, margin), axis=1)
+        if summed.max() > _LEAST_SMOOTH:
+            return summed
     row, closed = np.nonzero(mass > 1e-20)
     needed = critical[row + closed] - (closed if margin > 0 else 0)
-    weighted = mass[row, closed] * at_least(needed, row, (1 + margin) / 2)
+    weighted = mass[row, closed] * at_least(needed, row, chance)
     return np.bincount(row, weights=weighted, minlength=n_pairs + 1).astype(np.float64)
+
+
+def _tails_given_closed(critical: Counts, most: int, margin: float) -> Floats:
+    """(open pairs, closed pairs that are discordant): the probability of a region whose critical counts grow by 0 or 1.
+
+    Closed pairs to `most`; where more pairs are open and closed than there are, it means nothing.
+    """
+    n_pairs = len(critical) - 1
+    total = np.arange(n_pairs + 1)[None, :]
+    closed = np.arange(most + 1)[:, None]
+    needed = critical[np.minimum(total + closed, n_pairs)] - (closed if margin > 0 else 0)
+    inside = np.minimum(np.maximum(needed, 0), total + 1)
+    return _tails_along(inside, np.broadcast_to(total, inside.shape), np.full(most + 1, (1 + margin) / 2)).T
 
 
 @lru_cache(maxsize=8)

@@ -101,25 +101,29 @@ class AgentContract(_ConfigContract[Agent]):
 
 
 class CriticContract(_ConfigContract[Critic]):
-    """Tests that a critic is a pure function of (trajectory, proposed, draw) into [0, 1] or None."""
+    """Tests that a critic is a pure function of (trajectory, proposed, draw) into [0, 1], an advantage, or None."""
 
     def proposals(self) -> Sequence[tuple[Trajectory, Action]]:
         """Returns at least two (trajectory whose last step is open, proposed action)."""
         raise NotImplementedError("return (trajectory, proposed action) pairs for the critic to score")
 
-    def _score(self, critic: Critic, seen: Trajectory, proposed: Action) -> object:
+    def _said(self, critic: Critic, seen: Trajectory, proposed: Action) -> Score:
         draw = _draw(seen.task, "critic", len(seen.steps) - 1, 0)
         said = asyncio.run(critic.score(seen, proposed, draw=draw))
-        return said.p_fail if isinstance(said, Score) else said
+        return said if isinstance(said, Score) else Score(said)
+
+    def _score(self, critic: Critic, seen: Trajectory, proposed: Action) -> float | None:
+        return self._said(critic, seen, proposed).signal
 
     def test_scores_are_probabilities_or_abstentions(self) -> None:
         """NaN, 2.0 and True are neither."""
         for seen, proposed in self.proposals():
-            p_fail = self._score(self.make(), seen, proposed)
-            valid = p_fail is None or (
-                isinstance(p_fail, float | int) and not isinstance(p_fail, bool) and 0 <= p_fail <= 1
-            )
-            _require(valid, f"expected a number in [0, 1] or None, got {p_fail!r:.100}")
+            said = self._said(self.make(), seen, proposed)
+            for value, least in ((said.p_fail, 0), (said.advantage, -1)):
+                valid = value is None or (
+                    isinstance(value, float | int) and not isinstance(value, bool) and least <= value <= 1
+                )
+                _require(valid, f"expected a number in [{least}, 1] or None, got {value!r:.100}")
 
     def test_scores_alike_given_the_same_prefix_and_draw(self) -> None:
         """In another instance, in any order, and after other calls."""

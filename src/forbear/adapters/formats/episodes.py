@@ -27,6 +27,10 @@ BASELINE = "baseline"
 """The arm that is read of `forbear-episode` files, where none is named; of a journal it is that of its plan."""
 
 
+LOGGED = "p_fail"
+"""The critic whose scores the steps of a log hold without its name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRuns:
     """What was read, and what was left out of it."""
@@ -39,6 +43,8 @@ class ReadRuns:
 class _LoggedStep(Struct):
     action: str | None = None
     observation: str | None = None
+    p_fail: Any = None
+    """What a critic said of the action; or critics, by name."""
 
 
 class _LoggedRun(Struct):
@@ -63,8 +69,9 @@ def read_runs(paths: Sequence[str | Path], *, arms: Collection[str] = ()) -> Rea
     Args:
         paths: Directories of journals; files of `forbear-episode` lines (a `.json` may be one episode); JSONL of the
             trajectory layout, `{"task_id", "seed", "success", "task", "steps": [{"action", "observation"}]}`, where an
-            observation follows its action. In the latter the first thing that is seen is the task's text, and a first
-            step without an action (the user's opening) belongs to it.
+            observation follows its action, and `p_fail` of a step is what a critic said of it (or critics, by name). In
+            the latter the first thing that is seen is the task's text, and a first step without an action (the user's
+            opening) belongs to it.
         arms: Which arms of journals and episodes; none: the baseline.
 
     Returns:
@@ -172,6 +179,10 @@ def _of_episodes(
             agent=agent,
             model=model,
             place=place,
+            recorded=tuple(
+                step.proposals[-1].p_fail if step.proposals else {} for step in episode.steps[: len(kept.steps)]
+            ),
+            changed=bool(episode.interventions),
         )
 
 
@@ -211,6 +222,7 @@ def _logged(line: str, *, place: str, left_out: Counter[str]) -> JudgedRun | Non
     if not steps:
         left_out["without a step"] += 1
         return None
+    said = [step.p_fail for step in logged.steps[len(logged.steps) - len(steps) :]]
     return JudgedRun(
         trajectory=Trajectory(task=Task(id=task), steps=steps),
         success=bool(logged.success),
@@ -218,6 +230,9 @@ def _logged(line: str, *, place: str, left_out: Counter[str]) -> JudgedRun | Non
         agent=logged.agent,
         model=logged.model,
         place=place,
+        recorded=tuple(one if isinstance(one, dict) else {LOGGED: one} for one in said)
+        if any(one is not None for one in said)
+        else (),
     )
 
 

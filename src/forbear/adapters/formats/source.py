@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from forbear.adapters.formats.packed import Raw as Raw
+from forbear.adapters.formats.packed import unpacked
 from forbear.errors import InvalidInput
 from forbear.files import limit_of, read_bounded, read_stream
 from forbear.wording import shown
@@ -17,6 +19,9 @@ _CHUNK = 1 << 20
 _PIECE = 1 << 16
 """Bytes decoded at a time: the whole text would take up to four times as much memory again."""
 _BOM = b"\xef\xbb\xbf"
+
+
+_PACKED = {b"BZh": "bunzip2", b"\xfd7zXZ\0": "unxz", b"\x28\xb5\x2f\xfd": "unzstd", b"7z\xbc\xaf": "7z x"}
 
 
 def longest() -> int:
@@ -87,26 +92,48 @@ class Source:
 
 
 def read_source(path: str | Path, *, limit: int = LIMIT) -> Source:
-    """Reads a file, or standard input for `-`, and refuses what is not UTF-8 text.
+    """Reads a file, or standard input for `-`, unpacks it, and refuses what is not UTF-8 text.
 
     Args:
         path: A file (pipes too), or `-` for standard input; a file of that name is `./-`.
-        limit: Bytes, where the environment does not say otherwise.
+        limit: Bytes, packed and unpacked, where the environment does not say otherwise.
 
     Raises:
-        InvalidInput: Unreadable, a directory, larger than the limit, compressed, UTF-16, binary, or not UTF-8.
+        InvalidInput: Unreadable, a directory, larger than the limit, or as `text_of`.
     """
-    name = "standard input" if str(path) == "-" else _shown_path(os.fspath(path))
+    return text_of(read_bytes(path, limit=limit), limit=limit)
+
+
+def read_bytes(path: str | Path, *, limit: int = LIMIT) -> Raw:
+    """Reads a file, or standard input for `-`.
+
+    Raises:
+        InvalidInput: Unreadable, a directory, or larger than the limit.
+    """
+    name = "standard input" if str(path) == "-" else shown_path(os.fspath(path))
     try:
         if str(path) != "-":
-            data = read_bounded(path, limit=limit, name=name)
-        elif sys.stdin is None:  # closed by the caller
+            return Raw(name=name, data=read_bounded(path, limit=limit, name=name))
+        if sys.stdin is None:  # closed by the caller
             raise InvalidInput("standard input is closed; pipe outcomes into it, or name a file.")
-        else:
-            data = read_stream(sys.stdin.buffer, limit=limit, name=name)
+        return Raw(name=name, data=read_stream(sys.stdin.buffer, limit=limit, name=name))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InvalidInput(f"cannot read '{name}': {reason}. Give a readable CSV, TSV or JSONL file.") from None
+
+
+def text_of(raw: Raw, *, limit: int = LIMIT) -> Source:
+    """Unpacks gzip and zip, and turns UTF-16 into UTF-8.
+
+    Raises:
+        InvalidInput: What is unpacked is larger than the limit or cannot be unpacked, binary, or not UTF-8.
+    """
+    data, name = unpacked(raw, limit=limit).data, raw.name
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            data = data.decode("utf-16").encode()
+        except UnicodeError:
+            raise InvalidInput(f"{name} begins as UTF-16 text and is none; save it as UTF-8.") from None
     source = Source(name=name, data=data, start=len(_BOM) if data.startswith(_BOM) else 0)
     _check_text(source)
     return source
@@ -114,10 +141,9 @@ def read_source(path: str | Path, *, limit: int = LIMIT) -> Source:
 
 def _check_text(source: Source) -> None:
     data = source.data
-    if data.startswith(b"\x1f\x8b"):
-        raise InvalidInput(f"{source.name} is compressed by gzip; unpack it first (gunzip).")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InvalidInput(f"{source.name} is UTF-16 text; save it as UTF-8.")
+    for magic, program in _PACKED.items():
+        if data.startswith(magic):
+            raise InvalidInput(f"{source.name} is compressed, and not by gzip or zip; unpack it first ({program}).")
     nul = data.find(0)
     if nul >= 0:
         raise InvalidInput(
@@ -139,6 +165,6 @@ def _check_text(source: Source) -> None:
             ) from None
 
 
-def _shown_path(path: str) -> str:
+def shown_path(path: str) -> str:
     """A path for messages; of a long one its end, which says most."""
     return shown(path if len(path) <= _NAME else f"…{path[1 - _NAME :]}", limit=_NAME)

@@ -3,20 +3,22 @@
 import csv
 import io
 import math
-import os
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
-from forbear.adapters.formats.logs.reading import is_log
+from forbear.adapters.formats.columnar import read_columnar
+from forbear.adapters.formats.logs.choice import Choice
+from forbear.adapters.formats.logs.reading import ReadLogs, are_logs, read_logs
+from forbear.adapters.formats.logs.said import as_remarks
 from forbear.adapters.formats.reading import Reading
 from forbear.adapters.formats.source import Source, read_source
-from forbear.adapters.formats.tabular_columns import Content
-from forbear.adapters.formats.tabular_rows import read_rows
+from forbear.adapters.formats.tabular_rows import Content, read_rows
+from forbear.adapters.formats.understood import cautions, counted_as_failures, understood
 from forbear.errors import InvalidInput
 from forbear.outcomes.table import Labels, OutcomeTable
 from forbear.stats.verdict import Remark
@@ -36,24 +38,22 @@ class TabularOutcomes:
     """Columns that were there and not used."""
     notes: tuple[Remark, ...] = ()
     """What has to be said of any verdict on them, as its cautions."""
-    said: tuple[str, ...] = ()
-    """Of logs what was understood, in lines."""
-    about: Mapping[str, object] = field(default_factory=dict)
-    """The same as plain data."""
-    episodes: Sequence[Mapping[str, object]] = ()
-    """Of logs what agents did, where that was asked for."""
+    understood: tuple[Remark, ...] = ()
+    """What was read in another way than as it stands there: names that were guessed, rows that were left out, ..."""
+    logs: ReadLogs | None = None
+    """What was read of logs; None where it was a table."""
 
 
 def read_outcomes(
-    sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None, needs_arm: bool = True
+    sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None, one_arm: bool = False
 ) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
     Args:
         sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input. Or
-            logs of other tools, and folders of them, any number (`formats/logs`).
+            logs of other tools, and folders of them, any number (docs/logs.md).
         reading: How they are read, where that is not as usual.
-        needs_arm: Whether one file has to have a column of arms; without, the name of its only arm is "".
+        one_arm: Whether one file may hold the runs of one arm, which then needs no column of arms.
 
     Raises:
         InvalidInput: Unreadable, not text, a missing column, a ragged row, a success that is neither 0 nor 1, ...:
@@ -61,12 +61,14 @@ def read_outcomes(
     """
     paths = [sources] if isinstance(sources, str | Path) else list(sources)
     reading = reading or Reading()
-    if reading.format is not None or any(os.path.isdir(path) or is_log(path) for path in paths):
+    if are_logs(paths, reading):
         return _of_logs(paths, reading)
     if not 1 <= len(paths) <= 2:
         raise InvalidInput(f"expected one file, or two with the baseline first, got {len(paths)}.")
     if len(paths) == 2 and str(paths[0]) == "-" == str(paths[1]):
         raise InvalidInput("standard input can be read once only; give at least one of the two as a file.")
+    needs_arm, guess_arm = len(paths) == 1 and not one_arm, len(paths) == 1
+    columnar = read_columnar(paths, reading, needs_arm=needs_arm, guess_arm=guess_arm)
     names: list[str] = []
 
     def each() -> Iterator[Source]:
@@ -76,31 +78,44 @@ def read_outcomes(
             yield source
             del source  # before the next one is read
 
-    reading.check_table()
-    threshold = reading.threshold
-    content = read_rows(each(), reading, needs_arm=needs_arm and len(paths) == 1)
-    arms, baseline = (content.arms, None) if len(paths) == 1 else _arms_of_two(content, names)
+    if columnar is not None:
+        content, names = columnar
+    else:
+        content = read_rows(each(), reading, needs_arm=needs_arm, guess_arm=guess_arm)
+    baseline = None
+    if len(paths) == 2:
+        arms, baseline = _arms_of_two(content, names)
+        content = replace(content, arms=arms)
+    elif not any(layout.arm or layout.arms for layout in content.layouts):
+        content = replace(content, arms=Labels(codes=content.arms.codes, names=["baseline"]))
+    seeds, dropped = _seeds(content)
     table = OutcomeTable(
         tasks=content.tasks,
-        arms=arms,
-        seeds=content.seeds,
-        success=content.success if threshold is None else content.success >= threshold,
-        places=_Places(names, content.lines),
+        arms=content.arms,
+        seeds=seeds,
+        success=content.success,
+        places=_Places(names, content.lines, content.units),
         missing=content.missing,
         clusters=content.clusters,
         strata=content.strata,
         reasons=content.reasons,
+        groups=content.groups,
     )
-    table, notes = _failing(table, reading)
-    return TabularOutcomes(table=table, baseline=baseline, ignored=content.ignored, notes=notes)
+    notes = cautions(content)
+    if reading.failures:
+        table, by_arm = table.failing(reading.failures)
+        notes = (counted_as_failures(reading.failures, by_arm), *notes)
+    return TabularOutcomes(
+        table=table,
+        baseline=baseline,
+        ignored=tuple(dict.fromkeys(name for layout in content.layouts for name in layout.ignored)),
+        notes=notes,
+        understood=understood(content, reading, sources=names, seeds_dropped=dropped),
+    )
 
 
 def _of_logs(paths: Sequence[str | Path], reading: Reading) -> TabularOutcomes:
     """Outcomes of logs of other tools."""
-    from forbear.adapters.formats.logs.choice import Choice
-    from forbear.adapters.formats.logs.reading import read_logs
-    from forbear.adapters.formats.logs.said import as_json, understood
-
     choice = Choice(
         scorer=reading.scorer,
         threshold=reading.threshold,
@@ -109,30 +124,25 @@ def _of_logs(paths: Sequence[str | Path], reading: Reading) -> TabularOutcomes:
         episodes=reading.episodes,
     )
     read = read_logs(paths, choice=choice, of=reading.format)
-    table, notes = _failing(read.table(), reading)
+    table = read.table()
+    notes: tuple[Remark, ...] = ()
+    if reading.failures:
+        table, by_arm = table.failing(reading.failures)
+        notes = (counted_as_failures(reading.failures, by_arm),)
     return TabularOutcomes(
-        table=table,
-        baseline=read.baseline,
-        ignored=(),
-        notes=notes,
-        said=tuple(understood(read)),
-        about=as_json(read),
-        episodes=tuple(read.episodes()) if reading.episodes else (),
+        table=table, baseline=read.baseline, ignored=(), notes=notes, understood=as_remarks(read), logs=read
     )
 
 
-def _failing(table: OutcomeTable, reading: Reading) -> tuple[OutcomeTable, tuple[Remark, ...]]:
-    """The table with the runs that count as failures by their reason, and how many they are."""
-    if not reading.failures:
-        return table, ()
-    table, by_arm = table.failing(reading.failures)
-    return table, (_counted_as_failures(reading.failures, by_arm),)
-
-
-def _counted_as_failures(reasons: Sequence[str], by_arm: Mapping[str, int]) -> Remark:
-    counts = ", ".join(f"{count:,} of '{shown(arm)}'" for arm, count in by_arm.items())
-    text = f"Runs without an outcome count as failures where the reason is {listed(reasons)}: {counts}."
-    return Remark(code="counted_as_failures", text=text, values={"reasons": list(reasons), "by_arm": dict(by_arm)})
+def _seeds(content: Content) -> tuple[Labels, bool]:
+    """The seeds; none where a guessed column of them tells no runs of an arm apart, and whether that is so."""
+    seeds = content.seeds
+    if not any("seed" in layout.guessed for layout in content.layouts):
+        return seeds, False
+    for arm in np.unique(content.arms.codes).tolist():
+        if len(np.unique(seeds.codes[content.arms.codes == arm])) > 1:
+            return seeds, False
+    return Labels(codes=np.zeros_like(seeds.codes), names=[""]), True
 
 
 def read_mix(source: str | Path) -> dict[str, float]:
@@ -169,13 +179,14 @@ def read_mix(source: str | Path) -> dict[str, float]:
 def _arms_of_two(content: Content, sources: Sequence[str]) -> tuple[Labels, str]:
     """Each of two files is one arm: called as its arm column says, else baseline and treated."""
     first = len(content.lines[0])
-    arms = []
+    arms: list[str] = []
     for source, codes in zip(sources, (content.arms.codes[:first], content.arms.codes[first:]), strict=True):
         names = [content.arms.names[code] for code in np.unique(codes).tolist()]
         if len(names) > 1:
             raise InvalidInput(
                 f"with two files each is one arm, but {source} holds the arms {listed(names)}. "
-                "Keep one arm per file, or give one file with both."
+                f"Choose those of one: --where {shown(content.layouts[len(arms)].arm or 'arm', limit=30)}=NAME, "
+                "or give one file with both."
             )
         arms.append(names[0])
     if arms[1] == "baseline" and arms[0] not in ("", "baseline"):
@@ -183,7 +194,7 @@ def _arms_of_two(content: Content, sources: Sequence[str]) -> tuple[Labels, str]
             f"with two files the baseline comes first, but {sources[0]} holds the arm '{shown(arms[0])}' and "
             f"{sources[1]} the arm 'baseline'. Swap them."
         )
-    if not all(content.has_arm) or arms[0] == arms[1]:
+    if not all(layout.arm for layout in content.layouts) or arms[0] == arms[1]:
         arms = ["baseline", "treated"]
     codes = np.repeat(np.array([0, 1], dtype=np.int8), [first, len(content.lines[1])])
     return Labels(codes=codes, names=arms), arms[0]
@@ -192,9 +203,8 @@ def _arms_of_two(content: Content, sources: Sequence[str]) -> tuple[Labels, str]
 class _Places(Sequence[str]):
     """Where each row came from ("outcomes.csv, line 7"), written when asked for."""
 
-    def __init__(self, sources: Sequence[str], lines: Sequence[Sequence[int]]) -> None:
-        self._sources = sources
-        self._lines = lines
+    def __init__(self, sources: Sequence[str], lines: Sequence[Sequence[int]], units: Sequence[str]) -> None:
+        self._sources, self._lines, self._units = sources, lines, units
         self._ends = list(accumulate(len(one) for one in lines))
 
     def __len__(self) -> int:
@@ -203,4 +213,4 @@ class _Places(Sequence[str]):
     def __getitem__(self, row: int) -> str:  # type: ignore[override]  # no slices: places are asked for one by one
         which = bisect_right(self._ends, row)
         lines = self._lines[which]
-        return f"{self._sources[which]}, line {lines[row - self._ends[which]]}"
+        return f"{self._sources[which]}, {self._units[which]} {lines[row - self._ends[which]]}"

@@ -1,60 +1,75 @@
-"""The reader of the tabular layout: any CSV, TSV or JSONL, and every error with its line.
+"""From the rows of any table to coded columns: filtered, checked, with every error named by its line.
 
-The standard `csv` module takes rows apart, some at a time; they become columns, and each column is coded by a
-dictionary. Only rows in which something is unusual are looked at one by one.
+Columns are taken some rows at a time; each column of names is coded by a dictionary. Only rows in which something is
+unusual are looked at one by one.
 """
 
-import csv
-import io
-import json
-import math
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, count, islice
-from operator import methodcaller
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, compress, count, islice
 from sys import getsizeof
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forbear.adapters.formats.reading import Reading
-from forbear.adapters.formats.source import LIMIT, Source, longest
-from forbear.adapters.formats.tabular_columns import (
-    BLANKS,
-    MISSING,
-    SUCCESS,
-    TWICE,
-    Content,
-    Positions,
-    locate,
-    missing_column,
-    not_binary,
-    score_of,
-    success_of,
-)
+from forbear.adapters.formats.delimited import Delimited
+from forbear.adapters.formats.json_rows import open_json
+from forbear.adapters.formats.outcome_words import NOT_MISSING, OutcomeWords
+from forbear.adapters.formats.reading import Condition, Reading
+from forbear.adapters.formats.repeats import Keys, refuse_repeats
+from forbear.adapters.formats.rows import Rows
+from forbear.adapters.formats.source import LIMIT, Source
+from forbear.adapters.formats.tabular_columns import Layout, locate
 from forbear.errors import InvalidInput
 from forbear.files import limit_of, too_large
 from forbear.outcomes.table import Labels
-from forbear.wording import shown
+from forbear.wording import counted, listed, shown
 
-_MANY = 50
-_ROWS = 256
-"""Rows taken at a time: few enough to stay in the cache until they are columns."""
-_BATCH = 1 << 20
-"""Characters taken at a time, where rows are long."""
 _NAME_BYTES = 100
 """What a new name takes beside itself."""
-_ROW_BYTES = 45
-"""What a row takes: five codes, an outcome and its line, and the codes again while they are put together."""
-_BREAK = re.compile(r"\r\n|\r|\n")
+_ROW_BYTES = 50
+"""What a row takes: six codes, an outcome and its line, and the codes again while they are put together."""
+_MOST_VALUES = 1000
+"""Values of a column that are remembered for a message."""
+EMPTY = frozenset({"", "none", "null", "nan", "n/a", "na", "false", "0", "[]", "{}"})
+"""What a column of errors holds where there was none."""
 
-_NONE, _WRONG = 2, 3
-_OUTCOMES: dict[str, int] = {**dict.fromkeys(MISSING, _NONE), **SUCCESS}
-"""Codes of what a success column holds: 0, 1 or `_NONE`."""
-_strip = methodcaller("strip", BLANKS)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The rows of all sources, one after the other. A column that a source lacks holds ""."""
+
+    tasks: Labels
+    arms: Labels
+    seeds: Labels
+    success: NDArray[np.bool_] | NDArray[np.float64]
+    """Floats where scores were read and no threshold makes outcomes of them."""
+    missing: NDArray[np.bool_]
+    """Where there is no outcome."""
+    clusters: Labels | None
+    """None where no source has such a column."""
+    strata: Labels | None
+    """The same."""
+    reasons: Labels | None
+    """The same."""
+    groups: Labels | None
+    """The values of the column by which comparisons are made; None where there is none."""
+    lines: Sequence[Sequence[int]]
+    """Per source: the number of each of its rows."""
+    units: Sequence[str]
+    """Per source: what that numbers, "line" or "row"."""
+    layouts: Sequence[Layout]
+    """Per source."""
+    words: Mapping[str, int]
+    """How often each word was read as no outcome."""
+    errors: Mapping[str, int]
+    """By arm: runs that were made runs without an outcome by the column of errors."""
+    suspects: Mapping[str, int]
+    """By arm: failures of which a column that was not read says that something broke."""
+    passed_over: int
+    """Rows that the conditions left out."""
 
 
 class _Column:
@@ -78,66 +93,9 @@ class _Column:
             self.counted += new
             self.bytes += sum(map(getsizeof, islice(reversed(self.known), new))) + new * _NAME_BYTES
 
-    def labels(self) -> Labels:
-        return Labels(codes=np.concatenate(self.codes), names=list(self.known))
-
-
-class _Table:
-    """The rows read so far, column by column."""
-
-    def __init__(self, *, scores: bool) -> None:
-        self.scores = scores
-        self.tasks, self.arms, self.seeds, self.clusters, self.strata, self.reasons = (_Column() for _ in range(6))
-        self.success: list[NDArray[np.int8] | NDArray[np.float64]] = []
-        self.has_clusters = self.has_strata = self.has_reasons = False
-        self.rows = 0
-        self.lines: list[list[Sequence[int]]] = []
-        self.has_arm: list[bool] = []
-        self.ignored: dict[str, None] = {}
-
-    def add(self, rows: "_Rows", *, source: Source) -> None:
-        """Takes in some rows.
-
-        Raises:
-            InvalidInput: All rows together take more than twice the limit in memory.
-        """
-        number = len(rows.tasks)
-        self.tasks.add(rows.tasks, rows=number)
-        self.arms.add(rows.arms, rows=number)
-        self.seeds.add(rows.seeds, rows=number)
-        self.clusters.add(rows.clusters, rows=number)
-        self.strata.add(rows.strata, rows=number)
-        self.reasons.add(rows.reasons, rows=number)
-        self.success.append(np.array(rows.success, np.float64) if self.scores else np.array(rows.success, np.int8))
-        self.has_clusters |= rows.clusters is not None
-        self.has_strata |= rows.strata is not None
-        self.has_reasons |= rows.reasons is not None
-        parts, new = self.lines[-1], rows.lines
-        if parts and isinstance(new, range) and isinstance(parts[-1], range) and parts[-1].stop == new.start:
-            parts[-1] = range(parts[-1].start, new.stop)
-        else:
-            parts.append(new)
-        self.rows += number
-        names = sum(column.bytes for column in (self.tasks, self.arms, self.seeds, self.clusters, self.strata))
-        if names + self.rows * _ROW_BYTES > 2 * limit_of(LIMIT):
-            raise too_large(source.name, limit_of(LIMIT), in_memory=True)
-
-    def content(self) -> Content:
-        success = np.concatenate(self.success)
-        missing = np.isnan(success) if self.scores else success == _NONE
-        return Content(
-            tasks=self.tasks.labels(),
-            arms=self.arms.labels(),
-            seeds=self.seeds.labels(),
-            success=np.where(missing, 0.0, success) if self.scores else success == 1,
-            missing=missing,
-            clusters=self.clusters.labels() if self.has_clusters else None,
-            strata=self.strata.labels() if self.has_strata else None,
-            reasons=self.reasons.labels() if self.has_reasons else None,
-            lines=[parts[0] if len(parts) == 1 else list(chain.from_iterable(parts)) for parts in self.lines],
-            has_arm=self.has_arm,
-            ignored=tuple(self.ignored),
-        )
+    def labels(self, *, since: int = 0) -> Labels:
+        """The codes of the parts from `since` on, and all names."""
+        return Labels(codes=np.concatenate(self.codes[since:]), names=list(self.known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,380 +105,348 @@ class _Rows:
     tasks: Sequence[str]
     arms: Sequence[str] | None
     seeds: Sequence[str] | None
-    success: Sequence[float]
+    success: NDArray[np.uint8] | NDArray[np.float64]
     """Codes, or scores with NaN where there is none."""
     clusters: Sequence[str] | None
     strata: Sequence[str] | None
     reasons: Sequence[str] | None
+    groups: Sequence[str] | None
     lines: Sequence[int]
 
 
-def read_rows(sources: Iterable[Source], reading: Reading, *, needs_arm: bool) -> Content:
+_NAMES = ("tasks", "arms", "seeds", "clusters", "strata", "reasons", "groups")
+
+
+@dataclass(slots=True)
+class _Table:
+    """The rows read so far, column by column."""
+
+    words: OutcomeWords
+    columns: dict[str, _Column] = field(default_factory=lambda: {name: _Column() for name in _NAMES})
+    present: set[str] = field(default_factory=set)
+    """The columns that some source has."""
+    success: list[NDArray[np.uint8] | NDArray[np.float64]] = field(default_factory=list)
+    rows: int = 0
+    lines: list[list[Sequence[int]]] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)
+    layouts: list[Layout] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    suspects: Counter[str] = field(default_factory=Counter)
+    passed_over: int = 0
+    stood: list[int] = field(default_factory=list)
+    """Per source: rows of an arm, where rows are paired by where they stand."""
+
+    def add(self, rows: _Rows, *, name: str) -> None:
+        """Takes in some rows.
+
+        Raises:
+            InvalidInput: All rows together take more than twice the limit in memory.
+        """
+        number = len(rows.tasks)
+        for column, known in self.columns.items():
+            values = getattr(rows, column)
+            known.add(values, rows=number)
+            if values is not None:
+                self.present.add(column)
+        self.success.append(rows.success)
+        parts, new = self.lines[-1], rows.lines
+        if parts and isinstance(new, range) and isinstance(parts[-1], range) and parts[-1].stop == new.start:
+            parts[-1] = range(parts[-1].start, new.stop)
+        else:
+            parts.append(new)
+        self.rows += number
+        names = sum(column.bytes for column in self.columns.values())
+        if names + self.rows * _ROW_BYTES > 2 * limit_of(LIMIT):
+            raise too_large(name, limit_of(LIMIT), in_memory=True)
+
+    def keys(self, *, since: int) -> Keys:
+        """What names the rows of the parts from `since` on."""
+        chosen = [self.columns[name].labels(since=since) for name in ("tasks", "arms", "seeds", "groups")]
+        return Keys(tasks=chosen[0], arms=chosen[1], seeds=chosen[2], groups=chosen[3])
+
+    def content(self) -> Content:
+        words = self.words
+        success: Any = np.concatenate(self.success)
+        if words.reading.scored:
+            missing = np.isnan(success)
+            words.require_among(success[~missing])
+            told: Mapping[str, int] = {}
+        else:
+            missing = np.greater_equal(success, NOT_MISSING)
+            counts = np.bincount(success[missing], minlength=NOT_MISSING)[NOT_MISSING:].tolist()
+            told = {word: n for word, n in zip(words.missing, counts, strict=False) if n}
+        labels = {name: column.labels() for name, column in self.columns.items()}
+        return Content(
+            tasks=labels["tasks"],
+            arms=labels["arms"],
+            seeds=labels["seeds"],
+            success=self._outcomes(success, missing),
+            missing=missing,
+            clusters=labels["clusters"] if "clusters" in self.present else None,
+            strata=labels["strata"] if "strata" in self.present else None,
+            reasons=labels["reasons"] if "reasons" in self.present else None,
+            groups=labels["groups"] if "groups" in self.present else None,
+            lines=[parts[0] if len(parts) == 1 else list(chain.from_iterable(parts)) for parts in self.lines],
+            units=self.units,
+            layouts=self.layouts,
+            words=told,
+            errors=self.errors,
+            suspects=self.suspects,
+            passed_over=self.passed_over,
+        )
+
+    def _outcomes(
+        self, success: NDArray[np.uint8] | NDArray[np.float64], missing: NDArray[np.bool_]
+    ) -> NDArray[np.bool_] | NDArray[np.float64]:
+        if not self.words.reading.scored:
+            outcomes: NDArray[np.bool_] = success == 1
+            return outcomes
+        known = np.where(missing, 0.0, success)
+        return known if self.words.reading.threshold is None else self.words.reached(known) & ~missing
+
+
+def read_rows(sources: Iterable[Source], reading: Reading, *, needs_arm: bool, guess_arm: bool = True) -> Content:
     """Reads whole tables.
 
     Args:
         sources: Taken one after the other; none is kept.
         reading: How they are read.
         needs_arm: Whether there has to be a column of arms.
+        guess_arm: Whether a column of another name may be taken for it.
 
     Raises:
         InvalidInput: Whatever keeps a row from being read, with source and line.
     """
-    table = _Table(scores=reading.scored)
-    for source in sources:
-        table.lines.append([])
-        # Blank lines take no memory, but time; a row of 64 bytes is a long one.
-        if (number := source.lines()) > (most := limit_of(LIMIT) >> 6):
-            raise InvalidInput(
-                f"{source.name} has {number:,} lines, the most that are read are {most:,}. Keep the rows of one pilot, "
-                "or set FORBEAR_MAX_INPUT_MIB."
-            )
-        first = next((text.lstrip()[0] for text in source.pieces(ends=b"\n\r") if not text.isspace()), "")
-        if first == "{":
-            _read_jsonl(source, table, reading, needs_arm=needs_arm)
-        elif first == "[":
-            raise InvalidInput(f"{source.name} is a JSON array. Write one JSON object per line (JSONL), or CSV.")
-        else:
-            _read_csv(source, table, reading, needs_arm=needs_arm)
-        if not table.lines[-1]:
-            raise InvalidInput(f"{source.name} holds no outcomes, only a header. Add one row per task and arm.")
-        del source  # before the next one is read
-    return table.content()
+    table = _Table(words=OutcomeWords(reading))
+    for file, source in enumerate(sources):
+        rows = open_rows(source, reading)
+        _OneSource(
+            table,
+            rows,
+            source.name,
+            reading,
+            locate(rows, reading, file=file, needs_arm=needs_arm, guess_arm=guess_arm and needs_arm),
+        ).read()
+        del rows, source  # before the next one is read
+    require_files_alike(table.stood)
+    content = table.content()
+    require_reasons(content, reading)
+    return content
 
 
-# --- CSV and TSV ------------------------------------------------------------------------------------------
+def open_rows(source: Source, reading: Reading) -> Rows:
+    """The rows of a text, by what it begins with.
 
-
-def _read_csv(source: Source, table: _Table, reading: Reading, *, needs_arm: bool) -> None:
-    parser: _Parser | None = None
-    for records, lines in _records(source):
-        if parser is None:
-            first = next((i for i, record in enumerate(records) if not _is_blank(record)), None)
-            if first is None:
-                continue
-            parser = _Parser.of(records[first], reading, source=source, needs_arm=needs_arm, scores=table.scores)
-            table.has_arm.append(parser.at.arm is not None)
-            table.ignored.update(dict.fromkeys(parser.at.ignored))
-            records, lines = records[first + 1 :], lines[first + 1 :]
-        rows = parser.parse(records, lines)
-        if rows is not None:
-            table.add(rows, source=source)
-    if parser is None:
+    Raises:
+        InvalidInput: It has too many lines, or cannot be read.
+    """
+    # Blank lines take no memory, but time; a row of 64 bytes is a long one.
+    if (number := source.lines()) > (most := limit_of(LIMIT) >> 6):
         raise InvalidInput(
-            f"{source.name} is empty. Expected a header (task_id,arm,seed,success) and one row per outcome."
+            f"{source.name} has {number:,} lines, the most that are read are {most:,}. Keep the rows of one pilot, "
+            "or set FORBEAR_MAX_INPUT_MIB."
+        )
+    first = next((text.lstrip()[0] for text in source.pieces(ends=b"\n\r") if not text.isspace()), "")
+    return open_json(source, reading) if first in ("{", "[") else Delimited(source)
+
+
+def require_met(condition: Condition, met: Collection[str], *, name: str) -> None:
+    """Raises: a value that a condition names is none that its column holds."""
+    known = {value.lower() for value in met}
+    lost = next((value for value in condition.values if value.lower() not in known), None)
+    if lost is not None:
+        raise InvalidInput(
+            f"{name}: no row has '{shown(lost)}' in the column '{shown(condition.column)}', which holds {listed(met)}. "
+            "Correct --where."
         )
 
 
-class _Lines:
-    """The lines of a source for `csv.reader`, which takes as many as a record needs."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.given = self.since = 0
-        """Characters given, and how many of them before the records that are taken now."""
-        self.line = 1
-        """The line on which those begin."""
-
-    def __iter__(self) -> Iterator[str]:
-        return chain.from_iterable(self._pieces())
-
-    def _pieces(self) -> Iterator[io.StringIO]:
-        most = _BATCH + longest()
-        for text in self._source.pieces(ends=b"\n\r"):
-            self.given += len(text)
-            if self.given - self.since > most + len(text):
-                raise self._source.too_long(self.line)
-            yield io.StringIO(text, newline="")
-
-
-def _records(source: Source) -> Iterator[tuple[list[list[str]], Sequence[int]]]:
-    """Records, some at a time, with the line on which each starts; blank ones too."""
-    tabs = "\t" in next((line for line in _Lines(source) if line.strip()), "")
-    fed = _Lines(source)
-    # strict: without it a quote that is never closed would swallow the rest of the file in silence.
-    reader = csv.reader(fed, delimiter="\t" if tabs else ",", strict=True)
-    wrong = None
-    while wrong is None:
-        records: list[list[str]] = []
-        start = fed.line = reader.line_num + 1
-        fed.since = fed.given
-        try:
-            for record in reader:  # keeps those before one that cannot be read
-                records.append(record)
-                if len(records) == _ROWS or fed.given - fed.since > _BATCH:
-                    break
-        except csv.Error as error:
-            wrong = error
-        if not records and wrong is None:
-            return
-        end = start + len(records)
-        lines: Sequence[int] = range(start, end)
-        if reader.line_num != end - 1:
-            lines, end = _starts(records, first=start)
-        if records:
-            yield records, lines
-    raise InvalidInput(
-        f"{source.name}, line {end}: cannot be read as {'TSV' if tabs else 'CSV'} "
-        f"({shown(str(wrong), limit=80)}). Check its quotes and its length."
-    )
-
-
-def _starts(records: Sequence[Sequence[str]], *, first: int) -> tuple[list[int], int]:
-    """The line on which each record starts, and the one behind them: quoted values may hold line breaks."""
-    starts = []
-    for record in records:
-        starts.append(first)
-        first += 1 + sum(len(_BREAK.findall(value)) for value in record)
-    return starts, first
-
-
-def _is_blank(record: Sequence[str]) -> bool:
-    return not any(value.strip(BLANKS) for value in record)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parser:
-    """Makes columns of the records of one source."""
-
-    source: str
-    width: int
-    at: Positions
-    padded: bool
-    """There are blanks in the source, so they may stand around values."""
-    scores: bool
-    """Whether success holds scores."""
-
-    @classmethod
-    def of(cls, header: Sequence[str], reading: Reading, *, source: Source, needs_arm: bool, scores: bool) -> "_Parser":
-        names = [name.strip(BLANKS) for name in header]
-        return cls(
-            source=source.name,
-            width=len(names),
-            at=locate(names, reading, source=source.name, needs_arm=needs_arm),
-            padded=any(source.data.find(blank.encode(), source.start) >= 0 for blank in BLANKS),
-            scores=scores,
-        )
-
-    def parse(self, records: Sequence[Sequence[str]], lines: Sequence[int]) -> _Rows | None:
-        """Reads records that start on these lines; None where all are blank.
-
-        Raises:
-            InvalidInput: The first that is none, with its line.
-        """
-        rows = self._columns(records, lines)
-        if rows is not None:
-            return rows
-        kept = [(record, line) for record, line in zip(records, lines, strict=True) if not _is_blank(record)]
-        for record, line in kept:
-            self._check(record, place=f"{self.source}, line {line}")
-        return self._columns([record for record, _ in kept], [line for _, line in kept])
-
-    def _columns(self, records: Sequence[Sequence[str]], lines: Sequence[int]) -> _Rows | None:
-        """All columns at once; None where not every record is one."""
-        try:
-            fields = list(zip(*records, strict=True))
-        except ValueError:
-            return None
-        if len(fields) != self.width:
-            return None
-
-        def column(at: int | None) -> Sequence[str] | None:
-            if at is None or not self.padded:
-                return None if at is None else fields[at]
-            return list(map(_strip, fields[at]))
-
-        tasks, arms, words = column(self.at.task), column(self.at.arm), column(self.at.success)
-        assert tasks is not None
-        assert words is not None
-        success = _scores(words) if self.scores else _codes(words)
-        if success is None:
-            return None
-        if not all(tasks) or not (arms is None or all(arms)):
-            return None
-        return _Rows(
-            tasks=tasks,
-            arms=arms,
-            seeds=column(self.at.seed),
-            success=success,
-            clusters=column(self.at.cluster),
-            strata=column(self.at.stratum),
-            reasons=column(self.at.reason),
-            lines=lines,
-        )
-
-    def _check(self, record: Sequence[str], *, place: str) -> None:
-        if len(record) != self.width:
-            fields = f"{len(record)} field{'s' if len(record) > 1 else ''}"
+def require_as_many(groups: Iterable[Mapping[str, int]], *, name: str) -> None:
+    """Raises: arms have different numbers of rows, so that where a row stands does not say what it belongs to."""
+    for arms in groups:
+        if len(set(arms.values())) > 1:
+            counts = ", ".join(f"'{shown(arm)}' {counted(rows, 'row')}" for arm, rows in list(arms.items())[:5])
             raise InvalidInput(
-                f"{place} has {fields}, the header has {self.width}. "
-                "Quote fields that hold the separator; fill the missing ones."
+                f"{name}: with --key row the arms need as many rows, in the same order; {counts}. "
+                "Name a column of task ids: --task-col NAME."
             )
-        (score_of if self.scores else success_of)(record[self.at.success].strip(BLANKS), place=place)
-        _require_names(record[self.at.task], None if self.at.arm is None else record[self.at.arm], place=place)
 
 
-def _codes(words: Sequence[str]) -> Sequence[float] | None:
-    """None where one is no outcome."""
-    try:
-        return list(map(_OUTCOMES.__getitem__, words))
-    except KeyError:  # in another case, or wrong
-        success = [_OUTCOMES.get(word.lower(), _WRONG) for word in words]
-        return None if _WRONG in success else success
+def require_files_alike(stood: Sequence[int]) -> None:
+    """Raises: the same of two files."""
+    if len(set(stood)) > 1:
+        raise InvalidInput(
+            f"with --key row both files need as many rows, in the same order; the first has {stood[0]:,}, the second "
+            f"{stood[1]:,}. Name a column of task ids: --task-col NAME."
+        )
 
 
-def _scores(words: Sequence[str]) -> Sequence[float] | None:
-    """NaN where a run has none; None where one is no score."""
-    try:
-        return [math.nan if score is None else score for score in (score_of(word, place="") for word in words)]
-    except InvalidInput:
-        return None
+def require_reasons(content: Content, reading: Reading) -> None:
+    """Raises: no source says why its runs have no outcome."""
+    named = {reason.lower() for reason in reading.failures}
+    if reading.failures and not any(layout.reason for layout in content.layouts) and not named & content.words.keys():
+        raise InvalidInput(
+            "the file has no column 'reason', and where it has no outcome it does not itself say "
+            f"{listed(reading.failures)}. Name the column of reasons: --reason-col NAME."
+        )
 
 
-def _require_names(task: str, arm: str | None, *, place: str) -> None:
-    if not task.strip(BLANKS):
-        raise InvalidInput(f"{place}: the task id is empty. Every row needs one.")
-    if arm is not None and not arm.strip(BLANKS):
-        raise InvalidInput(f"{place}: the arm is empty. Every row needs one.")
+class _OneSource:
+    """Reads one source into a table."""
 
+    def __init__(self, table: _Table, rows: Rows, name: str, reading: Reading, layout: Layout) -> None:
+        self.table, self.rows, self.name, self.reading, self.layout = table, rows, name, reading, layout
+        self.wanted = [{value.lower() for value in one.values} for one in layout.where]
+        self.met: list[dict[str, None]] = [{} for _ in layout.where]
+        self.stood: Counter[tuple[str, ...]] = Counter()
+        """By arm, seed and group: rows so far, where those are paired by where they stand."""
+        self.ran: Counter[tuple[str, ...]] = Counter()
+        """By task, arm and group: runs so far, where those are numbered."""
 
-# --- JSONL ------------------------------------------------------------------------------------------------
+    def read(self) -> None:
+        table, layout = self.table, self.layout
+        table.lines.append([])
+        table.units.append(self.rows.unit)
+        table.layouts.append(layout)
+        since, passed_over = len(table.success), table.passed_over
+        for columns, lines in self.batches():
+            self._take(columns, lines)
+        for one, met in zip(layout.where, self.met, strict=True):
+            if not one.negated and len(met) < _MOST_VALUES:
+                require_met(one, met, name=self.name)
+        if len(table.success) == since:
+            if table.passed_over > passed_over:
+                raise InvalidInput(
+                    f"{self.name}: no row is left where {' and '.join(map(str, layout.where))}. Correct --where."
+                )
+            raise InvalidInput(f"{self.name} holds no outcomes, only a header. Add one row per task and arm.")
+        if self.reading.key == "row":
+            by_group: defaultdict[str, dict[str, int]] = defaultdict(dict)
+            for (arm, _, group), number in self.stood.items():
+                by_group[group][arm] = max(number, by_group[group].get(arm, 0))
+            require_as_many(by_group.values(), name=self.name)
+            table.stood.append(max(self.stood.values()))
+        refuse_repeats(table.keys(since=since), self.rows, layout, self.name, table.lines[-1], self.batches)
 
+    def batches(self, *others: str) -> Iterator[tuple[dict[str, Sequence[str]], Sequence[int]]]:
+        """The columns that are used, and others, of the rows that fulfil the conditions."""
+        layout, columns = self.layout, self.reading.columns
+        optional = ((columns.seed, layout.seed), (columns.cluster, layout.cluster), (columns.stratum, layout.stratum))
+        named = [name for asked, name in optional if asked is not None]
+        must = [layout.task, layout.arm, *layout.outcomes, *named]
+        ids = [layout.task, layout.arm, layout.seed, layout.cluster, layout.stratum]
+        more = [layout.reason, layout.error, layout.suspect, layout.by, *(one.column for one in layout.where)]
+        names = list(dict.fromkeys(name for name in (*must, *ids, *more, *others) if name))
+        needed = [name for name in must if name]
+        for fields, lines in self.rows.columns(names, ids=[name for name in ids if name], needed=needed):
+            found = dict(zip(names, fields, strict=True))
+            if layout.where:
+                keep = self._kept(found, len(lines))
+                self.table.passed_over += 0 if others else len(lines) - sum(keep)
+                found = {name: list(compress(values, keep)) for name, values in found.items()}
+                lines = list(compress(lines, keep))
+            if lines:
+                yield found, lines
 
-def _read_jsonl(source: Source, table: _Table, reading: Reading, *, needs_arm: bool) -> None:
-    columns, why = reading.columns, (reading.columns.reason or "reason") if reading.failures else None
-    task, success = columns.task or "task_id", columns.success or "success"
-    arm, seed = columns.arm or "arm", columns.seed or "seed"
-    cluster = columns.cluster or "cluster"
-    stratum = columns.stratum or "stratum"
-    known = {task, arm, seed, success, cluster, stratum} | ({why} if why else set())
-    if len(known) < (7 if why else 6):
-        raise InvalidInput(TWICE.format(source=source.name))
-    needed = {task: "--task-col", success: "--success-col"} | ({seed: "--seed-col"} if columns.seed else {})
-    needed |= {cluster: "--cluster-col"} if columns.cluster else {}
-    needed |= {stratum: "--stratum-col"} if columns.stratum else {}
-    none = math.nan if table.scores else _NONE
-    with_arm: bool | None = None
-    lost = explained = False
-    record: dict[str, object] = {}
-    read: list[_JsonRow] = []
-    for line, raw in _json_lines(source):
-        place = f"{source.name}, line {line}"
-        record = _object(raw, place=place)
-        if with_arm is None:
-            # The first object says whether there are arms; from then on all must agree.
-            with_arm = needs_arm or columns.arm is not None or arm in record
-            table.has_arm.append(with_arm)
-            needed |= {arm: "--arm-col"} if with_arm else {}
-        if not needed.keys() <= record.keys():
-            name = next(name for name in needed if name not in record)
-            raise InvalidInput(missing_column(name, list(record), source=place, option=needed[name]))
-        if len(record) > len(needed) and len(table.ignored) < _MANY:
-            table.ignored.update(dict.fromkeys([name for name in record if name not in known][:_MANY]))
-        names = [_name(record[task], column=task, place=place)]
-        names.append(_name(record[arm], column=arm, place=place) if with_arm else "")
-        names.append("" if record.get(seed) is None else _name(record[seed], column=seed, place=place))
-        outcome = (_json_score if table.scores else _json_success)(record[success], place=place)
-        others = [
-            _name(record[name], column=name, place=place) if name and record.get(name) is not None else None
-            for name in (cluster, stratum, why)
-        ]
-        _require_names(names[0], names[1] if with_arm else None, place=place)
-        code = none if outcome is None else float(outcome)
-        lost, explained = lost or outcome is None, explained or bool(others[2])
-        read.append((names[0], names[1], names[2], code, others[0], others[1], others[2], line))
-        if len(read) == _ROWS:
-            table.add(_json_rows(read, reasons=why is not None), source=source)
-            read = []
-    if why and lost and not explained:
-        raise InvalidInput(missing_column(why, list(record), source=source.name, option="--reason-col"))
-    if read:
-        table.add(_json_rows(read, reasons=why is not None), source=source)
+    def _kept(self, found: Mapping[str, Sequence[str]], rows: int) -> list[bool]:
+        keep = [True] * rows
+        for one, wanted, met in zip(self.layout.where, self.wanted, self.met, strict=True):
+            values = found[one.column]
+            if len(met) < _MOST_VALUES:
+                met.update(dict.fromkeys(values))
+            keep = [kept and (value.lower() in wanted) != one.negated for kept, value in zip(keep, values, strict=True)]
+        return keep
 
+    def _take(self, found: Mapping[str, Sequence[str]], lines: Sequence[int]) -> None:
+        """Adds some rows; of a wide table those of one arm after the other."""
+        layout = self.layout
 
-_JsonRow: TypeAlias = tuple[str, str, str, float, str | None, str | None, str | None, int]
+        def column(name: str | None) -> Sequence[str] | None:
+            return None if name is None else found[name]
 
+        words = self.table.words
+        for outcome in layout.outcomes:
+            values = found[outcome]
+            arms = [outcome] * len(lines) if layout.arms else column(layout.arm)
+            success = words.scores(values, comma=self.rows.comma) if self.reading.scored else words.codes(values)
+            tasks, seeds, groups = column(layout.task), column(layout.seed), column(layout.by)
+            if success is None or (tasks is not None and not all(tasks)) or not (arms is None or all(arms)):
+                self._complain(found, lines, outcome)
+            assert success is not None, "or it was complained about"
+            if tasks is None:
+                tasks = self._stand(arms, seeds, groups, len(lines))
+            if self.reading.number_runs:
+                seeds = self._numbered(tasks, arms, groups)
+            success = self._broken(success, column(layout.error), column(layout.suspect), arms)
+            reasons = column(layout.reason)
+            if reasons is None and self.reading.failures:
+                reasons = values
+            self.table.add(
+                _Rows(
+                    tasks=tasks,
+                    arms=arms,
+                    seeds=seeds,
+                    success=success,
+                    clusters=column(layout.cluster),
+                    strata=column(layout.stratum),
+                    reasons=reasons,
+                    groups=groups,
+                    lines=lines,
+                ),
+                name=self.name,
+            )
 
-def _json_lines(source: Source) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers."""
-    number = 1
-    for text in source.pieces():
-        for raw in text.split("\n"):
-            if raw and not raw.isspace():
-                yield number, raw
-            number += 1
-        number -= text.endswith("\n")  # what follows a piece's last line break is the next piece
+    def _complain(self, found: Mapping[str, Sequence[str]], lines: Sequence[int], outcome: str) -> None:
+        """Raises: what the first row lacks that is none."""
+        words, layout = self.table.words, self.layout
+        for i, line in enumerate(lines):
+            place = f"{self.name}, {self.rows.unit} {line}"
+            value = found[outcome][i]
+            if self.reading.scored:
+                words.score(value, place=place, comma=self.rows.comma, column=outcome)
+            else:
+                words.code(value, place=place, column=outcome)
+            if layout.task is not None and not found[layout.task][i]:
+                raise InvalidInput(f"{place}: the task id is empty. Every row needs one.")
+            if layout.arm is not None and not found[layout.arm][i]:
+                raise InvalidInput(f"{place}: the arm is empty. Every row needs one.")
 
+    def _stand(
+        self, arms: Sequence[str] | None, seeds: Sequence[str] | None, groups: Sequence[str] | None, rows: int
+    ) -> list[str]:
+        tasks = []
+        for i in range(rows):
+            key = tuple("" if names is None else names[i] for names in (arms, seeds, groups))
+            self.stood[key] += 1
+            tasks.append(f"row {self.stood[key]}")
+        return tasks
 
-def _json_rows(read: Sequence[_JsonRow], *, reasons: bool) -> _Rows:
-    tasks, arms, seeds, outcomes, clusters, strata, why, lines = zip(*read, strict=True)
-    return _Rows(
-        tasks=tasks,
-        arms=arms,
-        seeds=seeds,
-        success=outcomes,
-        clusters=None if clusters.count(None) == len(clusters) else [each or "" for each in clusters],
-        strata=None if strata.count(None) == len(strata) else [each or "" for each in strata],
-        reasons=[each or "" for each in why] if reasons else None,
-        lines=lines,
-    )
+    def _numbered(self, tasks: Sequence[str], arms: Sequence[str] | None, groups: Sequence[str] | None) -> list[str]:
+        seeds = []
+        for i, task in enumerate(tasks):
+            key = (task, *("" if names is None else names[i] for names in (arms, groups)))
+            seeds.append(str(self.ran[key]))
+            self.ran[key] += 1
+        return seeds
 
-
-def _object(raw: str, *, place: str) -> dict[str, object]:
-    try:
-        value = _DECODER.decode(raw)
-    except json.JSONDecodeError as error:
-        what = f"{error.msg} at character {error.pos + 1}"
-    except (ValueError, RecursionError) as error:  # a key twice; a number of thousands of digits; nested too deeply
-        what = str(error)
-    else:
-        if isinstance(value, dict):
-            return value
-        what = f"it is {shown(raw.strip())}"
-    raise InvalidInput(f"{place} is not a JSON object ({shown(what, limit=100)}). Write one object per line.")
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return record
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
-
-
-def _name(value: object, *, column: str, place: str) -> str:
-    """A task id, arm or seed: text, or a whole number."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InvalidInput(f"{place}: '{shown(column)}' holds half a character (a lone surrogate).") from None
-        return value.strip(BLANKS)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise InvalidInput(f"{place}: '{shown(column)}' is {shown(_as_json(value))}; expected text or a whole number.")
-
-
-def _json_score(value: object, *, place: str) -> float | None:
-    if value is None:
-        return None
-    text = value.strip(BLANKS) if isinstance(value, str) else json.dumps(value)
-    return score_of(text, place=place)
-
-
-def _json_success(value: object, *, place: str) -> bool | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return success_of(value.strip(BLANKS), place=place)
-    if isinstance(value, bool | int | float) and value in (0, 1):
-        return bool(value)
-    raise InvalidInput(not_binary(_as_json(value), place=place))
-
-
-def _as_json(value: object) -> str:
-    try:
-        return json.dumps(value)
-    except RecursionError:  # what could just be read may be too deep to be written
-        return f"a {type(value).__name__}"
+    def _broken(
+        self,
+        success: NDArray[np.uint8] | NDArray[np.float64],
+        errors: Sequence[str] | None,
+        suspect: Sequence[str] | None,
+        arms: Sequence[str] | None,
+    ) -> NDArray[np.uint8] | NDArray[np.float64]:
+        """Failures of which a column says that something broke: without an outcome, or counted."""
+        said = errors if errors is not None else suspect
+        if said is None:
+            return success
+        filled = np.array([value.lower() not in EMPTY for value in said])
+        if not filled.any():
+            return success
+        broken = filled & self.table.words.failed(success)
+        found = Counter([""] * int(broken.sum()) if arms is None else compress(arms, broken.tolist()))
+        if errors is None:
+            self.table.suspects.update(found)
+            return success
+        self.table.errors.update(found)
+        return self.table.words.without_outcome(success, broken)

@@ -30,10 +30,9 @@ from forbear.worlds.household.features import (
     parse_command,
     remember,
 )
+from forbear.worlds.household.players import HEED, TEMPERATURE, recipe_of
 
 BUCKETS = 1 << 16
-TEMPERATURE = 0.9
-"""A little surer than its demonstrations; below 1 it slips less than they did."""
 _FORMAT = "forbear-household-ranker-1"
 _MAX_OBSERVATION = 20_000
 
@@ -196,7 +195,7 @@ class RankerAgent:
         return {"name": "household-ranker", "version": 1, "temperature": self._temperature, "sha256": self._sha256}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _scorer(weights: RankerWeights) -> tuple[str, Callable[[Choice], float]]:
     """The hash and the scores of one set of weights, shared by all players that have it: they are made by the thousand.
 
@@ -212,8 +211,14 @@ def _scorer(weights: RankerWeights) -> tuple[str, Callable[[Choice], float]]:
     return weights.sha256(), score
 
 
-@lru_cache(maxsize=1)
-def shipped_weights() -> RankerWeights:
-    """The weights that come with the package; `python -m forbear.worlds.household.train` makes them."""
-    with resources.as_file(resources.files("forbear.worlds.household") / "weights" / "agent.npz") as path:
+@lru_cache(maxsize=8)
+def shipped_weights(player: str = HEED) -> RankerWeights:
+    """The weights that come with the package; `python -m forbear.worlds.household.train` makes them.
+
+    Raises:
+        InvalidInput: No player of this name comes with forbear.
+    """
+    recipe_of(player)
+    name = "agent.npz" if player == HEED else f"{player}.npz"
+    with resources.as_file(resources.files("forbear.worlds.household") / "weights" / name) as path:
         return RankerWeights.load(path)

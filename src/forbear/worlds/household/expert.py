@@ -50,6 +50,8 @@ class Expert:
         """Objects that are as the task wants them."""
         self.refused: set[tuple[str, str]] = set()
         """Kinds of objects that a receptacle did not take."""
+        self._starts_over = False
+        """It is about to put down what it holds, and to begin again."""
 
     def observe(self, command: str, text: str) -> None:
         """Takes in what a command has brought."""
@@ -65,6 +67,7 @@ class Expert:
         elif found := _MOVED.match(text):
             self.held = None
             self.inside.setdefault(found[2], []).append(found[1])
+            self._forget_when_empty_handed()
         elif found := _TREATED.match(text):
             self._note_treatment(found[1], found[2])
 
@@ -75,10 +78,22 @@ class Expert:
         elif {verb, wanted} == {"heat", "cool"}:
             self.treated.discard(thing)
 
+    def start_over(self) -> None:
+        """Puts down what it holds, then forgets what it has seen and done, and begins its task again."""
+        self._starts_over = True
+        self._forget_when_empty_handed()
+
+    def _forget_when_empty_handed(self) -> None:
+        if self._starts_over and self.held is None:
+            self._starts_over = False
+            self.inside.clear()
+            self.treated.clear()
+            self.refused.clear()
+
     def choose(self, legal: Sequence[str]) -> str:
         """The next command, one of `legal`."""
         request = self.request
-        if self.held is not None and kind_of(self.held) != request.thing:
+        if self.held is not None and (self._starts_over or kind_of(self.held) != request.thing):
             return self._drop(legal)
         if request.family == "look_at_obj_in_light":
             return self._look_at(legal)

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 
 from forbear.critics.logistic import LogisticCritic, LogisticWeights
 from forbear.errors import InvalidInput
 from forbear.records.model import Task
-from forbear.worlds.household.agent import TEMPERATURE, RankerAgent, shipped_weights
+from forbear.worlds.household.agent import RankerAgent, shipped_weights
 from forbear.worlds.household.critic import HouseholdFeatures
 from forbear.worlds.household.environment import HouseholdEnvironment, task_of
 from forbear.worlds.household.games import Game
 from forbear.worlds.household.generator import generate
+from forbear.worlds.household.players import HEED, recipe_of
 from forbear.worlds.household.seeds import SEEDS
 
 _ID = re.compile(r"[a-z_]+/(-?[0-9]{1,20})/([0-9]{1,12})")
@@ -67,13 +69,18 @@ def _game(seed: int, index: int) -> Game:
     return next(generate(seed=seed, count=1, start=index))
 
 
-def agent(*, temperature: float = TEMPERATURE) -> RankerAgent:
-    """Makes the shipped player; a higher temperature makes it more erratic.
+def agent(*, player: str = HEED, temperature: float | None = None) -> RankerAgent:
+    """Makes a player that comes with forbear.
+
+    Args:
+        player: Which (`players.PLAYERS`).
+        temperature: A higher one makes it more erratic; None: its own.
 
     Raises:
-        InvalidInput: Unless 0.01 ≤ temperature ≤ 100.
+        InvalidInput: No such player, or unless 0.01 ≤ temperature ≤ 100.
     """
-    return RankerAgent(shipped_weights(), temperature=temperature)
+    own = recipe_of(player).temperature
+    return RankerAgent(shipped_weights(player), temperature=own if temperature is None else temperature)
 
 
 def environment() -> HouseholdEnvironment:
@@ -81,13 +88,34 @@ def environment() -> HouseholdEnvironment:
     return HouseholdEnvironment(GeneratedHouseholds())
 
 
-def critic() -> LogisticCritic:
-    """Makes the shipped critic, trained on the shipped player at its default temperature and 20 steps; no options."""
-    return LogisticCritic(critic_weights(), features=HouseholdFeatures(), name="household-logistic")
+def critic(*, player: str | None = None, calibrated: bool = True) -> LogisticCritic:
+    """Makes a critic that was trained on a player at its own temperature and 20 steps.
+
+    Args:
+        player: One of `players.PLAYERS`: the critic of that player in `forbear bench household`, lightly penalised.
+            None: the shipped critic, of the first player.
+        calibrated: Whether its calibration is applied, which was fitted on other episodes; within a step the order of
+            its scores is the same either way.
+
+    Raises:
+        InvalidInput: No such player.
+    """
+    weights = critic_weights(player)
+    if not calibrated:
+        weights = replace(weights, temperature=1.0, by_step=None)
+    name = "household-logistic" if player is None else f"{player}-critic"
+    return LogisticCritic(weights, features=HouseholdFeatures(), name=name if calibrated else f"{name}-uncalibrated")
 
 
-@lru_cache(maxsize=1)
-def critic_weights() -> LogisticWeights:
-    """The critic's weights that come with the package."""
-    with resources.as_file(resources.files("forbear.worlds.household") / "weights" / "critic.npz") as path:
+@lru_cache(maxsize=8)
+def critic_weights(player: str | None = None) -> LogisticWeights:
+    """The weights of a critic that comes with the package; None: of the shipped one.
+
+    Raises:
+        InvalidInput: No player of this name comes with forbear.
+    """
+    if player is not None:
+        recipe_of(player)
+    name = "critic.npz" if player is None else f"{player}-critic.npz"
+    with resources.as_file(resources.files("forbear.worlds.household") / "weights" / name) as path:
         return LogisticWeights.load(path)

@@ -1,4 +1,8 @@
-"""Trains the shipped player and critic from generated households: `python -m forbear.worlds.household.train`.
+"""Trains the shipped players and critics from generated households: `python -m forbear.worlds.household.train`.
+
+With a folder it makes the first player and its critic there, `agent.npz` and `critic.npz`; with a folder and the name
+of a player (`players.PLAYERS`) that player and the critic that the bench asks about it, `NAME.npz` and
+`NAME-critic.npz`.
 
 The same command gives the same bytes on one platform: fixed seeds and orders, double precision, sums in one thread.
 
@@ -18,9 +22,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from forbear.contracts.draw import Draw
-from forbear.critics.calibration import fit_step_lines
+from forbear.critics.calibration import fit_step_lines, fit_temperature
+from forbear.critics.estimates import CriticReport, Judgements, evaluate_critic
 from forbear.critics.logistic import Features, LogisticCritic, LogisticWeights, train_logistic
-from forbear.critics.measures import CriticReport, Judgements, evaluate_critic
 from forbear.learned.hashing import bucket
 from forbear.learned.optimiser import minimise
 from forbear.records.model import Action, Step, Trajectory
@@ -32,29 +36,8 @@ from forbear.worlds.household.engine import Household
 from forbear.worlds.household.environment import task_of
 from forbear.worlds.household.features import remember
 from forbear.worlds.household.generator import generate
+from forbear.worlds.household.players import HEED, Recipe, recipe_of
 from forbear.worlds.household.seeds import SEEDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How much of what; the defaults made the shipped weights."""
-
-    demonstrations: int = 800
-    slip: float = 0.2
-    """Chance of a random command in a demonstration, at each step."""
-    told: float = 0.15
-    """Chance of a message in a demonstration, at each step; half of them are warnings."""
-    demonstration_steps: int = 40
-    agent_l2: float = 0.5
-    agent_iterations: int = 150
-    critic_tasks: int = 6000
-    calibration_tasks: int = 2400
-    evaluation_tasks: int = 2000
-    """Of 400 a critic whose scores mean exactly what they say would have calibration errors of .03 (to .05) in a range
-    of steps, by chance."""
-    critic_l2: float = 20.0
-    steps: int = 20
-    """Budget of the rollouts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +58,7 @@ def train_agent(recipe: Recipe) -> RankerWeights:
         slip=recipe.slip,
         told=recipe.told,
         steps=recipe.demonstration_steps,
+        manner=recipe.manner,
     ):
         played.append(len(candidates) + shown.played)
         choices = describe(remember(shown.seen), shown.seen.steps, shown.legal)
@@ -142,7 +126,7 @@ def judged(rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Trajectory, A
 
 
 def train_critic(recipe: Recipe, agent: RankerAgent) -> LogisticWeights:
-    """Fits the critic on one set of rollouts and calibrates it, step by step, on another."""
+    """Fits the critic on one set of rollouts and calibrates it on another."""
     rollouts = roll_out(agent, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps)
     read = HouseholdFeatures()
     rows, failed = list[Features](), list[bool]()
@@ -156,7 +140,10 @@ def train_critic(recipe: Recipe, agent: RankerAgent) -> LogisticWeights:
         (not rollout.success, critic.raw(seen, proposed), len(seen.steps) - 1)
         for rollout, seen, proposed in judged(others)
     ]
-    return replace(weights, by_step=fit_step_lines(*zip(*met, strict=True), last=recipe.steps - 1))
+    fails, logits, steps = zip(*met, strict=True)
+    if recipe.calibration == "temperature":
+        return replace(weights, temperature=fit_temperature(fails, logits))
+    return replace(weights, by_step=fit_step_lines(fails, logits, steps, last=recipe.steps - 1))
 
 
 def measure(recipe: Recipe, agent: RankerAgent, weights: LogisticWeights) -> tuple[float, CriticReport]:
@@ -174,17 +161,23 @@ def measure(recipe: Recipe, agent: RankerAgent, weights: LogisticWeights) -> tup
     return success, evaluate_critic(judgements, rng=np.random.default_rng(0))
 
 
-def main(folder: Path) -> None:
-    """Trains, writes `agent.npz` and `critic.npz` into the folder and prints what was measured as JSON."""
-    recipe = Recipe()
+def main(folder: Path, player: str | None = None) -> None:
+    """Trains, writes the weights into the folder and prints what was measured as JSON.
+
+    Raises:
+        InvalidInput: No player of this name comes with forbear.
+    """
+    recipe = Recipe() if player is None else recipe_of(player)
     folder.mkdir(parents=True, exist_ok=True)
     learned = train_agent(recipe)
-    (folder / "agent.npz").write_bytes(learned.to_bytes())
-    agent = RankerAgent(learned)
+    # The first player has one file, whichever critic is trained on it.
+    (folder / ("agent.npz" if player in (None, HEED) else f"{player}.npz")).write_bytes(learned.to_bytes())
+    agent = RankerAgent(learned, temperature=recipe.temperature)
     weights = train_critic(recipe, agent)
-    (folder / "critic.npz").write_bytes(weights.to_bytes())
+    (folder / ("critic.npz" if player is None else f"{player}-critic.npz")).write_bytes(weights.to_bytes())
     success, report = measure(recipe, agent, weights)
     result = {
+        "player": player or HEED,
         "agent_sha256": learned.sha256(),
         "critic_sha256": weights.sha256(),
         "success": success,
@@ -201,4 +194,4 @@ def _written(estimates: Mapping[str, Estimate | None]) -> dict[str, EstimateJson
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("weights"))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("weights"), *sys.argv[2:3])

@@ -11,6 +11,7 @@ from forbear.adapters.formats.logs.choice import Choice, Scored, score
 from forbear.adapters.formats.logs.model import Fault, Log, Run
 from forbear.adapters.formats.logs.probe import Probe, opened, short
 from forbear.adapters.formats.logs.registry import FORMATS, Format, by_name, format_of
+from forbear.adapters.formats.reading import Reading
 from forbear.errors import InvalidInput
 from forbear.outcomes.table import OutcomeTable
 from forbear.wording import counted, listed, shown
@@ -66,11 +67,12 @@ class ReadLogs:
                 }
 
     def table(self) -> OutcomeTable:
-        """As outcomes to decide on."""
+        """As outcomes to decide on; without seeds, where no log has an index and each task was run once."""
+        indexed = self.repeats > 1 or any(row.run.repeat is not None for row in self.rows)
         return OutcomeTable.from_columns(
             tasks=[row.task for row in self.rows],
             arms=[row.arm for row in self.rows],
-            seeds=[row.seed for row in self.rows],
+            seeds=[row.seed if indexed else "" for row in self.rows],
             success=[row.run.success for row in self.rows],
             reasons=[row.run.reason if row.run.fault else "" for row in self.rows],
             places=[f"{self.files[row.log]}, {row.run.place}" for row in self.rows],
@@ -119,6 +121,26 @@ def is_log(path: str | Path) -> bool:
         return any(True for _ in _probed(_files(path), None))
     except (OSError, InvalidInput):
         return False
+
+
+def are_logs(paths: Sequence[str | Path], reading: Reading) -> bool:
+    """Whether these are to be read as logs: what is said of a table (its columns, its rows) is not said of them.
+
+    Raises:
+        InvalidInput: Options of both.
+    """
+    of_logs, of_a_table = reading.of_logs, reading.of_a_table
+    if of_logs and of_a_table:
+        raise InvalidInput(f"{of_logs[0]} is for logs and {of_a_table[0]} for tables; drop one of them.")
+    if of_logs:
+        return True
+    if of_a_table or not paths:
+        return False
+    found = [is_log(path) for path in paths]
+    for path, known in zip(paths, found, strict=True):
+        if not known and os.path.isdir(path):
+            raise InvalidInput(f"cannot read '{short(path)}': Is a directory, and {_unknown(path, None)}")
+    return all(found)
 
 
 def _files(path: str | Path) -> list[Path]:
@@ -179,8 +201,8 @@ def _unknown(source: str | Path, wanted: Format | None) -> str:
     if wanted is not None:
         return f"'{where}' holds no {wanted.name} log: {wanted.looks}."
     return (
-        f"'{where}' holds no log of a known format ({', '.join(kind.name for kind in FORMATS)}). Say --from NAME, or "
-        "bring a table with the columns task_id, arm, seed, success."
+        f"'{where}' holds no log of a known format ({', '.join(kind.name for kind in FORMATS)}). Bring a table with "
+        "the columns task_id, arm, seed, success."
     )
 
 

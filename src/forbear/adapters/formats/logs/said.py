@@ -1,6 +1,7 @@
 """What was understood of logs, in lines: files, arms, tasks, repeats, the score, and what became of each run."""
 
 from forbear.adapters.formats.logs.reading import ReadLogs
+from forbear.stats.verdict import Remark
 from forbear.wording import counted, shown
 
 _REASONS = 6
@@ -33,7 +34,30 @@ def understood(read: ReadLogs) -> list[str]:
     return lines + [f"  note: {remark}" for remark in read.remarks]
 
 
-def as_json(read: ReadLogs) -> dict[str, object]:
+def as_remarks(read: ReadLogs) -> tuple[Remark, ...]:
+    """The same as remarks: what was read, what became of it by arm, and what else is to be known."""
+    files = f"{counted(len(read.files), 'log')} of {', '.join(read.formats)}"
+    made = f"; a success is {', '.join(read.said)}" if read.said else ""
+    remarks = [
+        Remark(
+            code="logs_read",
+            text=f"Read as {files}: {counted(read.tasks, 'task')}, {counted(len(read.rows), 'run')}{made}.",
+            values={"formats": list(read.formats), "logs": list(read.files), "success": list(read.said)},
+        )
+    ]
+    for name, one in read.arms.items():
+        if one.error or one.missing:
+            why = ", ".join(f"{shown(reason)} {count:,}" for reason, count in list(one.reasons.items())[:_REASONS])
+            text = (
+                f"Of '{shown(name)}' {one.success:,} succeeded, {one.failure:,} failed, {one.error:,} broke and "
+                f"{one.missing:,} have no outcome: {why}."
+            )
+            values = {"arm": name, "success": one.success, "failure": one.failure, "error": one.error}
+            remarks.append(Remark(code="arm_read", text=text, values=values | {"missing": one.missing}))
+    return (*remarks, *(Remark(code="logs_note", text=f"{note}", values={}) for note in read.remarks))
+
+
+def as_data(read: ReadLogs) -> dict[str, object]:
     """The same as plain data."""
     return {
         "formats": list(read.formats),

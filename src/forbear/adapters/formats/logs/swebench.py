@@ -12,6 +12,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from forbear.adapters.formats.logs.choice import Choice
+from forbear.adapters.formats.logs.loose import scalar
 from forbear.adapters.formats.logs.model import Log, Run
 from forbear.adapters.formats.logs.probe import Probe
 from forbear.wording import shown
@@ -55,7 +56,7 @@ class _Legacy(Struct):
 
 
 class _Instance(Struct):
-    resolved: bool | None = None
+    resolved: Any = None
     error: Any = None
 
 
@@ -215,7 +216,9 @@ def _run(task: str, one: _Instance) -> Run:
         return Run(task=task, fault="error", reason="error", place=place)
     if one.resolved is None:
         return Run(task=task, fault="missing", reason="not evaluated", place=place)
-    return Run(task=task, success=one.resolved, place=place)
+    if isinstance(one.resolved, bool) or one.resolved in (0, 1):
+        return Run(task=task, success=bool(one.resolved), place=place)
+    return Run(task=task, scores={"resolved": scalar(one.resolved)}, place=place)
 
 
 def _order(*lists: Iterable[str] | None) -> list[str]:

@@ -1,0 +1,149 @@
+"""The household's section of docs/results.md: runs the bench where it is not done, and writes its tables.
+
+    python measurements/household_results.py [--journal runs/household-full] [--tasks 1000] [--write docs/results.md]
+
+Without --write it prints them. What stands between the two marks in the file is replaced; what is said about the
+tables stands below them and is written by hand. Resumes as the bench does; done, it takes a minute or two.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from forbear.analysis.result import PilotResult, analyse_journal
+from forbear.files import write_whole
+from forbear.records.journal import Journal
+from forbear.report import bench_pilots, bench_view
+from forbear.report.sections import forks
+from forbear.wording import percent, percent_interval, points
+
+BEGIN, END = "<!-- household: measured -->", "<!-- household: end -->"
+STORIES = {"disrupted": ("doubter", "c-rollback"), "recovered": ("heed", "c-append")}
+"""Whose first changed run is told; named before the run was made."""
+MOST_STEPS = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--journal", type=Path, default=Path("runs/household-full"))
+    parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", type=Path)
+    options = parser.parse_args()
+    asked = [f"--{name}={getattr(options, name)}" for name in ("journal", "tasks", "seeds", "workers")]
+    command = [sys.executable, "-m", "forbear", "bench", "household", "--pilot-study", "--calls", "--json", *asked]
+    view = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    text = "\n".join([*tables(view), *(line for kind in STORIES for line in story(kind, options.journal))])
+    if options.write is None:
+        print(text)
+        return
+    page = options.write.read_text(encoding="utf-8")
+    before, mark, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        sys.exit(f"error: {options.write} has no {BEGIN} followed by {END}; add both where the tables are to stand.")
+    write_whole(options.write, f"{before}{BEGIN}\n{text}\n{END}{after}".encode())
+
+
+def tables(view: bench_view.BenchView) -> Iterable[str]:
+    for one in view["agents"]:
+        success, rows = one["success"], one["rows"]
+        yield f"### {one['agent']}\n"
+        yield (
+            f"{one['tasks']:,} households x {one['seeds']} draws. Baseline {percent(success['value'])} "
+            f"({percent_interval(success['low'], success['high'])}), {one['agent_calls_per_episode']:.1f} calls per "
+            f"episode, no answer {percent(one['no_answer_rate'], 0)}; the better of two runs "
+            f"{points(one['oracle_best_of_two'])}, whoever chooses. AUROC of its critic {auroc(one)}.\n"
+        )
+        yield from table(bench_view.OUTCOMES, [bench_view.outcome_cells(row) for row in rows])
+        yield from table(bench_view.BEHAVIOUR, [bench_view.behaviour_cells(row) for row in rows])
+    yield "### Does a pilot of 50 tasks know?\n"
+    for one in view["agents"]:
+        full = {row["arm"]: row["recommendation"] for row in one["rows"]}
+        study = one["pilot_study"] or {}
+        yield from table(
+            (one["agent"], *bench_pilots.STUDY[1:]),
+            [bench_pilots.study_cells(arm, found, full=full[arm]) for arm, found in study.items()],
+        )
+    yield "### Calls to a decision\n"
+    ratios = dict[str, list[float]]()
+    for one in view["agents"]:
+        calls = one["calls_to_decision"] or {}
+        yield from table(
+            (one["agent"], *bench_pilots.CALLS[1:]),
+            [bench_pilots.calls_cells(arm, found) for arm, found in calls.items()],
+        )
+        for found in calls.values():
+            for name in ("fewer_calls", "fewer_tokens"):
+                ratios.setdefault(name, []).extend([found[name]] if found[name] is not None else [])
+    middle = {name: sorted(values)[len(values) // 2] for name, values in ratios.items()}
+    few = ratios["fewer_calls"]
+    yield (
+        f"Median of the {len(few)} rows that both designs decide: {middle['fewer_calls']:.1f} times fewer calls "
+        f"({min(few):.1f} to {max(few):.1f}), {middle['fewer_tokens']:.1f} times fewer tokens.\n"
+    )
+
+
+def auroc(one: bench_view.AgentView) -> str:
+    found = next(row["auroc"] for row in one["rows"] if row["auroc"] is not None)
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    yield f"| {' | '.join(headings)} |"
+    yield f"| {' | '.join('---' for _ in headings)} |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def story(kind: str, journal: Path) -> Iterable[str]:
+    """The first run that an arm changed so, from the fork on."""
+    player, arm = STORIES[kind]
+    result: PilotResult = analyse_journal(Journal(journal / player))
+    changed, _ = forks.view(arm, result)
+    found = next((one for one in changed if one["kind"] == kind), None)
+    if found is None:
+        yield f"### None {kind}\n\n`{arm}` of `{player}` has no {kind} run.\n"
+        return
+    key = (found["task"], found["seed"], arm)
+    task = result.episodes[key].steps[0].observation.rpartition("\n")[2]
+    yield f"### One that was {kind}\n"
+    where = f"`{player}`, `{arm}`, {found['task']}, draw {found['seed']}"
+    yield f"{where}. {task} The first of them in the planned order.\n"
+    yield "```text"
+    for name in ("baseline", "treated"):
+        side = found[name]
+        yield f"{name if name == 'baseline' else arm}, from step {found['step']} on: {side['outcome']}"
+        for step in side["steps"][:MOST_STEPS]:
+            yield from told(step)
+        more = len(side["steps"]) - MOST_STEPS + side["cut"]
+        if more > 0:
+            yield f"     ... {more} more"
+        if side["last"] is not None:
+            yield f"     at the end: {short(side['last'])}"
+    yield "```\n"
+
+
+def told(step: forks.StepView) -> Iterable[str]:
+    yield f"{step['index']:3}  sees: {short(step['observation'])}"
+    for dropped in step["dropped"]:
+        chance = "" if dropped["p_fail"] is None else f", p_fail {dropped['p_fail']:.2f}"
+        yield f"     proposes: {dropped['action']} ({dropped['decision']}{chance})"
+    for message in step["messages"]:
+        yield f"     is told: {message}"
+    if step["executed"] is not None:
+        yield f"     does: {step['executed']}"
+
+
+def short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 110 else line[:107] + "..."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+import asyncio
+import dataclasses
+import os
+from itertools import pairwise
+
+import pytest
+
+from forbear.analysis.bench import SELECTION, benched
+from forbear.analysis.evidence import evidence_of
+from forbear.analysis.selection import best_of_two
+from forbear.contracts.critic import Score
+from forbear.errors import InvalidInput
+from forbear.interventions.append import Append
+from forbear.policy.policy import InterventionPolicy, critic_name
+from forbear.records.journal import Journal
+from forbear.runner.pilot import run_pilot
+from forbear.runner.plan import freeze
+from forbear.worlds.household.bench import ARMS, BLIND_RATES, bench_plan, measured_rates
+from forbear.worlds.household.pilot import critic
+from forbear.worlds.household.players import PLAYERS
+
+
+@dataclasses.dataclass(frozen=True)
+class ByLength:
+    """Expects failure of long runs; `sign` −1: of short ones; 0: says the same of all."""
+
+    sign: int
+
+    async def score(self, trajectory, proposed, *, draw):
+        return Score(0.5 + self.sign * len(trajectory.steps) / 100)
+
+    def config(self):
+        return {"name": "by-length", "sign": self.sign}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """A bench of the restarter in which the critics of length watch as well."""
+    plan = bench_plan("restarter", arms=("c-rollback", "restart", "rerun"), tasks=14)
+    arms = [
+        dataclasses.replace(
+            plan.arms[1],
+            name=f"length{sign}",
+            policy=InterventionPolicy(critic=ByLength(sign), intervention=Append(), threshold=1.0),
+        )
+        for sign in (-1, 0, 1)
+    ]
+    plan = dataclasses.replace(plan, arms=[*plan.arms, *arms])
+    return asyncio.run(run_pilot(plan, Journal(tmp_path_factory.mktemp("bench"))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [-1, 0, 1])
+def test_the_critic_takes_the_run_that_it_likes_better_and_the_first_of_two_alike(found, sign):
+    chosen = best_of_two(found, ByLength(sign)).outcomes
+    plan = found.plan
+    for task, first, taken in zip(plan.tasks, chosen.baseline, chosen.treated, strict=True):
+        for seed, before, after in zip(plan.seeds, first, taken, strict=True):
+            runs = [found.episodes[task.id, seed, arm] for arm in ("baseline", "rerun")]
+            assert before is runs[0].success
+            lengths = [sign * len(run.steps) for run in runs]
+            assert after is runs[lengths[1] < lengths[0]].success
+
+
+@pytest.mark.slow
+def test_no_choice_gains_more_than_the_one_that_knows(found):
+    judge = critic(player="restarter")
+    selection = best_of_two(found, judge)
+    cells = [(found.episodes[k].success, found.episodes[k[0], k[1], "rerun"].success) for k in keys(found, "baseline")]
+    won = [sum(cell) for cell in zip(*cells, strict=True)]
+    assert selection.contested == sum(a != b for a, b in cells)
+    assert selection.oracle_gain == pytest.approx((sum(a or b for a, b in cells) - won[0]) / len(cells))
+    assert selection.chance_gain == pytest.approx((won[1] - won[0]) / 2 / len(cells))
+    assert selection.outcomes.success_gain <= selection.oracle_gain
+
+
+def keys(found, arm):
+    return [key for key in found.episodes if key[2] == arm]
+
+
+@pytest.mark.slow
+def test_a_row_counts_what_the_episodes_say(found):
+    judge = critic(player="restarter")
+    selections = {critic_name(judge): best_of_two(found, judge)}
+    table = benched("restarter", found, evidence_of(found), selections=selections)
+    assert [row.arm for row in table.rows] == [*found.plan.treated, SELECTION]
+    rows = {row.arm: row for row in table.rows}
+    for arm in ("c-rollback", "restart"):
+        row, episodes = rows[arm], [found.episodes[key] for key in keys(found, arm)]
+        before = [found.episodes[key[0], key[1], "baseline"] for key in keys(found, arm)]
+        lost = [b for a, b in zip(before, episodes, strict=True) if a.success and not b.success]
+        assert row.kind == "candidate"
+        assert row.verdict.disrupted == len(lost)
+        early = [episode.first_intervention < 2 for episode in lost if episode.first_intervention is not None]
+        assert row.early_disruptions == (pytest.approx(sum(early) / len(early)) if early else None)
+        assert row.success.value == pytest.approx(sum(b.success for b in episodes) / len(episodes))
+        assert row.interventions == pytest.approx(sum(e.interventions for e in episodes) / len(episodes))
+        assert row.calls == pytest.approx(sum(e.usage.agent.calls for e in episodes) / len(episodes))
+        share = min(1.0, max(0.0, row.calls - table.calls) / selections[row.critic].calls)
+        assert row.selection_gain == pytest.approx(share * selections[row.critic].outcomes.success_gain)
+    assert rows["restart"].interventions <= 1
+    assert rows["rerun"].kind == "control"
+    assert rows["rerun"].auroc is None
+    assert rows[SELECTION].kind == "selection"
+    assert rows[SELECTION].auroc == rows["c-rollback"].auroc
+    assert rows[SELECTION].calls == pytest.approx(table.calls + rows["rerun"].calls)
+
+
+@pytest.mark.slow
+def test_without_a_rerun_there_is_nothing_to_choose_from(found):
+    bare = dataclasses.replace(found, arms={name: arm for name, arm in found.arms.items() if name != "rerun"})
+    with pytest.raises(InvalidInput, match="add a rerun"):
+        best_of_two(bare, critic(player="restarter"))
+
+
+def test_every_player_has_every_arm_and_blind_ones_fire_as_often_as_was_measured():
+    for player in PLAYERS:
+        frozen = freeze(bench_plan(player, tasks=3))
+        assert [arm.name for arm in frozen.arms] == ["baseline", *ARMS]
+        assert frozen.looks.tasks == (3,)
+        assert not frozen.looks.watch
+        assert frozen.record.candidates == ["u-rollback", "c-rollback", "u-append", "c-append", "charged", "restart"]
+        assert frozen.record.blind_to("c-append") == "blind-append"
+        assert all(0 <= rate <= 1 for rates in BLIND_RATES[player].values() for rate in rates)
+
+
+def test_more_tasks_begin_with_the_same_ones():
+    short, long = (bench_plan("heed", arms=["rerun"], tasks=n).tasks for n in (4, 9))
+    assert list(long[:4]) == list(short)
+    assert all(a.id != b.id for a, b in pairwise(long))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.environ.get("FORBEAR_RETRAIN") != "all", reason="seconds for what changes with weights only")
+def test_the_measured_rates_come_out_again():
+    assert measured_rates("doubter") == BLIND_RATES["doubter"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"arms": ["append"]}, "among u-rollback"),
+        ({"arms": []}, "got none"),
+        ({"arms": ["blind-append"]}, "add 'c-append'"),
+        ({"tasks": 0}, "at least 1 task"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(options, message):
+    with pytest.raises(InvalidInput, match=message):
+        bench_plan("heed", **options)
+    with pytest.raises(InvalidInput, match="heed, novice"):
+        bench_plan("nobody")
