@@ -44,7 +44,7 @@ def test_what_is_written_is_read_again_and_decided_on_alike(forbear, two, tmp_pa
     assert done.exit_code == 0
     assert not done.stdout
     assert "tau_bench: 2 logs, 2 arms, 21 tasks, 42 runs, at most 1 of a task in an arm" in done.stderr
-    assert "success: [].reward" in done.stderr
+    assert "success: reward = 1" in done.stderr
     assert "no outcome in base: RateLimitError (1)" in done.stderr
     with open(out, newline="") as file:
         rows = list(csv.DictReader(file))

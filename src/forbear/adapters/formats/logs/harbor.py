@@ -207,7 +207,7 @@ def read(probe: Probe, choice: Choice) -> Iterable[Log]:
             runs=[run],
             config=config,
             main=main,
-            field=f"verifier_result.rewards.{main}" if main else "",
+            field=f"{shown(main)} = 1" if main else "",
             # A job may run several agents: each is a run of its own.
             together=str(job.joinpath(*(part.replace("/", "-") for part in config.values()))),
             full=True,

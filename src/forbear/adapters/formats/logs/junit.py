@@ -46,7 +46,7 @@ def read(probe: Probe, choice: Choice) -> Iterable[Log]:
         if choice.arms_by == "file"
         else _by_arm(report.runs, report.suites)
     )
-    return [Log(format="junit", path=probe.path, runs=runs, field="testcase", remarks=tuple(remark))]
+    return [Log(format="junit", path=probe.path, runs=runs, field="no failure", remarks=tuple(remark))]
 
 
 class _Report:

@@ -142,7 +142,7 @@ def read_openhands(probe: Probe, choice: Choice) -> Iterable[Log]:
     told = any(run.success is not None for run in runs)
     remark = () if told else ("Agent output without an outcome: it is in the report of the evaluation.",)
     config = {"model": model} if model else {}
-    return [Log(format="openhands", path=probe.path, runs=runs, config=config, field="test_result", remarks=remark)]
+    return [Log(format="openhands", path=probe.path, runs=runs, config=config, field="resolved", remarks=remark)]
 
 
 def _verdict(row: Mapping[str, Any]) -> bool | None:
@@ -193,11 +193,7 @@ def read_intercode(probe: Probe, choice: Choice) -> Iterable[Log]:
                 steps=tuple((content_of(action), content_of(observed)) for action, observed in pairs),
             )
         )
-    return [
-        Log(
-            format="intercode", path=probe.path, runs=runs, main="max_reward", field="summary.max_reward = 1", full=True
-        )
-    ]
+    return [Log(format="intercode", path=probe.path, runs=runs, main="max_reward", field="max_reward = 1", full=True)]
 
 
 # --- OpenAI Evals ---------------------------------------------------------------------------------------------------
@@ -286,7 +282,7 @@ def read_deepeval(probe: Probe, choice: Choice) -> Iterable[Log]:
         for name, value in (("run", whole.get("identifier")), ("model", settings.get("model")))
         if text(value)
     }
-    return [Log(format="deepeval", path=probe.path, runs=runs, config=config, field="testCases[].success")]
+    return [Log(format="deepeval", path=probe.path, runs=runs, config=config, field="success")]
 
 
 # --- Azure's RAG evaluator ------------------------------------------------------------------------------------------
@@ -430,7 +426,7 @@ def read_polyglot(probe: Probe, choice: Choice) -> Iterable[Log]:
             runs=[run],
             config=config,
             main="last try",
-            field="tests_outcomes[-1]",
+            field="the last try passes",
             together=str(root),
         )
     ]

@@ -134,7 +134,7 @@ def read(probe: Probe, choice: Choice) -> Iterable[Log]:
             path=probe.path,
             runs=runs,
             main="score",
-            field="results.results[].success",
+            field="success",
             repeats=True,
             remarks=tuple(_remarks(probe, output, rows, runs)),
         )

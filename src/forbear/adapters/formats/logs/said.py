@@ -37,7 +37,7 @@ def understood(read: ReadLogs) -> list[str]:
 def as_remarks(read: ReadLogs) -> tuple[Remark, ...]:
     """The same as remarks: what was read, what became of it by arm, and what else is to be known."""
     files = f"{counted(len(read.files), 'log')} of {', '.join(read.formats)}"
-    made = f"; a success is {', '.join(read.said)}" if read.said else ""
+    made = f"; success: {', '.join(read.said)}" if read.said else ""
     remarks = [
         Remark(
             code="logs_read",

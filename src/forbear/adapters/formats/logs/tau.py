@@ -101,7 +101,7 @@ def read_tau(probe: Probe, choice: Choice) -> Iterable[Log]:
                 steps=steps,
             )
         )
-    return [Log(format="tau_bench", path=probe.path, runs=runs, main="reward", field="[].reward", full=True)]
+    return [Log(format="tau_bench", path=probe.path, runs=runs, main="reward", field="reward = 1", full=True)]
 
 
 def _fault_of_tau(trial: _Trial) -> tuple[Fault, str]:
@@ -154,7 +154,7 @@ def read_tau2(probe: Probe, choice: Choice) -> Iterable[Log]:
             runs=runs,
             config={key: value for key, value in config.items() if value},
             main="reward",
-            field="simulations[].reward_info.reward",
+            field="reward = 1",
             full=True,
             started=whole.timestamp or "",
         )

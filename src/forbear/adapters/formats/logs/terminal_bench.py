@@ -70,7 +70,7 @@ def read(probe: Probe, choice: Choice) -> Iterable[Log]:
             path=probe.path if probe.has("results") and not config else folder,
             runs=[_run(number, trial) for number, trial in enumerate(trials)],
             config=config,
-            field="results[].is_resolved",
+            field="is_resolved",
             together=str(folder) if config or not probe.has("results") else "",
         )
     ]
