@@ -13,7 +13,7 @@ from forbear.adapters.formats.logs.reading import ReadLogs, read_logs
 from forbear.errors import InvalidInput
 
 DATA = Path(__file__).parents[3] / "data" / "logs"
-"""Logs that Inspect itself wrote: make_inspect.py, beside them."""
+"""Logs that the tools themselves wrote: make_inspect.py and make_traces.py, beside them."""
 
 
 @pytest.fixture
@@ -191,6 +191,13 @@ def test_what_the_infrastructure_broke_stands_among_the_unresolved_and_is_no_fai
         ("f", "my/model"): ["missing"],
     }
     assert found.arms["my/model"].reasons["docker_pull"] == 1
+
+
+def test_what_the_harness_itself_reports_of_each_kind_of_end():
+    found = read_logs([DATA / "org__model.run.json"])
+    words = dict(a="success", b="failure", c="error", d="failure", e="error", f="missing")
+    assert of_one_arm(found) == {task: [word] for task, word in words.items()}
+    assert found.arms["org/model"].reasons["network_unreachable"] == 1
 
 
 def test_reports_of_single_instances_in_their_folders_are_one_run(write, tmp_path):
@@ -520,6 +527,20 @@ def test_suites_with_the_same_tests_are_arms_and_never_repeats(write):
 
 
 # --- Platforms -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "words"),
+    [
+        ("braintrust", Choice(), [["success"] * 2, ["failure"] * 2, ["error"] * 2]),
+        ("langsmith", Choice(), [["success"], ["failure"], ["error"]]),
+        ("mlflow", Choice(scorer="correctness"), [["success"], ["failure"], ["error"]]),
+    ],
+)
+def test_what_raised_is_an_error_in_what_the_platforms_themselves_write(name, choice, words):
+    assert of_one_arm(read_logs([DATA / f"{name}.json"], choice=choice)) == dict(
+        zip(("t0", "t1", "t2"), words, strict=True)
+    )
 
 
 def test_a_crashed_run_that_an_evaluator_scored_is_an_error(write):
