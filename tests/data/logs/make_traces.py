@@ -2,11 +2,12 @@
 
     python make_traces.py FOLDER
 
-Made with braintrust 0.48.1, langsmith 0.15.1, mlflow 3.18.0, swebench 5.0.2, without a server. In the first three t0 is
-solved, t1 is not, and t2 raises: Braintrust leaves it without scores, LangSmith and MLflow score it all the same. In the
-report of SWE-bench c's tests could not reach the network: it stands among the unresolved.
+Made with braintrust 0.48.1, langsmith 0.15.1, mlflow 3.18.0, swebench 5.0.2, without a server. In the first three t0
+is solved, t1 is not, and t2 raises: Braintrust leaves it without scores, LangSmith and MLflow score it all the same. In
+the report of SWE-bench c's tests could not reach the network: it stands among the unresolved.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -92,10 +93,8 @@ def mlflow_traces(folder):
                 mlflow.update_current_trace(tags={"task_id": question})
                 return solve(question)
 
-            try:
+            with contextlib.suppress(ValueError):
                 agent(f"t{number}")
-            except ValueError:
-                pass
             mlflow.flush_trace_async_logging()
             name = mlflow.get_last_active_trace_id()
             mlflow.log_feedback(

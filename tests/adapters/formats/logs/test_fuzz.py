@@ -21,7 +21,7 @@ KINDS = {".json", ".jsonl", ".eval", ".xml", ".traj"}
 
 def one_of_each() -> dict[str, Path]:
     """Our own logs, and of the published ones, where they are, one of each format and kind of file."""
-    files = {f"ours-{path.stem}": path for path in sorted(OURS.glob("*.eval"))}
+    files = {f"ours-{path.stem}": path for path in sorted(OURS.iterdir()) if path.suffix in KINDS}
     for path in sorted(SHARED.glob("*/**/*")):
         if path.suffix in KINDS and path.name != "truth.json" and path.stat().st_size < 400_000 and is_log(path):
             files.setdefault(f"{path.relative_to(SHARED).parts[0]}{path.suffix}", path)

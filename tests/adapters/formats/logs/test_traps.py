@@ -638,6 +638,42 @@ def test_a_trace_whose_root_broke_is_an_error_and_a_broken_step_is_not(write):
     assert told(found) == {("a", "critic"): ["success"], ("b", "critic"): ["error"]}
 
 
+def test_where_only_failures_are_listed_all_else_succeeded(write):
+    rows = [
+        {"accuracy": 0.6, "correct_count": 3, "total_count": 5},
+        {"id": "simple_1", "model_name": "m", "valid": False, "error": ["wrong"]},
+        {"id": "simple_4", "model_name": "m", "valid": False, "error": ["Error during inference: 503"]},
+    ]
+    found = read_logs([write(lines(*rows), "BFCL_v3_simple_score.json")])
+    assert of_one_arm(found) == {
+        "simple_1": ["failure"],
+        "simple_4": ["error"],
+        **{f"simple_{number}": ["success"] for number in (0, 2, 3)},
+    }
+    assert any("3 tasks that a BFCL score file does not list succeeded" in remark for remark in found.remarks)
+    rows[1]["id"] = "live_simple_0-0-0"
+    with pytest.raises(InvalidInput, match="the names of the others cannot be told"):
+        read_logs([write(lines(*rows), "score.json")])
+
+
+def test_samples_of_a_problem_are_repeats_and_its_two_sets_of_tests_are_scores(write):
+    rows = [{"base_status": "pass", "plus_status": "fail"}, {"base_status": "pass", "plus_status": "pass"}]
+    path = write({"hash": "x", "eval": {"HumanEval/0": rows}})
+    with pytest.raises(InvalidInput, match="'base', 'plus'; say which"):
+        read_logs([path])
+    assert of_one_arm(read_logs([path], choice=Choice(scorer="plus"))) == {"HumanEval/0": ["failure", "success"]}
+
+
+def test_statistics_of_helm_are_scores_by_instance_and_trial(write):
+    def row(name, trial, mean):
+        stats = [{"name": {"name": "exact_match", "split": "test"}, "count": 1, "mean": mean}]
+        return {"instance_id": name, "train_trial_index": trial, "stats": stats}
+
+    rows = [row("id1", 0, 1.0), row("id1", 1, 0.0), row("id2", 0, 1.0)]
+    found = read_logs([write(rows, "gsm:model=openai_x,k=1/per_instance_stats.json")])
+    assert told(found) == {("id1", "openai_x"): ["success", "failure"], ("id2", "openai_x"): ["success"]}
+
+
 # --- Coding agents ---------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from forbear.adapters.formats.logs import (
+    benchmarks,
     harbor,
     inspect,
     junit,
@@ -153,6 +154,24 @@ FORMATS: tuple[Format, ...] = (
         looks="JSON with testcase, model and tests_outcomes",
         matches=others.matches_polyglot,
         read=others.read_polyglot,
+    ),
+    Format(
+        name="bfcl",
+        looks="JSON lines that begin with accuracy, correct_count, total_count",
+        matches=benchmarks.matches_bfcl,
+        read=benchmarks.read_bfcl,
+    ),
+    Format(
+        name="evalplus",
+        looks="JSON with eval and hash",
+        matches=benchmarks.matches_evalplus,
+        read=benchmarks.read_evalplus,
+    ),
+    Format(
+        name="helm",
+        looks="per_instance_stats.json",
+        matches=benchmarks.matches_helm,
+        read=benchmarks.read_helm,
     ),
     Format(
         name="goagentbench",
