@@ -165,8 +165,12 @@ def labels_of(paths: Sequence[Path]) -> list[str]:
     varying = [
         depth for depth in reversed(range(min(len(part) for part in parts))) if len({part[depth] for part in parts}) > 1
     ]
-    joined = ["/".join(part[depth] for depth in varying) for part in parts]
-    return joined if len(set(joined)) == len(paths) else [str(path) for path in paths]
+    joined = ["/".join(part[depth] for depth in varying) or part[0] for part in parts]
+    taken: Counter[str] = Counter()
+    for number, name in enumerate(joined):
+        taken[name] += 1
+        joined[number] = name if taken[name] == 1 else f"{name} ({taken[name]})"
+    return joined
 
 
 def _stem(name: str) -> str:

@@ -171,7 +171,7 @@ def _found(sources: Sequence[str | Path], wanted: Format | None) -> tuple[list[t
         raise InvalidInput("nothing to read: name files or folders of logs.")
     found: list[tuple[Probe, Format]] = []
     looked_at = 0
-    for source in dict.fromkeys(sources):
+    for source in sources:
         try:
             files = _files(source)
             here = list(_probed(files, wanted))
