@@ -14,6 +14,7 @@ import click
 from forbear import __version__
 from forbear.cli.bench import bench
 from forbear.cli.churn import churn
+from forbear.cli.convert import convert
 from forbear.cli.critic import critic
 from forbear.cli.critic_calibrate import calibrate
 from forbear.cli.critic_evaluate import evaluate
@@ -57,7 +58,7 @@ def cli(context: click.Context) -> None:
         click.echo(_FIRST, nl=False)
 
 
-for command in (decide, churn, power, pilot, report, serve, critic, journal, bench, models):
+for command in (decide, churn, convert, power, pilot, report, serve, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)
