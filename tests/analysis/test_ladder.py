@@ -168,8 +168,11 @@ def test_a_file_has_a_ladder(tmp_path, monkeypatch, capsys):
     arms = read_pilot_file(path).plan.arms
     assert [arm.in_ladder for arm in arms] == [False, *[True] * 4, False]
     assert dataclasses.replace(arms[1].policy, threshold=0.7, budget=3) == arms[4].policy
-    assert forbear(["pilot", "plan", "pilot.toml", "--try", "0"]) == 0
-    assert "a ladder of 4 settings" in capsys.readouterr().out
+    assert forbear(["pilot", "check", "pilot.toml"]) == 0
+    assert forbear(["pilot", "plan", "pilot.toml", "--try", "2"]) == 0
+    planned = " ".join(capsys.readouterr().out.split())
+    assert "a ladder of 4 settings" in planned
+    assert "less is taken than the table says" in planned
     assert forbear(["pilot", "run", "pilot.toml", "--look", "1"]) == 0
     assert "CHOSEN: to be tested on the tasks to come." in capsys.readouterr().out
     assert forbear(["decide", "runs/pilot"]) == 2
