@@ -98,7 +98,7 @@ def test_it_is_decided_as_a_pilot_of_the_later_tasks_alone(seed):
 @pytest.mark.statistical
 def test_of_useless_settings_one_is_deployed_in_at_most_one_pilot_of_twenty():
     """Also where choosing and testing on the same tasks would deploy one far more often."""
-    looks, pilots, said, naive = Looks(tasks=(30, 60, 90), watch=False), 200, 0, 0
+    looks, pilots, said, naive = Looks(tasks=(30, 60, 90), watch=False), 120, 0, 0
     for seed in range(pilots):
         outcomes = outcomes_of(seed, n=90)
         monitor = monitor_of(outcomes, looks)
