@@ -208,6 +208,7 @@ CRITICS = [
     "Judgements",
     "LogisticCritic",
     "LogisticWeights",
+    "LoraCritic",
     "RandomCritic",
     "RepeatedAction",
     "StepCount",

@@ -449,22 +449,51 @@ def test_logged_baseline_runs_are_used_as_many_as_there_are(decide, tmp_path):
     assert (many["tasks"], one["tasks"]) == (120, 120)
     widths = [v["success_gain"]["high"] - v["success_gain"]["low"] for v in (many, one)]
     assert widths[0] < 0.95 * widths[1]
-    assert many["value"] is None
+    assert many["value"]["gain"] == pytest.approx(
+        many["success_gain"]["value"] * 120 / (120 + 3.091 + 1.660 + 21.545), abs=0.02
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "expected 0 or 1.*--graded, or --threshold T"),
-        (["--graded", "--anytime"], "graded scores are decided on once"),
-        (["--graded", "--looks", "30,60", "--look", "2"], "graded scores are decided on once"),
-        (["--graded", "--at", "0.3"], "graded scores are decided on once"),
+        (["--graded", "--looks", "30,60", "--look", "2", "--guarantee", "finite-sample"], "not for .* scores"),
+        (["--graded", "--at", "0.3"], "which graded scores are not"),
+        (["--graded", "--planned", "5000"], "belongs to --anytime"),
         (["--threshold", "2"], "threshold is 2, but all scores lie"),
     ],
 )
 def test_what_scores_do_not_allow_is_refused(scores, options, message, capsys):
     assert run(["decide", scores, *options]) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("order", [[], ["--in-order"]])
+def test_graded_scores_are_decided_on_at_looks_and_as_a_stream(scores, order, capsys):
+    for options, method in (
+        (["--looks", "30,60", "--look", "2"], "joined over looks approximately"),
+        (["--anytime"], "mean scores, betting e-process, valid after every task, tasks as units"),
+    ):
+        assert run(["decide", scores, "--graded", *options, *order, "--json"]) == 0
+        verdict = json.loads(capsys.readouterr().out)
+        assert verdict["recommendation"] == "INTERVENE"
+        assert verdict["tasks"] == 59
+        assert verdict["look"]["tasks"] == 60
+        assert method in verdict["method"]
+        assert verdict["failure_rate"] is None
+        assert any(caution["code"] == "missing_outcomes" for caution in verdict["cautions"])
+
+
+def test_a_long_stream_may_be_planned(capsys):
+    found = {}
+    for options in ([], ["--planned", "2000"], ["--planned", "5000"]):
+        assert run(["decide", "--counts", "1000,210,160,1000", "--anytime", *options, "--json"]) == 0
+        found[options[-1] if options else None] = json.loads(capsys.readouterr().out)
+    assert found[None]["p_value_gain"] == found["2000"]["p_value_gain"]
+    assert found["5000"]["p_value_gain"] < found[None]["p_value_gain"]
+    assert "small bets" in found["5000"]["method"]
+    assert "small bets" not in found["2000"]["method"]
 
 
 def test_counts_are_no_scores(capsys):

@@ -201,6 +201,8 @@ def test_what_a_model_raises_is_nowhere_kept(tmp_path):
 class Together(ScriptedModel):
     """Answers when so many have asked, all at once; notes in which round of the loop each asked."""
 
+    is_remote = True
+
     def __init__(self, count):
         super().__init__([])
         self.rounds, self.round, self._barrier = [], 0, asyncio.Barrier(count)

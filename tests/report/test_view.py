@@ -3,6 +3,7 @@ import json
 import pytest
 
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.report.text import decision_text
 from forbear.report.view import arm_view, decision_json, decision_view
@@ -185,6 +186,27 @@ def test_several_seeds_of_a_task_weigh_as_one_task():
     assert view_of(thrice)["value"] == view_of(once)["value"]
 
 
-def test_without_pairs_of_runs_nothing_is_said_of_the_worth():
-    view = view_of(ClusteredOutcomes.from_outcomes(baseline=[[0, 1, 1]] * 20, treated=[[1]] * 20))
-    assert view["value"] is None
+def test_unpaired_seeds_are_worth_what_their_rates_are():
+    # One run against one, unpaired only because the first task was run twice, is nearly the table itself.
+    before, after = [[0], [0], [1], [1], [1]] * 20, [[0], [1], [1], [1], [0]] * 20
+    paired = view_of(ClusteredOutcomes.from_outcomes(baseline=before, treated=after))["value"]
+    unpaired = view_of(ClusteredOutcomes.from_outcomes(baseline=[[0, 0], *before[1:]], treated=after))["value"]
+    assert unpaired["gain"] == pytest.approx(paired["gain"], abs=1e-12)
+    assert unpaired["new_pilots"] == [
+        {"tasks": one["tasks"], "worth": pytest.approx(one["worth"])} for one in paired["new_pilots"]
+    ]
+
+
+def test_why_nothing_is_said_of_the_worth_is_said():
+    scores = view_of(GradedOutcomes.from_scores(baseline=[[0.1]] * 20, treated=[[0.6]] * 20))
+    verdict = decide(ClusteredOutcomes.from_outcomes(baseline=[[0, 1, 1]] * 20, treated=[[1]] * 20))
+    harm = arm_view("critic", verdict, costs=Costs(harm=1.0))
+    for view, code in ((scores, "no_worth_of_scores"), (harm, "no_worth_with_harm")):
+        assert view["value"] is None
+        assert view["no_value"]["code"] == code
+        assert "worth is not said" in decision_text(one_arm(view)).replace("\n  ", " ")
+    assert arm_view("critic", verdict)["no_value"] is None
+
+
+def one_arm(view):
+    return {"format": "forbear-verdicts-2", "baseline": "baseline", "verdicts": {"critic": view}, "ignored_columns": []}

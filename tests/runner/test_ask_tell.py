@@ -12,6 +12,7 @@ from forbear.analysis.evidence import evidence_of, verdicts_of
 from forbear.analysis.result import analyse_journal
 from forbear.errors import InvalidInput, JournalLocked, PlanChanged, ProviderError
 from forbear.interventions import Append, Stop
+from forbear.outcomes.logged import LoggedRuns
 from forbear.policy.arm import Arm
 from forbear.records.journal import Journal
 from forbear.records.model import Action, Episode, Origin, Step, Task, Termination
@@ -565,3 +566,15 @@ def test_an_arm_says_in_json_what_it_is():
 def test_numbers_out_of_range_are_refused(tmp_path, options):
     with pytest.raises(InvalidInput, match=next(iter(options))):
         HostPilot(host(), Journal(tmp_path), **options)
+
+
+def test_a_host_re_uses_its_logged_runs(tmp_path):
+    logged = LoggedRuns(runs={task.id: [True, False, True] for task in tasks(8)}, source="May")
+    drive(HostPilot(host(rerun=False, logged=logged), Journal(tmp_path / "j")))
+    result = analyse_journal(Journal(tmp_path / "j"))
+    found = evidence_of(result)
+    own = [one.success for key, one in result.episodes.items() if key[2] == "baseline"]
+    assert found.logged.drift.value == pytest.approx(sum(own) / len(own) - 2 / 3)
+    assert found.verdicts["a"].recovered is None
+    with pytest.raises(PlanChanged, match=r"baseline\.logged is gone"):
+        HostPilot(host(rerun=False), Journal(tmp_path / "j"))

@@ -44,7 +44,7 @@ _MARKS = ",:[{"
 """One of them stands beside each value in JSON, and outside texts nothing else does."""
 _VALUE_BYTES = 64
 """What a value takes in memory beside what it says."""
-_ARM = ("name", "intervention", "critic", "options")
+_ARM = ("name", "intervention", "critic", "options", "ladder")
 """Keys of an arm that say what it is made of; what an intervention calls so is given in its table of options."""
 
 
@@ -238,10 +238,12 @@ def _arm(section: Section, shared: _Shared) -> Arm:
             message=f"arm '{shown(name)}' needs a critic: name one in the file (critic = ...) or in the arm"
         )
     critic = shared.make_critic(part)
-    options = {**shared.policy, **section.take_all(policy)}
+    options, in_ladder = {**shared.policy, **section.take_all(policy)}, section.take("ladder", bool, False)
     section.close()
     return section.guard(
-        make=lambda: Arm(name, InterventionPolicy(critic=critic, intervention=intervention, **options))
+        make=lambda: Arm(
+            name, InterventionPolicy(critic=critic, intervention=intervention, **options), in_ladder=in_ladder
+        )
     )
 
 

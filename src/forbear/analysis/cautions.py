@@ -96,6 +96,8 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
                 f"run-to-run variation; {compare}.",
             )
         )
+    if record.in_ladder:
+        cautions.append(_of_the_ladder(result, arm))
     if plan.continuations > 1:
         cautions.append(_continued(result, arm))
     if record.kind == "policy":
@@ -103,6 +105,25 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
         cautions += _of_the_interventions(result, result.arms[arm], result.arms[plan.baseline_arm])
         cautions += _without_blind(plan, result.arms[arm])
     return cautions
+
+
+def _of_the_ladder(result: PilotResult, arm: str) -> Remark:
+    """Says what was chosen on which tasks, and on which it is tested."""
+    plan, monitor = result.plan, result.monitor
+    gains, first = monitor.ladder_gains(), plan.looks.tasks[0]
+    begin, end = monitor.span(arm)
+    chosen = f"the best of {len(gains)} settings on the first {first} tasks"
+    if monitor.chosen != arm:
+        text = f"Not {chosen} ({points(gains[arm])}; '{shown(monitor.chosen or 'none yet')}' was): not tested."
+    elif begin:
+        text = f"Chosen as {chosen} ({points(gains[arm])} there); tested on the {end - begin} tasks after them "
+        text += "alone, from which on its looks are counted."
+    else:
+        text = (
+            f"Chosen as {chosen} ({points(gains[arm])} there), which says nothing yet: it is tested on those to come."
+        )
+    values = {"chosen": monitor.chosen, "first": first, "tested_on": end - begin if begin else 0, "gains": gains}
+    return Remark(code="ladder", text=text, values=values)
 
 
 def _continued(result: PilotResult, arm: str) -> Remark:
@@ -165,6 +186,13 @@ def withheld(verdict: Verdict, arm: ArmResult) -> Verdict:
     )
     reason = Remark(code="critic_broken", text=text, values={"owed": owed, "asked": asked, "most": MOST_FAULTS})
     return replace(verdict, recommendation=Recommendation.UNDECIDED, reasons=(reason,))
+
+
+def untested(verdict: Verdict) -> Verdict:
+    """No verdict on a setting by the tasks that it was chosen by, or passed over."""
+    text = "Not tested: a setting is chosen on some tasks, and the chosen one is tested on others."
+    reason = Remark(code="not_tested", text=text)
+    return replace(verdict, recommendation=Recommendation.UNDECIDED, harmful=False, reasons=(reason,))
 
 
 def _of_the_interventions(result: PilotResult, arm: ArmResult, baseline: ArmResult) -> list[Remark]:

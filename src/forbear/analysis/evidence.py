@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forbear.analysis.blind import AgainstBlind, against_blind
-from forbear.analysis.cautions import cautions_of, context_of, withheld
+from forbear.analysis.cautions import cautions_of, context_of, untested, withheld
 from forbear.analysis.logged import AgainstLogged
 from forbear.analysis.pairing import Pairing, pair_episodes
 from forbear.analysis.result import PilotResult
@@ -38,6 +38,7 @@ class Evidence:
     verdicts: Mapping[str, Verdict]
     """By treated arm, controls included: each of those is decided by itself and never deployed."""
     controls: frozenset[str]
+    """The arms that are not tested: those there to be compared with, and of a ladder those that are not chosen."""
     ceilings: Mapping[str, Ceilings]
     """By treated arm with paired seeds: what an intervention that never disrupted would have gained."""
     paths: Mapping[str, GainPath]
@@ -73,7 +74,7 @@ def evidence_of(result: PilotResult) -> Evidence:
     at_any_look = 1 - 2 * plan.rule.alpha / len(plan.looks.tasks)  # Bonferroni: it is read at whichever look ends it
     return Evidence(
         verdicts=judged.verdicts,
-        controls=frozenset(plan.controls),
+        controls=frozenset(plan.treated) - frozenset(arms_tested(result)),
         ceilings={
             name: ceilings(pairing.binary, churn=churn)
             for name, pairing in judged.pairings.items()
@@ -109,6 +110,15 @@ def verdicts_of(result: PilotResult) -> dict[str, Verdict]:
         ProviderError, InvalidInput: As `evidence_of`.
     """
     return dict(_judged(result).verdicts)
+
+
+def arms_tested(result: PilotResult) -> list[str]:
+    """The arms that are tested and may be deployed; of a ladder the chosen one, once it has tasks of its own."""
+    plan, monitor = result.plan, result.monitor
+    if not plan.ladder:
+        return plan.candidates
+    chosen = monitor.chosen
+    return [] if chosen is None or monitor.span(chosen)[0] == 0 else [chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +171,8 @@ def _require_look(result: PilotResult) -> None:
 
 
 def _pairing(result: PilotResult, arm: str) -> Pairing:
-    """An arm beside the baseline, on the tasks that are its evidence: those to its end."""
-    tasks = frozenset(task.id for task in result.plan.tasks[: result.monitor.counted(arm)])
+    """An arm beside the baseline, on the tasks that are its evidence."""
+    tasks = frozenset(task.id for task in result.plan.tasks[slice(*result.monitor.span(arm))])
     return pair_episodes(
         (episode for episode in result.episodes.values() if episode.task.id in tasks),
         baseline=result.plan.baseline_arm,
@@ -177,7 +187,9 @@ def _verdicts(
 ) -> dict[str, Verdict]:
     """The arms that may be deployed as one family, each control by itself."""
     plan, monitor = result.plan, result.monitor
-    families = [[name] for name in plan.controls] + ([plan.candidates] if plan.candidates else [])
+    tested = arms_tested(result)
+    alone = [name for name in plan.treated if name not in tested]
+    families = [[name] for name in alone] + ([tested] if tested else [])
     verdicts: dict[str, Verdict] = {}
     for family in families:
         known = {name: monitor.outcomes(name) for name in family}
@@ -188,11 +200,13 @@ def _verdicts(
             unpaired={name: pairings[name].unpaired for name in family},
             cautions={name: cautions[name] for name in family},
         )
-    for name in plan.controls:
-        # A control decides nothing: it ends with the others.
+    for name in alone:
+        # A control decides nothing: it ends with the others. Nor does a setting that was not chosen, or not tested yet.
         verdict, end = verdicts[name], monitor.ends.get(name)
         look = None if verdict.look is None else replace(verdict.look, stopped=None if end is None else end.reason)
         verdicts[name] = replace(verdict, futile=False, look=look)
+        if plan.arms[name].in_ladder:
+            verdicts[name] = untested(verdicts[name])
     return {name: withheld(verdict, result.arms[name]) for name, verdict in verdicts.items()}
 
 
@@ -222,7 +236,7 @@ def _best(result: PilotResult) -> Best | None:
     None where an arm ended early: the correction knows nothing of ends.
     """
     plan, candidates = result.plan, result.plan.candidates
-    if len(candidates) < 2 or any(result.monitor.counted(arm) < len(plan.tasks) for arm in candidates):
+    if plan.ladder or len(candidates) < 2 or any(result.monitor.counted(arm) < len(plan.tasks) for arm in candidates):
         return None
     arms = (plan.baseline_arm, *candidates)
     kept = [

@@ -7,6 +7,7 @@ under way at a time, or on when a process was killed.
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from forbear.analysis.plan_record import PlanRecord
 from forbear.errors import InvalidInput
@@ -22,6 +23,8 @@ from forbear.stats.verdict import Verdict
 
 WITH_THE_OTHERS = "with the others"
 """Why a control ends: it has nothing left to accompany."""
+NOT_CHOSEN = "not chosen"
+"""Why an arm of a ladder ends: another one had the larger gain at the first look."""
 
 
 class Monitor:
@@ -60,7 +63,12 @@ class Monitor:
         self.tasks = 0
         """Of the complete prefix."""
         self._outcomes: dict[str, list[list[bool | None]]] = {arm: [] for arm in (self._baseline, *self._treated)}
-        looks, rule = plan.looks, plan.rule
+        self.chosen: str | None = None
+        """The arm of the ladder that goes on, from the first look on; None before, and where there is no ladder."""
+        self._ladder = plan.ladder
+        self._begin = plan.looks.tasks[0] if self._ladder else 0
+        looks, rule = plan.confirming, plan.rule
+        self._looks = looks
         self._logged = plan.logged
         several = len(plan.seeds) > 1 or self._clusters is not None or bool(self._logged)
         self._watch_threshold = 0.0
@@ -137,6 +145,8 @@ class Monitor:
 
     def _judge(self) -> list[ArmEnd]:
         """Which arms end after this task."""
+        if self._ladder and self.tasks <= self._begin:
+            return self._choose() if self.tasks == self._begin else []
         running = [arm for arm in self.running if arm in self._candidates]
         known = {arm: self._known[arm] for arm in running if arm in self._known}
         ends = [end for end in known.values() if end.tasks == self.tasks]
@@ -150,6 +160,35 @@ class Monitor:
                 if stopped is not None and stopped.stopped is not None:
                     ends.append(ArmEnd(arm=arm, tasks=self.tasks, reason=stopped.stopped))
         return ends
+
+    def _choose(self) -> list[ArmEnd]:
+        """Chooses the arm of the ladder with the largest gain so far, the first of several; the others end.
+
+        From here on the chosen one alone is tested, on the tasks to come, so that nothing that chose it counts for it.
+        """
+        gains = self.ladder_gains()
+        self.chosen = max(self._ladder, key=lambda arm: gains[arm])
+        self._candidates = [self.chosen]
+        return [ArmEnd(arm=arm, tasks=self.tasks, reason=NOT_CHOSEN) for arm in self._ladder if arm != self.chosen]
+
+    def ladder_gains(self) -> dict[str, float]:
+        """By arm of the ladder, its gain over the baseline on the tasks to the first look; 0 where no pair is known."""
+        gains = {}
+        for arm in self._ladder:
+            before, after = (self._outcomes[name][: self._begin] for name in (self._baseline, arm))
+            differences, _ = unit_differences(before, after, None)
+            known = [float(d) for d in differences if not math.isnan(d)]
+            gains[arm] = math.fsum(known) / len(known) if known else 0.0
+        return gains
+
+    def span(self, arm: str) -> tuple[int, int]:
+        """The tasks of the planned order that are an arm's evidence: from the first of them, to before the second.
+
+        With a ladder those behind the first look; of an arm that was not chosen, and of all where none was run since,
+        those that it was chosen by.
+        """
+        end = self.counted(arm)
+        return (0 if end <= self._begin else self._begin, end)
 
     def _watch_stops(self, arm: str) -> bool:
         """Feeds the watch with the task just taken, and says whether it stops the arm."""
@@ -179,14 +218,17 @@ class Monitor:
                 shares α with the other candidates.
             tasks: How many tasks of it; omitted: those that are counted.
         """
-        first = self.counted(arm) if tasks is None else tasks
+        begin, end = self.span(arm) if tasks is None else (self._begin, tasks)
         if against is not None:
-            first = min(first, self.counted(against))
+            end = min(end, self.counted(against))
         other = self._baseline if against is None else against
+        looks = self._looks
+        if self._ladder and begin < self._begin:  # what it was chosen by, at the only look that it had
+            looks = replace(looks, tasks=(self._begin,), watch=False)
         return sequential_outcomes(
-            baseline=self._outcomes[other][:first],
-            treated=self._outcomes[arm][:first],
-            looks=self.plan.looks,
+            baseline=self._outcomes[other][begin:end],
+            treated=self._outcomes[arm][begin:end],
+            looks=looks,
             clusters=self._clusters,
             arms=max(1, len(self._candidates)) if against is None else 1,
             names=(other, arm),

@@ -51,8 +51,8 @@ class Pairing:
         """
         if isinstance(self.pairs, GradedOutcomes):
             raise InvalidInput(
-                "graded scores are decided on once, as mean scores: looks, --anytime, --mix, --at and churn need "
-                "successes and failures. Make them so: --threshold T."
+                "--mix, --at and churn speak of successes and failures, which graded scores are not. Make them so: "
+                "--threshold T."
             )
         return self.pairs
 

@@ -4,6 +4,7 @@ A record holds no parts, only what they said of themselves, so that a journal ca
 without the agent, the world and the critics that made it.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self, TypeAlias
 
@@ -82,6 +83,8 @@ class ArmRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The policy's config, parts included."""
     blind_of: str | None = None
     """Name of the arm whose intervention it gives at random moments."""
+    in_ladder: bool = False
+    """The first look chooses one of it and its likes."""
 
 
 class PlanRecord(Struct, frozen=True, kw_only=True):
@@ -216,6 +219,19 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
     def candidates(self) -> list[str]:
         """The treated arms that may be deployed; they share α."""
         return [name for name in self.treated if not self.arms[name].is_control]
+
+    @property
+    def ladder(self) -> list[str]:
+        """The arms of which the first look chooses one; none where there is no ladder."""
+        return [name for name, arm in self.arms.items() if arm.in_ladder]
+
+    @property
+    def confirming(self) -> Looks:
+        """The looks of the tests: those of the plan; with a ladder those after the first, and counted from there."""
+        if not self.ladder:
+            return self.looks
+        first, *later = self.looks.tasks
+        return dataclasses.replace(self.looks, tasks=tuple(n - first for n in later))
 
     @property
     def controls(self) -> list[str]:

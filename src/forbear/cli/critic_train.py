@@ -33,7 +33,7 @@ Examples:
     forbear critic train runs/pilot -o critics/mine
     forbear critic train logs.jsonl -o critics/mine --history older.jsonl
     forbear critic train runs/forks -o critics/worth --target advantage
-    forbear critic train logs.jsonl -o critics/lora --backend lora --model installed
+    forbear critic train logs.jsonl -o critics/lm --backend lora
 """
 
 _GAINS = {

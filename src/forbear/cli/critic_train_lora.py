@@ -53,8 +53,8 @@ def train_in_folder(
     from forbear.critics.lora.folder import UNFINISHED, write_lora
     from forbear.critics.lora.training import LoraRecipe, digest_of, train_lora
 
-    base = find_base(given.get("model") or DEFAULT_MODEL)
     recipe = LoraRecipe(**{name: value for name, value in given.items() if name not in ("model", "device")})
+    base = find_base(given.get("model") or DEFAULT_MODEL)
     if (folder / RECORD).exists():
         card = read_record(folder)
         trained = card.get("trained")

@@ -163,6 +163,12 @@ names it), 20 if all are FORBEAR, else 21.
 @shape_option
 @click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")
 @click.option(
+    "--planned",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --anytime: about so many tasks, decided beforehand; above 2,000 small gains are found sooner.",
+)
+@click.option(
     "--in-order", is_flag=True, help="Rows stand in the planned order: past evidence counts (--anytime, --looks)."
 )
 @click.option("--prior", metavar="UP,DOWN,SAME", help="For the worth, as tasks. [default: published pilots]")
@@ -199,6 +205,7 @@ def decide(
     look: int | None,
     shape: ShapeName | None,
     anytime: bool,
+    planned: int | None,
     in_order: bool,
     prior: str | None,
     cost_of_intervening: float | None,
@@ -228,6 +235,8 @@ def decide(
     if (declared is not None or anytime) and (mix is not None or at is not None):
         option = "--mix" if at is None else "--at"
         raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
+    if planned is not None and not anytime:
+        raise click.UsageError("--planned says how long a stream will be: it belongs to --anytime.")
     if in_order and ((not anytime and declared is None) or counts is not None):
         raise click.UsageError("--in-order says how rows stand: it needs a FILE, and --looks or --anytime.")
     if counts is None:
@@ -247,7 +256,14 @@ def decide(
         brought = from_counts(counts)
     brought = elsewhere(brought, rule, mix=mix, at=at)
     verdicts = decide_pairings(
-        brought.pairings, rule, looks=declared, look=look, anytime=anytime, in_order=in_order, table=brought.table
+        brought.pairings,
+        rule,
+        looks=declared,
+        look=look,
+        anytime=anytime,
+        in_order=in_order,
+        table=brought.table,
+        planned=planned,
     )
     verdicts = {one.treated: verdicts[one.treated] for one in brought.asked}
     view = decision_view(
@@ -281,7 +297,7 @@ def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
 
 def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule) -> None:
     """The page; the gain elsewhere has the interval of a single look, and is shown for one only."""
-    from forbear.analysis.evidence import elsewhere
+    from forbear.analysis.evidence import elsewhere as gains_elsewhere
     from forbear.cli.report import write_page
     from forbear.report.html import decision_html
     from forbear.report.sections import breakeven
@@ -290,7 +306,7 @@ def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairin
     curves = {
         name: breakeven.view(curve, baseline=view["baseline"])
         for name, pairing in pairings.items()
-        if (curve := elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
+        if (curve := gains_elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
     }
     title = f"{' and '.join(view['verdicts'])} against {view['baseline']}"
     write_page(report, decision_html(view, title=title, break_even=curves))
@@ -342,7 +358,7 @@ def _from_journal(
     stated: tuple[float | None, float | None],
 ) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
-    from forbear.analysis.evidence import verdicts_of
+    from forbear.analysis.evidence import arms_tested, verdicts_of
     from forbear.analysis.result import analyse_journal
     from forbear.records.journal import Journal
     from forbear.report.view import decision_view
@@ -357,7 +373,13 @@ def _from_journal(
         found = verdicts_of(result)
     except ForbearError as error:
         raise type(error)(f"{where}: {error}") from None
-    baseline, verdicts = plan.baseline_arm, {arm: found[arm] for arm in plan.candidates}
+    tested = arms_tested(result)
+    if not tested:
+        raise InvalidInput(
+            f"{where}: of its ladder '{shown(result.monitor.chosen or 'none')}' was chosen, and is tested on tasks "
+            "that are yet to be run. Go on with forbear pilot extend."
+        )
+    baseline, verdicts = plan.baseline_arm, {arm: found[arm] for arm in tested}
     if treated is not None:
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")

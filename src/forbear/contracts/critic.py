@@ -9,7 +9,7 @@ from forbear.contracts.draw import Draw
 from forbear.records.model import JSON, Action, Trajectory, Usage
 
 
-class Score(Struct, frozen=True):
+class Score(Struct, frozen=True, gc=False):
     """What a critic says of a proposal."""
 
     p_fail: float | None

@@ -15,7 +15,7 @@ Never written to disk.
 """
 
 
-class Observation(Struct, frozen=True, kw_only=True):
+class Observation(Struct, frozen=True, kw_only=True, gc=False):
     """What an environment answers."""
 
     text: str

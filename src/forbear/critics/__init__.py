@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.logistic import LogisticWeights as LogisticWeights
     from forbear.critics.logistic import TranscriptFeatures as TranscriptFeatures
     from forbear.critics.logistic import train_logistic as train_logistic
+    from forbear.critics.lora.critic import LoraCritic as LoraCritic
     from forbear.critics.measures import at_threshold as at_threshold
     from forbear.critics.measures import auroc as auroc
     from forbear.critics.measures import average_precision as average_precision
@@ -63,6 +64,7 @@ _HOME = {
     "Judgements": "estimates",
     "LogisticCritic": "logistic",
     "LogisticWeights": "logistic",
+    "LoraCritic": "lora.critic",
     "RandomCritic": "heuristic",
     "RepeatedAction": "heuristic",
     "StepCount": "heuristic",

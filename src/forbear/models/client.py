@@ -54,6 +54,8 @@ class OpenAIChat(KeptModel):
     it was given as an argument.
     """
 
+    is_remote = True
+
     def __init__(
         self,
         model: str,

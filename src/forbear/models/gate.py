@@ -105,8 +105,11 @@ class Gate:
         began, failures = time.monotonic(), 0
         while True:
             try:
-                async with self._turn(tokens):
+                if self._is_wide_open():
                     answer = await send()
+                else:
+                    async with self._turn(tokens):
+                        answer = await send()
             except Transient as error:
                 failures += 1
                 current_meter().had_trouble = True
@@ -116,6 +119,9 @@ class Gate:
             else:
                 self._failures, self._down_since, self._has_answered = 0, None, True
                 return answer
+
+    def _is_wide_open(self) -> bool:
+        return not self._limiters and not self._failures and self._opens_at <= time.monotonic()
 
     @contextlib.asynccontextmanager
     async def _turn(self, tokens: int) -> AsyncIterator[None]:

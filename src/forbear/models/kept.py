@@ -37,6 +37,8 @@ class KeptModel(ABC):
 
     defaults: ChatOptions = ChatOptions()
     """Options for requests that do not say otherwise; part of `config`."""
+    is_remote = False
+    """Others compute its answers, many at a time: who gets one goes on in turns (`session.Turns`)."""
     _config: bytes | None = None
     """Digest of `config`, which does not change, once it was asked for."""
 
@@ -72,7 +74,7 @@ class KeptModel(ABC):
                 session.broken = error
             raise
         meter.add(priced(completion.usage, model=self.name), key=key, paid=True)
-        if session is not None and session.turns is not None:
+        if self.is_remote and session is not None and session.turns is not None:
             await session.turns.take()
         return completion
 
@@ -122,10 +124,14 @@ class KeptModel(ABC):
         return digest.hexdigest()[:40]
 
 
+_STANDARD = ChatOptions()
+
+
 def _merged(defaults: ChatOptions, options: ChatOptions) -> ChatOptions:
+    if options == _STANDARD:
+        return defaults
     given = {name: getattr(options, name) for name in options.__struct_fields__}
-    standard = ChatOptions()
-    return structs.replace(defaults, **{k: v for k, v in given.items() if v != getattr(standard, k)})
+    return structs.replace(defaults, **{k: v for k, v in given.items() if v != getattr(_STANDARD, k)})
 
 
 def _checked(completion: Completion) -> Completion:

@@ -1,6 +1,7 @@
 """Prompts as files: named by who uses them, found beside them or by a path, checked before anything is asked."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def prompt(given: str | Path | None, *, shipped: str, package: str, holes: Colle
         InvalidInput: The file cannot be read, is no UTF-8, has a hole that nothing fills, or says nothing.
     """
     if given is None:
-        text = resources.files(package).joinpath("prompts", shipped).read_text(encoding="utf-8").rstrip("\n")
+        text = _shipped(package, shipped)
     elif isinstance(given, Path) or (isinstance(given, str) and "\n" not in given and given.endswith((".txt", ".md"))):
         try:
             text = read_bounded(given, limit=_MOST).decode("utf-8-sig").rstrip("\n")
@@ -41,3 +42,8 @@ def prompt(given: str | Path | None, *, shipped: str, package: str, holes: Colle
     if not text.strip():
         raise InvalidInput(f"{whose} says nothing.")
     return text
+
+
+@lru_cache(maxsize=64)  # an agent is made for each episode
+def _shipped(package: str, name: str) -> str:
+    return resources.files(package).joinpath("prompts", name).read_text(encoding="utf-8").rstrip("\n")

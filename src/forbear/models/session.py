@@ -11,7 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextvars import ContextVar, Token, copy_context
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -189,7 +189,19 @@ class Meter:
     Leaving it raises what makes every further call of a model vain (`Session.broken`).
     """
 
-    __slots__ = ("_before", "had_trouble", "keys", "paid", "reused", "session", "waiting", "was_cut")
+    # Defaults of the class, for most meters stay at zero.
+    paid: Usage = _NOTHING
+    """New answers, and kept ones that this plan had paid for but no record had been charged with."""
+    reused: Usage = _NOTHING
+    """Kept answers that others had been charged with."""
+    keys: list[str] | None = None
+    """Of what was paid for."""
+    waiting: int = 0
+    """Requests that a provider has not answered yet."""
+    had_trouble: bool = False
+    """A provider failed, and was asked again."""
+    was_cut: bool = False
+    """A request was given up before its provider had answered it."""
 
     def __init__(self, session: Session | None = None) -> None:
         """Starts at zero.
@@ -198,19 +210,6 @@ class Meter:
             session: By default the current one.
         """
         self.session = _SESSION.get() if session is None else session
-        self.paid = _NOTHING
-        """New answers, and kept ones that this plan had paid for but no record had been charged with."""
-        self.reused = _NOTHING
-        """Kept answers that others had been charged with."""
-        self.keys: list[str] | None = None
-        """Of what was paid for."""
-        self.waiting = 0
-        """Requests that a provider has not answered yet."""
-        self.had_trouble = False
-        """A provider failed, and was asked again."""
-        self.was_cut = False
-        """A request was given up before its provider had answered it."""
-        self._before: Token[Meter | None] | None = None
 
     def __enter__(self) -> Self:
         self._before = _METER.set(self)
@@ -219,10 +218,10 @@ class Meter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._before is not None
         _METER.reset(self._before)
-        if self.session is not None and self.session.broken is not None:
-            raise self.session.broken  # whatever the code that was called made of it
+        session = self.session
+        if session is not None and session.broken is not None:
+            raise session.broken  # whatever the code that was called made of it
 
     def add(self, usage: Usage, *, key: str, paid: bool) -> None:
         """Counts one answer."""
@@ -261,19 +260,28 @@ class Meter:
         """Whether whoever is late now waited for a provider."""
         return self.waiting > 0 or self.was_cut
 
-    @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self) -> "_Asking":
         """While a provider is being asked: who is cut off then waited for the provider."""
-        self.waiting += 1
-        try:
-            yield
-        except Exception:
-            raise
-        except BaseException:
-            self.was_cut = True
-            raise
-        finally:
-            self.waiting -= 1
+        return _Asking(self)
+
+
+class _Asking:
+    """A context manager, by hand: a generator's would take a hundredth of a call."""
+
+    __slots__ = ("_meter",)
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def __enter__(self) -> None:
+        self._meter.waiting += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._meter.waiting -= 1
+        if kind is not None and not issubclass(kind, Exception):
+            self._meter.was_cut = True
 
 
 def current_meter() -> Meter:

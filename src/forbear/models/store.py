@@ -61,6 +61,8 @@ class ResponseStore:
         """
         self._path, self.owner = path, owner
         self._file: int | None = None
+        self._end = 0
+        """Where the last line that this process wrote ended."""
         self._places: dict[str, tuple[int, int, bool]] = {}
         """By key: offset, length, and whether this plan paid for it."""
         self.damaged = 0
@@ -142,8 +144,10 @@ class ResponseStore:
         try:
             end = os.fstat(self._file).st_size
             # The one before us may have been killed within its line.
-            begin = b"\n" if end and os.pread(self._file, 1, end - 1) != b"\n" else b""
+            is_ours = end == self._end
+            begin = b"" if is_ours or os.pread(self._file, 1, end - 1) == b"\n" else b"\n"
             _write_at(self._file, begin + line, end)
+            self._end = end + len(begin) + len(line)
             self._places[key] = (end + len(begin), len(line) - 1, True)
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -80,6 +80,16 @@ class GradedOutcomes:
         return ClusteredOutcomes(baseline=before, treated=after, clusters=self.clusters)
 
 
+def mean_scores(arm: Sequence[Sequence[float | None]]) -> list[list[float | None]]:
+    """Tasks × one: each task's mean score, None where no run of it has a score.
+
+    Args:
+        arm: Tasks × runs, None where a run has none.
+    """
+    known = [[score for score in runs if score is not None] for runs in arm]
+    return [[sum(runs) / len(runs)] if runs else [None] for runs in known]
+
+
 def _scores(values: Sequence[Sequence[float]], *, name: str) -> ArmScores:
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
         raise InvalidInput(f"{name} must be a sequence with one sequence of scores per task, got {described(values)}.")

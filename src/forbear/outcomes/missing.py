@@ -23,8 +23,12 @@ from forbear.wording import described
 
 Outcomes = PairedOutcomes | ClusteredOutcomes
 """Both arms' outcomes without holes: one pair per task, or several seeds."""
+Brought = Outcomes | GradedOutcomes
+"""The same, or scores."""
 MaybeOutcomes = Sequence[Sequence[bool | None]]
 """Of one arm: tasks × seeds, None where the run has no outcome."""
+MaybeScores = Sequence[Sequence[float | None]]
+"""The same with scores, of which successes and failures are a kind."""
 Known = TypeVar("Known", covariant=True)
 """What a reading makes of outcomes without holes."""
 Read = TypeVar("Read")

@@ -24,6 +24,9 @@ class Arm:
     blind_of: str | None = field(default=None, kw_only=True)
     """Name of the arm whose intervention it gives at random moments (`critics.blind.blind_arm`)."""
 
+    in_ladder: bool = field(default=False, kw_only=True)
+    """Whether the first look chooses one of it and its likes, which later tasks test."""
+
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
             raise InvalidInput(f"an arm's name must be a printable text that is not empty, got {self.name!r:.60}.")

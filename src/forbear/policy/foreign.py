@@ -26,6 +26,18 @@ GRACE_S = 5.0
 """How long a call that was cancelled may clean up, at most; never longer than its time limit."""
 
 
+_forks = 0
+"""How often this process and its parents were forked: asking the system for the process cost a tenth of a step."""
+
+
+def _note_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
+
 class ForeignFault(Exception):
     """What foreign code did instead of answering; caught by whoever asked it."""
 
@@ -61,7 +73,7 @@ async def answer(
     task = MEMBER.get()
     if UNSETTLED and task in UNSETTLED and task is current_task():
         await CREWS[task].settle()
-    process, started = os.getpid(), time.perf_counter()
+    forks, started = _forks, time.perf_counter()
     resumed: _Resumed[_T] | None = None
     try:
         coroutine = call()
@@ -74,19 +86,19 @@ async def answer(
         except StopIteration as returned:
             answered: _T = returned.value
         else:
-            if os.getpid() != process:
+            if _forks != forks:
                 os._exit(0)
             resumed = _Resumed(coroutine, awaited, seconds=seconds)
             answered = await resumed
     except BaseException as error:
-        if os.getpid() != process:
+        if _forks != forks:
             os._exit(0)
         if resumed is not None and resumed.is_closed:
             raise
         if task is not None and task.cancelling():
             _tell_cancelled(task, resumed)
         _tell(error)
-    if os.getpid() != process:
+    if _forks != forks:
         os._exit(0)
     if task is not None and task.cancelling():
         _tell_cancelled(task, resumed)
@@ -125,17 +137,17 @@ def answer_at_once(call: Callable[[], _T], *, check: Callable[[_T], _Checked]) -
     Raises:
         ForeignFault: It did something else than answer.
     """
-    process, task = os.getpid(), MEMBER.get()
+    forks, task = _forks, MEMBER.get()
     before = 0 if task is None else task.cancelling()
     try:
         answered = call()
     except BaseException as error:
-        if os.getpid() != process:
+        if _forks != forks:
             os._exit(0)
         if task is not None and task.cancelling() > before:
             _tell_cancelled(task)
         _tell(error)
-    if os.getpid() != process:
+    if _forks != forks:
         os._exit(0)
     if task is not None and task.cancelling() > before:
         _tell_cancelled(task)
@@ -219,7 +231,7 @@ class _Resumed(Generic[_T]):
     def __await__(self) -> Generator[Any, Any, _T]:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
-        process, awaited, is_cut = os.getpid(), self._awaited, False
+        forks, awaited, is_cut = _forks, self._awaited, False
         self._notice(task, 0)
 
         def expire() -> None:
@@ -229,7 +241,7 @@ class _Resumed(Generic[_T]):
         timer = loop.call_later(self._seconds, expire)
         try:
             while True:
-                if os.getpid() != process:
+                if _forks != forks:
                     os._exit(0)
                 try:
                     sent = yield awaited

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from msgspec import Struct
+
 from forbear.contracts.border import checked_effect, checked_score
 from forbear.contracts.critic import Critic, Score
 from forbear.contracts.draw import Draw
@@ -23,8 +25,7 @@ logger = logging.getLogger(__name__)
 CONTINUE = Continue()
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True, gc=False):
     """What became of asking a critic."""
 
     score: Score

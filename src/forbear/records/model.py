@@ -62,15 +62,28 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """In the currency of the prices."""
 
     def __add__(self, other: "Usage") -> "Usage":
-        return _sum_of([self, other])
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=_plus(self.input_tokens, other.input_tokens),
+            output_tokens=_plus(self.output_tokens, other.output_tokens),
+            cached_tokens=_plus(self.cached_tokens, other.cached_tokens),
+            seconds=_plus(self.seconds, other.seconds),
+            cost=_plus(self.cost, other.cost),
+        )
 
     @property
     def tokens(self) -> int | None:
         """Input and output together."""
-        return _known_sum([self.input_tokens, self.output_tokens])
+        return _plus(self.input_tokens, self.output_tokens)
 
 
 _Number = TypeVar("_Number", int, float)
+
+
+def _plus(one: _Number | None, other: _Number | None) -> _Number | None:
+    if other is None:
+        return one
+    return other if one is None else one + other
 
 
 def _known_sum(values: Iterable[_Number | None]) -> _Number | None:
@@ -286,7 +299,7 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Texts of what may be done, in the open step, where the environment knows; None in other steps and on disk."""
 
 
-class Trajectory(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Trajectory(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A task and its steps so far, in order: `steps[i].index == i`."""
 
     task: Task

@@ -68,12 +68,20 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
         "pays only from where it first acts",
         f"looks at {', '.join(map(str, looks.tasks))} tasks"
         + (", watched for harm after every task" if looks.watch else ""),
+        *(
+            [
+                f"a ladder of {len(ladder)} settings: the best of them after {looks.tasks[0]} tasks goes on, and is "
+                "tested on the tasks after those alone"
+            ]
+            if (ladder := frozen.record.ladder)
+            else []
+        ),
     ]
     console = plain_console(width=80, color=False)
     for line in lines:
         console.print(Text(line))
     clustered = any(task.cluster for task in plan.tasks)
-    if looks.planned <= MOST_EXACT_TASKS and len(frozen.runs) == 1 and not clustered and plan.logged is None:
+    if looks.planned <= MOST_EXACT_TASKS and len(frozen.runs) == 1 and not (clustered or ladder or plan.logged):
         effect = planned_effect(looks, plan.rule)
         console.print(Text(f"What to expect where {100 * effect.discordance:.3g} % of the pairs differ:"))
         console.print(_expected(frozen, calls=cells * steps + more))

@@ -165,7 +165,9 @@ def describe_arm(arm: ArmRecord) -> str:
     return f"{text}, from step {policy['min_step']} on, at most {counted(policy['budget'], 'time')}, by {arm.critic}"
 
 
-def _control(arm: ArmRecord) -> str:
+def _control(arm: ArmRecord, *, chosen: bool) -> str:
+    if arm.in_ladder:
+        return "CHOSEN: to be tested on the tasks to come." if chosen else "NOT CHOSEN at the first look: not tested."
     if arm.blind_of is not None:
         return f"CONTROL: the intervention of '{shown(arm.blind_of)}' at random moments; never deployed."
     return "CONTROL: what changes without help or harm from anybody; never deployed."
@@ -176,10 +178,10 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
     verdict = arm_view(arm, evidence.verdicts[arm], baseline=result.plan.baseline_arm)
     if is_control:
         verdict["recommendation"] = "CONTROL"
-        text = _control(result.plan.arms[arm])
+        text = _control(result.plan.arms[arm], chosen=result.monitor.chosen == arm)
         verdict["headline"] = {"code": "control", "text": text, "values": {}}
         verdict["next"] = []
-        verdict["value"] = None
+        verdict["value"] = verdict["no_value"] = None
     changed, left_out = forks.view(arm, result)
     return TreatedView(
         **costs.view(result.arms[arm]),

@@ -25,6 +25,7 @@ class ArmView(VerdictJson):
     headline: RemarkJson
     rates: list[rates.RateView]
     value: value.ValueView | None
+    no_value: RemarkJson | None
     next: list[RemarkJson]
     how: list[RemarkJson]
 
@@ -78,13 +79,15 @@ def arm_view(
     name: str, verdict: Verdict, *, baseline: str = "baseline", prior: Prior = PUBLISHED, costs: Costs | None = None
 ) -> ArmView:
     """One treated arm's verdict, arranged for a report."""
+    worth, unsaid = value.view(verdict, prior=prior, costs=costs)
     return ArmView(
         **verdict.to_dict(),
         baseline=baseline,
         arm=name,
         headline=headline.view(verdict),
         rates=rates.view(verdict),
-        value=value.view(verdict, prior=prior, costs=costs),
+        value=worth,
+        no_value=unsaid,
         next=next_steps.view(verdict),
         how=how.view(verdict),
     )

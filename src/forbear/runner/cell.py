@@ -144,8 +144,6 @@ SPENT = "the budget is spent"
 class _Watched(Meter):
     """A meter of a call that is watched from outside while it lasts."""
 
-    __slots__ = ("_watched",)
-
     def __init__(self, watched: contextlib.AbstractContextManager[None]) -> None:
         super().__init__()
         self._watched = watched

@@ -6,8 +6,8 @@ their node and draw say, so nothing taken differs from what would have been paid
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from forbear.contracts.critic import Score
@@ -15,12 +15,13 @@ from forbear.contracts.environment import Observation, Snapshot
 from forbear.policy.judge import Review
 from forbear.records.model import FAILED, Action, Episode, Origin, Proposal, Termination, Usage
 
+# Structs without the cycle collector, made five a step: a history holds only what came after it.
+
 ELSEWHERE = ""
 """Who paid for what models had answered before, for another record: no arm, whose names are not empty."""
 
 
-@dataclass(slots=True)
-class Paid:
+class Paid(Struct, gc=False):
     """A review, and who paid for it."""
 
     review: Review
@@ -30,8 +31,7 @@ class Paid:
     """What its models took, where they were asked; no part of what was found."""
 
 
-@dataclass(slots=True)
-class Recorded:
+class Recorded(Struct, gc=False):
     """A proposal and its reviews."""
 
     action: Action
@@ -44,11 +44,10 @@ class Recorded:
     """It did not answer in time."""
     after: Snapshot | None = None
     """State of an agent with memory after it proposed this."""
-    reviews: dict[str, Paid] = field(default_factory=dict)
+    reviews: dict[str, Paid] = {}
 
 
-@dataclass(slots=True)
-class Scene:
+class Scene(Struct, gc=False):
     """Where the world stands, whatever the agent has been told there."""
 
     observation: Observation
@@ -57,18 +56,17 @@ class Scene:
     snapshot: Snapshot | None = None
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct, gc=False):
     """A history: where the world stands, how it came there, and what the agent was told."""
 
     scene: Scene
     messages: tuple[str, ...] = ()
     """Shown in the open step."""
-    proposals: dict[tuple[int, tuple[Action, ...]], Recorded] = field(default_factory=dict)
+    proposals: dict[tuple[int, tuple[Action, ...]], Recorded] = {}
     """By attempt and what was excluded."""
-    executed: dict[tuple[Action, int], "Node"] = field(default_factory=dict)
+    executed: dict[tuple[Action, int], "Node"] = {}
     """By action and how often the episode had stepped the world at this index before."""
-    _told: dict[str, "Node"] = field(default_factory=dict)
+    _told: dict[str, "Node"] = {}
 
     def tell(self, message: str) -> "Node":
         """Returns the history that is this one and a message more."""

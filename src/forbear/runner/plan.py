@@ -91,6 +91,7 @@ class PilotPlan:
                 f"a pilot needs exactly one baseline arm, got {baselines or 'none'}: add Arm.baseline()."
             )
         _require_seeing(self.arms)
+        _require_ladder(self.arms)
         if not isinstance(self.max_steps, int) or self.max_steps < 1:
             raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
         if self.logged is not None and not isinstance(self.logged, LoggedRuns):
@@ -100,7 +101,13 @@ class PilotPlan:
         _require_continuations(self)
         clustered = any(task.cluster for task in self.tasks)
         ordered = planned_order(self.tasks, order_seed=self.order_seed) if clustered else self.tasks
-        planned_looks(self.looks, ordered=ordered, rule=self.rule)
+        looks = planned_looks(self.looks, ordered=ordered, rule=self.rule)
+        if any(arm.in_ladder for arm in self.arms) and (len(looks.tasks) < 2 or clustered):
+            raise InvalidInput(
+                "a ladder is chosen at the first look and confirmed at later ones, on tasks that are no clusters: "
+                f"declare at least two looks, got {', '.join(map(str, looks.tasks))}"
+                f"{' and tasks in clusters' if clustered else ''}."
+            )
         if not 0 < self.call_deadline_s < float("inf"):
             raise InvalidInput(
                 f"call_deadline_s must be a number of seconds above 0, got {self.call_deadline_s!r:.60}."
@@ -309,7 +316,27 @@ def _arm_record(arm: Arm) -> ArmRecord:
         intervention=policy.intervention.name,
         policy=dict(policy.config()),
         blind_of=arm.blind_of,
+        in_ladder=arm.in_ladder,
     )
+
+
+def _require_ladder(arms: Sequence[Arm]) -> None:
+    """Refuses a ladder beside another arm that may be deployed: what is tested when would depend on which it is."""
+    rungs = [arm for arm in arms if arm.in_ladder]
+    if not rungs:
+        return
+    unfit = [arm.name for arm in rungs if arm.is_control or arm.policy is None]
+    others = [arm for arm in arms if not arm.in_ladder and arm.policy is not None]
+    others = [arm for arm in others if not arm.is_control or arm.blind_of is not None]
+    unfit += [arm.name for arm in others]
+    if unfit:
+        raise InvalidInput(
+            "a pilot with a ladder has no arms beside it but the baseline and controls that see, and no control is in "
+            f"it; got {', '.join(map(repr, unfit))}. Pilot them apart; a blind arm belongs beside the setting that was "
+            "chosen."
+        )
+    if len(rungs) < 2:
+        raise InvalidInput(f"a ladder has at least two arms, got {rungs[0].name!r:.60} alone.")
 
 
 def _require_continuations(plan: PilotPlan) -> None:

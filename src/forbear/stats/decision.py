@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Self, TypeAlias
 
 from forbear.errors import InvalidInput
@@ -327,6 +327,7 @@ def _tasks_for_a_verdict(data: Inference, gain: float, rule: DecisionRule, alpha
     return max(tasks, data.tasks + 1) if tasks <= MOST_TASKS else None
 
 
+@lru_cache(maxsize=256)  # a pilot asks at its look and again for its report, and several arms may be alike
 def _pairs_needed(discordance: float, gain: float, target: _Target) -> int | None:
     """By the normal approximation, and from there on the first size at which the very table to be expected decides.
 

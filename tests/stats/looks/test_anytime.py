@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.decision import decide, decide_arms
-from forbear.stats.looks.anytime import AnytimeOutcomes, anytime_outcomes, rate_sequence, ratio_sequence
+from forbear.stats.looks.anytime import Anytime, AnytimeOutcomes, anytime_outcomes, rate_sequence, ratio_sequence
 from forbear.stats.looks.betting import BETS, BETS_ON_MEANS, EProcess, confidence_sequence
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import Recommendation
@@ -280,3 +281,33 @@ def test_rates_of_several_seeds_have_sequences_too():
             assert rate.low < once.low < once.high < rate.high
     unequal = ClusteredOutcomes.from_outcomes(baseline=before.tolist(), treated=after[:, :2].tolist())
     assert decide(AnytimeOutcomes(now=unequal)).recovery_rate is not None
+
+
+# --- Graded scores ------------------------------------------------------------------------------------------
+
+
+def test_scores_are_bet_on_by_the_differences_of_their_means():
+    before, after = [[0.2, 0.4], [0.5], [0.9]], [[0.6], [0.5, 0.8], [0.7]]
+    differences = np.array([0.3, 0.15, -0.2])
+    wealth = np.prod(1 + BETS_ON_MEANS.shares * differences[:, None], axis=0) @ BETS_ON_MEANS.parts
+    for outcomes in (
+        AnytimeOutcomes(now=GradedOutcomes.from_scores(baseline=before, treated=after)),
+        anytime_outcomes(baseline=before, treated=after, graded=True)[0],
+    ):
+        peak = max(np.cumprod(1 + BETS_ON_MEANS.shares * differences[:, None], axis=0) @ BETS_ON_MEANS.parts)
+        ordered = outcomes.differences is not None
+        assert Anytime(outcomes).pvalue(0.0, "greater") == pytest.approx(1 / (peak if ordered else max(1, wealth)))
+
+
+def test_a_stream_of_scores_has_a_gain_and_no_rates():
+    rng = np.random.default_rng(2)
+    before = rng.random(80)
+    after = np.minimum(1, before + 0.3 * rng.random(80))
+    outcomes, _ = anytime_outcomes(
+        baseline=[[x] for x in before.tolist()], treated=[[x] for x in after.tolist()], graded=True
+    )
+    verdict = decide(outcomes)
+    assert verdict.recommendation is Recommendation.INTERVENE
+    assert verdict.success_gain.value == pytest.approx((after - before).mean())
+    assert verdict.success_gain.low > 0
+    assert verdict.failure_rate is None

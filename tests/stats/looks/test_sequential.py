@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+from scipy.special import ndtri
 
 from forbear import (
     ClusteredOutcomes,
@@ -536,3 +538,48 @@ def test_overwhelming_evidence_at_a_look_is_finite(harmed):
     looks = Looks(tasks=(100, 101), watch=False, futility=0)
     verdict = decide(SequentialOutcomes.at_look(outcomes, looks, look=1))
     assert verdict.recommendation is (Recommendation.FORBEAR if harmed else Recommendation.INTERVENE)
+
+
+# --- Graded scores ------------------------------------------------------------------------------------------
+
+
+def graded(before, after, looks, **options):
+    return sequential_outcomes(
+        baseline=[[x] for x in before], treated=[[x] for x in after], looks=looks, graded=True, **options
+    )
+
+
+def test_scores_that_are_0_or_1_are_held_against_the_boundary_by_mcnemars_conditional_test():
+    # With weight 1 the Dirichlet test of one run a task at margin 0 is the one-sided exact conditional test.
+    rng, looks = np.random.default_rng(3), Looks(tasks=(30, 60), watch=False)
+    before = (rng.random(60) < 0.5).astype(float)
+    after = np.maximum(before, rng.random(60) < 0.25) * (rng.random(60) < 0.97)
+    outcomes, _ = graded(before.tolist(), after.tolist(), looks)
+    statistics = []
+    for n in looks.tasks:
+        up, down = np.count_nonzero(after[:n] > before[:n]), np.count_nonzero(after[:n] < before[:n])
+        statistics.append(-ndtri(stats.binom.sf(up - 1, up + down, 0.5)))
+    expected = sequential_pvalue(looks, statistics, margin=0.0)
+    assert Sequential(outcomes, DecisionRule()).pvalue(0.0, "greater") == pytest.approx(expected, rel=1e-6)
+
+
+def test_scores_with_holes_are_bounded_at_looks():
+    before, after = [0.2, 0.4, 0.6] * 10, [0.6, None, 0.9] * 10
+    outcomes, missing = graded(before, after, Looks(tasks=(30,)))
+    assert outcomes.now.tasks == 20
+    gains = [one.now.success_gain for one in (missing.worst, outcomes, missing.best)]
+    assert gains == pytest.approx([(4 - 4 + 3) / 30, 0.35, (4 + 6 + 3) / 30])
+    assert decide(outcomes, missing=missing).look.tasks == 30
+
+
+@pytest.mark.statistical
+def test_looks_at_scores_keep_their_level():
+    rng, looks, pilots, found = np.random.default_rng(11), Looks(tasks=(20, 40)), 300, 0
+    for _ in range(pilots):
+        before, after = rng.beta(2, 2, size=(2, 40))
+        for n in looks.tasks:
+            outcomes, _ = graded(before[:n].tolist(), after[:n].tolist(), looks)
+            if Sequential(outcomes, DecisionRule()).pvalue(0.0, "greater") <= 0.05:
+                found += 1
+                break
+    assert found / pilots <= 0.055 + 3 * math.sqrt(0.05 * 0.95 / pilots)

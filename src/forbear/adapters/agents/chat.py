@@ -135,7 +135,7 @@ class ChatAgent:
             AgentError: A conversation longer than its context, or more choices than there are letters.
             ProviderError: Its provider is down.
         """
-        tools = ToolSet.of(trajectory)
+        tools = ToolSet.of(trajectory) if self._mode == "tools" else ToolSet({}, ())
         conversation = self._conversation(trajectory, tools, excluded)
         if self._mode == "choice":
             return await self._chosen(conversation, trajectory, draw, excluded)

@@ -62,14 +62,16 @@ class PathView(TypedDict):
 def view(arm: str, result: PilotResult, evidence: Evidence) -> PathView:
     """The path of a treated arm."""
     path, looks, end = evidence.paths.get(arm), result.plan.looks, result.monitor.ends.get(arm)
+    # With a ladder the tasks of a test are counted from the first look on.
+    begin = result.monitor.span(arm)[0]
     return PathView(
-        planned=looks.planned,
-        looks_planned=list(looks.tasks),
+        planned=looks.planned - begin,
+        looks_planned=[n - begin for n in looks.tasks if n > begin],
         confidence=round(1 - 2 * result.plan.rule.alpha, 12),
         points=[] if path is None else _points(path),
         looks=[] if path is None else _looks(path),
         ended=_ended(end, result),
-        ended_at=None if end is None else end.tasks,
+        ended_at=None if end is None else end.tasks - begin,
         reason=None if end is None else end.reason,
     )
 
@@ -98,7 +100,7 @@ def _looks(path: GainPath) -> list[LookView]:
 
 
 def _ended(end: ArmEnd | None, result: PilotResult) -> str:
-    from forbear.analysis.monitor import WITH_THE_OTHERS
+    from forbear.analysis.monitor import NOT_CHOSEN, WITH_THE_OTHERS
     from forbear.stats.looks.stopping import planned_effect
 
     looks, rule, monitor = result.plan.looks, result.plan.rule, result.monitor
@@ -115,6 +117,7 @@ def _ended(end: ArmEnd | None, result: PilotResult) -> str:
         f"pairs differing) a later look would say INTERVENE in less than {looks.futility:.0%} of pilots, and FORBEAR "
         "was not to be expected either.",
         "last look": f"Still undecided at the last look, {number} of {len(looks.tasks)}, after {end.tasks} tasks.",
+        NOT_CHOSEN: f"Not chosen {at}.",
         WITH_THE_OTHERS: f"Ended with the other arms {at}.",
     }.get(end.reason, f"Ended {at}.")
 

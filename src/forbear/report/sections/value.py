@@ -48,33 +48,42 @@ class ValueView(TypedDict):
 
 
 class ArmValueView(TypedDict):
-    """An arm with its value; None where its runs do not form pairs."""
+    """An arm with its value, or the reason why there is none; both None for a control."""
 
     value: ValueView | None
+    no_value: RemarkJson | None
 
 
-def view(verdict: Verdict, *, prior: Prior = PUBLISHED, costs: Costs | None = None) -> ValueView | None:
-    """The value of one arm; None where seeds are not paired, so that nobody knows how many runs were disrupted.
+def view(
+    verdict: Verdict, *, prior: Prior = PUBLISHED, costs: Costs | None = None
+) -> tuple[ValueView | None, RemarkJson | None]:
+    """The value of one arm, or why there is none: scores, and harm that cannot be told from run-to-run variation.
 
     Args:
-        verdict: With its counts. Several seeds of a task count as one task, whatever they agree on.
+        verdict: Several seeds of a task count as one task, whatever they agree on. Where they are not paired a task is
+            recovered, or disrupted, as often as one run of either arm, taken at random, would be: the expected gain is
+            that of the rates, and the truth counts as less known than it is.
         prior: What is believed before.
         costs: By default intervening costs the gain that is worthwhile, and harm nothing more.
     """
-    if verdict.recovered is None or verdict.disrupted is None:
-        return None
     if costs is None:
         costs = Costs(intervening=max(verdict.rule.worthwhile, 0.0))
-    weight = verdict.tasks / verdict.pairs
-    value = value_of(
-        recovered=verdict.recovered * weight,
-        disrupted=verdict.disrupted * weight,
-        pairs=verdict.tasks,
-        prior=prior,
-        costs=costs,
-    )
+    if verdict.failure_rate is None:
+        text = (
+            "What switching on is worth is not said of scores: its prior is about tasks that succeed or fail. "
+            "--threshold T makes them so."
+        )
+        return None, Remark(code="no_worth_of_scores", text=text).to_dict()
+    if verdict.recovered is None and costs.harm:
+        text = (
+            "What switching on is worth is not said with a cost of harm where the arms ran different numbers of seeds: "
+            "a disrupted task cannot be told from the agent's own variation."
+        )
+        return None, Remark(code="no_worth_with_harm", text=text).to_dict()
+    recovered, disrupted = _changed(verdict)
+    value = value_of(recovered=recovered, disrupted=disrupted, pairs=verdict.tasks, prior=prior, costs=costs)
     new = [NewPilotView(tasks=n, worth=x) for n, x in zip(value.next_tasks, value.information, strict=True)]
-    return ValueView(
+    found = ValueView(
         gain=value.gain,
         net_gain=value.net,
         loss_probability=value.loss_probability,
@@ -85,6 +94,19 @@ def view(verdict: Verdict, *, prior: Prior = PUBLISHED, costs: Costs | None = No
         prior=PriorView(recovered=prior.recovered, disrupted=prior.disrupted, alike=prior.alike, source=prior.source),
         lines=[remark.to_dict() for remark in _lines(value)],
     )
+    return found, None
+
+
+def _changed(verdict: Verdict) -> tuple[float, float]:
+    """Tasks that were recovered and disrupted; of unpaired seeds by the rates, p·r and (1 − p)·d of the tasks."""
+    if verdict.recovered is not None and verdict.disrupted is not None:
+        weight = verdict.tasks / verdict.pairs
+        return verdict.recovered * weight, verdict.disrupted * weight
+    failures, recovery, disruption = (
+        0.0 if rate is None or rate.value is None else rate.value
+        for rate in (verdict.failure_rate, verdict.recovery_rate, verdict.disruption_rate)
+    )
+    return failures * recovery * verdict.tasks, (1 - failures) * disruption * verdict.tasks
 
 
 def _lines(value: Value) -> list[Remark]:
@@ -129,3 +151,5 @@ def text(terminal: Terminal, arm: ArmValueView) -> None:
     """Prints a list."""
     if arm["value"] is not None:
         terminal.bullets("Worth", (line["text"] for line in arm["value"]["lines"]))
+    elif arm["no_value"] is not None:
+        terminal.bullets("Worth", [arm["no_value"]["text"]])

@@ -23,12 +23,21 @@ import numpy as np
 from scipy.special import betaln, xlogy
 
 from forbear.outcomes.clustered import ClusteredOutcomes, unit_counts
-from forbear.outcomes.missing import MaybeOutcomes, MissingOutcomes, Outcomes, observed_and_bounds, planned_outcomes
+from forbear.outcomes.graded import GradedOutcomes, mean_scores
+from forbear.outcomes.missing import (
+    MaybeOutcomes,
+    MaybeScores,
+    MissingOutcomes,
+    Outcomes,
+    graded_outcomes,
+    observed_and_bounds,
+    planned_outcomes,
+)
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.exact import OneSided
 from forbear.stats.inference import Inference, Rates, inference
 from forbear.stats.intervals import Estimate, Interval, check_confidence
-from forbear.stats.looks.betting import BETS_ON_MEANS, bets_on, log_evidence, log_growth
+from forbear.stats.looks.betting import BETS_FOR_LONG, BETS_ON_MEANS, bets_on, log_evidence, log_growth
 from forbear.stats.looks.sequential import require_one_piece, unit_differences
 from forbear.stats.regions import Floats
 from forbear.stats.verdict import AtAnyTime
@@ -41,8 +50,8 @@ _HALVINGS = 40
 class AnytimeOutcomes:
     """The outcomes of a stream, so far; `anytime_outcomes` makes them where the order of the tasks is known."""
 
-    now: Outcomes
-    """All pairs."""
+    now: Outcomes | GradedOutcomes
+    """All pairs; of scores, all tasks that have one under both arms."""
     differences: Floats | None = None
     """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair. Clusters:
     the mean over each one's pairs at its last task, NaN elsewhere and in the last cluster, which may still grow. None
@@ -60,6 +69,7 @@ def anytime_outcomes(
     clusters: Sequence[str] | None = None,
     names: tuple[str, str] = ("baseline", "treated"),
     planned: int | None = None,
+    graded: bool = False,
 ) -> tuple[AnytimeOutcomes | None, MissingOutcomes[AnytimeOutcomes] | None]:
     """What is known after the first tasks of a stream.
 
@@ -70,6 +80,7 @@ def anytime_outcomes(
         clusters: One label per task, where tasks come in groups; groups follow each other in one piece.
         names: Of the arms, for counts.
         planned: About how many tasks there will be, decided before the first outcome; see `AnytimeOutcomes`.
+        graded: Whether outcomes are scores in [0, 1]: what is bet on are differences of mean scores.
 
     Returns:
         The outcomes, None where no pair is known; and how far the missing ones could move them, None where none is.
@@ -81,11 +92,17 @@ def anytime_outcomes(
         require_one_piece(clusters)
 
     def stream(before: MaybeOutcomes, after: MaybeOutcomes) -> AnytimeOutcomes | None:
-        now = planned_outcomes(baseline=before, treated=after, clusters=clusters, arms=names).observed
+        now: Outcomes | GradedOutcomes | None
+        arm_runs: tuple[MaybeScores, MaybeScores] = before, after
+        if graded:
+            now, _ = graded_outcomes(baseline=before, treated=after, clusters=clusters, arms=names)
+            arm_runs = mean_scores(before), mean_scores(after)
+        else:
+            now = planned_outcomes(baseline=before, treated=after, clusters=clusters, arms=names).observed
         if now is None:
             return None
         # Every unit weighs the same: how large the largest will be is not known.
-        differences, _ = unit_differences(before, after, clusters)
+        differences, _ = unit_differences(*arm_runs, clusters)
         if clusters is not None:
             differences[-1] = np.nan
         return AnytimeOutcomes(now=now, differences=differences, planned=planned)
@@ -190,7 +207,11 @@ class Anytime:
     def method(self, margin: float) -> str:
         """The same at every margin."""
         now, text = self.outcomes.now, "betting e-process, valid after every task"
-        if isinstance(now, ClusteredOutcomes):
+        if self._bets is BETS_FOR_LONG:
+            text += ", small bets as for more than 2,000 tasks"
+        if isinstance(now, GradedOutcomes):
+            text = f"mean scores, {text}"
+        if not isinstance(now, PairedOutcomes):
             text += f", {'tasks' if now.clusters is None else 'clusters'} as units"
         return text if self._ordered else f"{text} (order not known: its value now, not its peak)"
 
@@ -206,7 +227,10 @@ class Anytime:
         if isinstance(now, PairedOutcomes):
             counts = (now.recovered, now.pairs - now.discordant, now.disrupted)
             return np.array([1.0, 0.0, -1.0]), np.array(counts, dtype=float)
-        values, _ = unit_differences(now.baseline, now.treated, now.clusters)
+        arm_runs: tuple[MaybeScores, MaybeScores] = now.baseline, now.treated
+        if isinstance(now, GradedOutcomes):
+            arm_runs = mean_scores(now.baseline), mean_scores(now.treated)
+        values, _ = unit_differences(*arm_runs, now.clusters)
         values, counts_of = np.unique(values[~np.isnan(values)], return_counts=True)
         return values, counts_of.astype(float)
 
@@ -254,6 +278,8 @@ class Anytime:
     def rates(self, confidence: float) -> Rates:
         """Confidence sequences; the one of p* from r's and d's, each with half of the error."""
         values = self._base.rates(confidence)
+        if values.failure is None:  # of scores
+            return values
         failure, recovery, disruption = self._sequences(confidence)
         _, r, d = self._sequences((1 + confidence) / 2)
         break_even = Interval(
@@ -286,6 +312,7 @@ class Anytime:
                 rate_sequence(now.recovered, now.failures, confidence=confidence),
                 rate_sequence(now.disrupted, now.successes, confidence=confidence),
             )
+        assert isinstance(now, ClusteredOutcomes), "scores have no rates"
         units = unit_counts(now)
         whole = np.ones(len(units.pairs), dtype=bool)
         if now.clusters is not None and self._ordered:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.missing import Outcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain
@@ -49,9 +50,9 @@ class GainPath:
 
 
 def gain_path_of(outcomes: SequentialOutcomes, rule: DecisionRule) -> GainPath | None:
-    """The way of one arm; None where the order of its tasks is not known."""
+    """The way of one arm; None where the order of its tasks is not known, and of scores."""
     differences = outcomes.differences
-    if differences is None:
+    if differences is None or isinstance(outcomes.now, GradedOutcomes):
         return None
     weights = np.ones(len(differences)) if outcomes.weights is None else outcomes.weights
     known = ~np.isnan(differences)
@@ -61,7 +62,7 @@ def gain_path_of(outcomes: SequentialOutcomes, rule: DecisionRule) -> GainPath |
     several = not isinstance(outcomes.now, PairedOutcomes)
     looks = []
     for number, (tasks, at_look) in enumerate(zip(outcomes.looks.tasks, outcomes.at_looks, strict=False), start=1):
-        if at_look is not None:
+        if at_look is not None and not isinstance(at_look, GradedOutcomes):
             looks.append(_look(outcomes, at_look, rule, number=number, tasks=tasks))
     sequence = confidence_sequence(differences, weights=weights, confidence=1 - 2 * rule.alpha, several_seeds=several)
     return GainPath(

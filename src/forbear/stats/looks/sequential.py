@@ -19,33 +19,31 @@ from scipy.special import ndtr, ndtri
 
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
+from forbear.outcomes.graded import GradedOutcomes, mean_scores
 from forbear.outcomes.missing import (
+    Brought,
     MaybeOutcomes,
+    MaybeScores,
     MissingOutcomes,
-    Outcomes,
-    PlannedOutcomes,
     excess_charged,
+    graded_outcomes,
     observed_and_bounds,
     planned_outcomes,
 )
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain, clustered_gain_test
 from forbear.stats.exact import OneSided
-from forbear.stats.inference import Inference, Rates, SeedBySeed, inference
+from forbear.stats.inference import GradedScores, Inference, Rates, SeedBySeed, inference
 from forbear.stats.intervals import Estimate, Interval, tango_statistic
 from forbear.stats.looks.betting import bets_on, last_bound, log_evidence
 from forbear.stats.looks.looks import MOST_EXACT_TASKS, Looks, boundary_constant, fewest_discordant, sequential_pvalue
-from forbear.stats.looks.stopping import corrected_gain, is_futile, looks_share
+from forbear.stats.looks.orders import gain_over_orders
+from forbear.stats.looks.stopping import corrected_gain, is_futile
 from forbear.stats.looks.watch import watch_bets, watch_threshold, watched_pvalue
-from forbear.stats.regions import Counts, Floats
+from forbear.stats.regions import Floats
 from forbear.stats.rule import DecisionRule
 from forbear.stats.verdict import AtLook
 from forbear.wording import shown
-
-_ORDERS = 2000
-"""Random orders over which the estimate is averaged where they cannot all be counted."""
-_AT_ONCE = 1 << 18
-"""Units of them that are held in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,9 +53,9 @@ class SequentialOutcomes:
     looks: Looks
     tasks: int
     """Tasks whose runs are over, those without an outcome included; the first ones of the planned order."""
-    now: Outcomes
-    """All their pairs."""
-    at_looks: tuple[Outcomes | None, ...]
+    now: Brought
+    """All their pairs; of scores, all tasks that have one under both arms."""
+    at_looks: tuple[Brought | None, ...]
     """The pairs at each look that was taken; None where it is not known, or had no pair."""
     differences: Floats | None = None
     """(tasks,) in the planned order: treated minus baseline, mean over seeds; NaN for a task without pair, and but for
@@ -68,7 +66,7 @@ class SequentialOutcomes:
     """Treated arms that share α."""
 
     @classmethod
-    def at_look(cls, outcomes: Outcomes, looks: Looks, *, look: int, tasks: int | None = None, arms: int = 1) -> Self:
+    def at_look(cls, outcomes: Brought, looks: Looks, *, look: int, tasks: int | None = None, arms: int = 1) -> Self:
         """Outcomes that were brought by hand at one of the declared looks; nothing is known of the earlier ones.
 
         Args:
@@ -130,6 +128,7 @@ def sequential_outcomes(
     clusters: Sequence[str] | None = None,
     arms: int = 1,
     names: tuple[str, str] = ("baseline", "treated"),
+    graded: bool = False,
 ) -> tuple[SequentialOutcomes | None, MissingOutcomes[SequentialOutcomes] | None]:
     """What is known after the first tasks of the planned order.
 
@@ -140,6 +139,7 @@ def sequential_outcomes(
         clusters: One label per planned task, those to come included, where tasks come in groups; each in one piece.
         arms: Treated arms that share α.
         names: Of the arms, for counts.
+        graded: Whether outcomes are scores in [0, 1].
 
     Returns:
         The outcomes, None where no pair is known; and how far the missing ones could move them, None where none is.
@@ -156,20 +156,25 @@ def sequential_outcomes(
             "what came after them."
         )
 
-    def upto(tasks: int, before: MaybeOutcomes, after: MaybeOutcomes) -> PlannedOutcomes:
+    def upto(tasks: int, before: MaybeOutcomes, after: MaybeOutcomes) -> Brought | None:
         labels = None if clusters is None else clusters[:tasks]
-        return planned_outcomes(baseline=before[:tasks], treated=after[:tasks], clusters=labels, arms=names)
+        if graded:
+            return graded_outcomes(baseline=before[:tasks], treated=after[:tasks], clusters=labels, arms=names)[0]
+        return planned_outcomes(baseline=before[:tasks], treated=after[:tasks], clusters=labels, arms=names).observed
 
     def read(before: MaybeOutcomes, after: MaybeOutcomes) -> SequentialOutcomes | None:
-        now = upto(size, before, after).observed
+        now = upto(size, before, after)
         if now is None:
             return None
-        differences, weights = unit_differences(before, after, clusters)
+        runs: tuple[MaybeScores, MaybeScores] = before, after
+        if graded:
+            runs = mean_scores(before), mean_scores(after)
+        differences, weights = unit_differences(*runs, clusters)
         return SequentialOutcomes(
             looks=looks,
             tasks=size,
             now=now,
-            at_looks=tuple(upto(n, before, after).observed if n < size else now for n in looks.tasks if n <= size),
+            at_looks=tuple(upto(n, before, after) if n < size else now for n in looks.tasks if n <= size),
             differences=differences,
             weights=weights,
             arms=arms,
@@ -179,9 +184,9 @@ def sequential_outcomes(
     if missing is None or missing.charged is None:
         return observed, missing
 
-    def charged(tasks: int) -> Outcomes | None:
+    def charged(tasks: int) -> Brought | None:
         before, after, _ = excess_charged(baseline=baseline[:tasks], treated=treated[:tasks])
-        return upto(tasks, before, after).observed
+        return upto(tasks, before, after)
 
     # Each look charges what was in excess when it was taken: what was not rejected then is not later.
     at_looks = tuple(charged(n) for n in looks.tasks if n <= size)
@@ -205,7 +210,7 @@ def require_one_piece(clusters: Sequence[str]) -> None:
 
 
 def unit_differences(
-    baseline: MaybeOutcomes, treated: MaybeOutcomes, clusters: Sequence[str] | None
+    baseline: MaybeScores, treated: MaybeScores, clusters: Sequence[str] | None
 ) -> tuple[Floats, Floats]:
     """What the watch bets on, task by task: a unit's mean difference, and its pairs over those of the largest unit.
 
@@ -214,7 +219,7 @@ def unit_differences(
     the estimate.
 
     Args:
-        baseline: Tasks × seeds, None where the run has no outcome.
+        baseline: Tasks × seeds, None where the run has no outcome; of scores, mean scores: tasks × one.
         treated: The same tasks.
         clusters: One label per planned task, those to come included; None where tasks are the unit.
     """
@@ -235,16 +240,16 @@ def unit_differences(
     return differences, weights
 
 
-def _task_difference(before: Sequence[bool | None], after: Sequence[bool | None], paired: bool) -> tuple[float, int]:
+def _task_difference(before: Sequence[float | None], after: Sequence[float | None], paired: bool) -> tuple[float, int]:
     """The sum of a task's differences and how many they are; of unpaired seeds, one difference of success rates."""
     if paired:
-        known = [int(t) - int(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
+        known = [float(t) - float(b) for b, t in zip(before, after, strict=True) if b is not None and t is not None]
         return float(sum(known)), len(known)
-    first, second = [int(b) for b in before if b is not None], [int(t) for t in after if t is not None]
+    first, second = [b for b in before if b is not None], [t for t in after if t is not None]
     return (sum(second) / len(second) - sum(first) / len(first), 1) if first and second else (0.0, 0)
 
 
-def _size(outcomes: Outcomes) -> int:
+def _size(outcomes: Brought) -> int:
     return outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
 
 
@@ -252,7 +257,8 @@ class Sequential:
     """The inference of a pilot with looks."""
 
     def __init__(self, outcomes: SequentialOutcomes, rule: DecisionRule) -> None:
-        if isinstance(outcomes.now, ClusteredOutcomes) and outcomes.now.clusters is not None:
+        now = outcomes.now
+        if isinstance(now, GradedOutcomes) or (isinstance(now, ClusteredOutcomes) and now.clusters is not None):
             require_joinable(outcomes.looks, rule)
         self.outcomes = outcomes
         self.rule = rule
@@ -265,7 +271,7 @@ class Sequential:
         self._several = not isinstance(outcomes.now, PairedOutcomes)
         self._one_test = self._watches and not self._several and outcomes.looks.planned <= MOST_EXACT_TASKS
 
-    def _of(self, outcomes: Outcomes) -> Inference:
+    def _of(self, outcomes: Brought) -> Inference:
         by_seed = len(self.outcomes.looks.tasks) > 1 and self.rule.guarantee == "finite-sample"
         if by_seed and isinstance(outcomes, ClusteredOutcomes) and not outcomes.one_pair_per_task:
             return SeedBySeed(outcomes)
@@ -276,7 +282,7 @@ class Sequential:
         looks = self.outcomes.looks
         shown = ", ".join(map(str, looks.tasks[:6])) + (", ..." if len(looks.tasks) > 6 else "")
         text = f"looks at {shown} tasks ({looks.shape_name})" if len(looks.tasks) > 1 else f"one look at {shown} tasks"
-        if len(looks.tasks) == 1 or isinstance(self.outcomes.now, ClusteredOutcomes):
+        if len(looks.tasks) == 1 or not isinstance(self.outcomes.now, PairedOutcomes):
             text += f", {self._base.method(margin)}"
             if len(looks.tasks) > 1 and not isinstance(self._base, SeedBySeed):
                 text += ", joined over looks approximately"
@@ -361,7 +367,7 @@ class Sequential:
             return found if found is not None else now.success_gain
         if data.differences is None or len(self.outcomes.at_looks) < 2:
             return now.success_gain
-        found = _gain_over_orders(data, self.rule)
+        found = gain_over_orders(data.differences, data.weights, tasks=data.tasks, looks=looks, rule=self.rule)
         return now.success_gain if found is None else found
 
     def bounds(self, alpha: float) -> Interval:
@@ -447,26 +453,27 @@ class Sequential:
 
 
 def require_joinable(looks: Looks, rule: DecisionRule) -> None:
-    """Refuses what nobody knows to guarantee where tasks come in clusters.
+    """Refuses what nobody knows to guarantee where tasks come in clusters, or outcomes are scores.
 
     Raises:
         InvalidInput: Several looks under the finite-sample guarantee, which tests seed by seed as if tasks were alone.
     """
     if len(looks.tasks) > 1 and rule.guarantee == "finite-sample":
         raise InvalidInput(
-            "with several looks the finite-sample guarantee holds for tasks, not for clusters above them: declare one "
-            "look, take the calibrated guarantee, or leave the clusters out and speak about these only."
+            "with several looks the finite-sample guarantee holds for tasks, not for clusters above them, and not for "
+            "scores: declare one look, take the calibrated guarantee, or leave the clusters out and speak about these "
+            "only."
         )
 
 
-def _tests_at(outcomes: Outcomes, rule: DecisionRule) -> Sequence[Outcomes]:
+def _tests_at(outcomes: Brought, rule: DecisionRule) -> Sequence[Brought]:
     """What is tested at a look: all pairs, or each seed by itself where the guarantee asks for it."""
     if isinstance(outcomes, ClusteredOutcomes) and rule.guarantee == "finite-sample":
         return outcomes.seed_tables()
     return (outcomes,)
 
 
-def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> float | None:
+def _statistic(outcomes: Brought, margin: float, alternative: OneSided) -> float | None:
     """z in the direction of the alternative; None where too few pairs (several seeds: units) differ to say anything."""
     sign = 1.0 if alternative == "greater" else -1.0
     if isinstance(outcomes, ClusteredOutcomes) and outcomes.one_pair_per_task:
@@ -477,15 +484,22 @@ def _statistic(outcomes: Outcomes, margin: float, alternative: OneSided) -> floa
         return sign * z if enough_differ(outcomes, sign * margin) else None
     if not enough_differ(outcomes, sign * margin):
         return None
-    pvalue = clustered_gain_test(outcomes, margin=margin, alternative=alternative).pvalue
+    if isinstance(outcomes, GradedOutcomes):
+        pvalue = GradedScores(outcomes).pvalue(margin, alternative)
+    else:
+        pvalue = clustered_gain_test(outcomes, margin=margin, alternative=alternative).pvalue
     # Finite where the p-value rounds to 0 or 1.
     return -float(ndtri(min(max(pvalue, 1e-300), 1 - 1e-16)))
 
 
-def enough_differ(outcomes: Outcomes, margin: float) -> bool:
+def enough_differ(outcomes: Brought, margin: float) -> bool:
     """Whether so many pairs (several seeds: units) differ that a look may reject a gain of no more than the margin."""
     if isinstance(outcomes, PairedOutcomes):
         return outcomes.discordant >= fewest_discordant(margin, tasks=outcomes.pairs)
+    if isinstance(outcomes, GradedOutcomes):
+        units, _ = GradedScores(outcomes).units
+        differing = int(units.counts[units.differences != 0].sum())
+        return differing >= fewest_discordant(margin, tasks=int(units.counts.sum()))
     total = clustered_gain(outcomes)
     return total.discordant_units >= fewest_discordant(margin, tasks=int(total.units))
 
@@ -500,42 +514,3 @@ def _confidence(looks: Looks, factor: float, alpha: float, margin: float, *, wat
 
 def _labelled(estimate: Estimate, confidence: float) -> Estimate:
     return Estimate(value=estimate.value, low=estimate.low, high=estimate.high, confidence=confidence)
-
-
-def _gain_over_orders(data: SequentialOutcomes, rule: DecisionRule) -> float | None:
-    """The mean gain at the first look over random orders of the units in which no look so far would have stopped.
-
-    What `stopping.corrected_gain` counts exactly, drawn: by the statistic Σd/√Σd², the watch left out.
-    """
-    assert data.differences is not None, "asked only where the order is known"
-    looks, known = data.looks, ~np.isnan(data.differences)
-    values = data.differences[known]
-    weights = np.ones(len(values)) if data.weights is None else data.weights[known]
-    units = len(values)
-    if not units:
-        return None
-    # A look at so many tasks is one at as large a share of the units (clusters; tasks without an outcome left out).
-    by_look = [max(1, round(units * tasks / data.tasks)) for tasks in looks.tasks if tasks < data.tasks]
-    ends, counts, factors = np.array(by_look) - 1, np.array(by_look, float), np.array(looks.factors[: len(by_look)])
-    up = boundary_constant(looks, alpha=rule.alpha, margin=rule.margin)
-    down = boundary_constant(looks, alpha=looks_share(looks, rule), margin=-rule.worthwhile)
-    rng, at_once, gains = np.random.default_rng(0), max(1, _AT_ONCE // units), []
-    for first in range(0, _ORDERS, at_once):
-        order = rng.permuted(np.tile(np.arange(units), (min(at_once, _ORDERS - first), 1)), axis=1)
-
-        def upto(column: Floats, order: Counts = order) -> Floats:
-            """(orders, looks): the sum over the units to each look."""
-            sums: Floats = np.cumsum(column[order], axis=1)[:, ends]
-            return sums
-
-        gain, square = upto(weights * values), upto((weights * values) ** 2)
-        weight, size, cross = counts, counts, gain
-        if (weights != 1).any():
-            weight, size, cross = upto(weights), upto(weights**2), upto(weights**2 * values)
-        going = np.ones(len(order), dtype=bool)
-        for margin, bound, sign in ((rule.margin, up, 1), (rule.worthwhile, down, -1)):
-            spread = np.sqrt(np.maximum(square - 2 * margin * cross + margin**2 * size, 0.0))
-            going &= (sign * (gain - margin * weight) < bound * factors * spread).all(axis=1)
-        gains.append((gain / weight)[going, 0])
-    means = np.concatenate(gains)
-    return float(means.mean()) if len(means) else None

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from forbear.errors import InvalidInput
-from forbear.outcomes.missing import Outcomes
+from forbear.outcomes.graded import GradedOutcomes
+from forbear.outcomes.missing import Brought
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import clustered_gain
 from forbear.stats.looks.lattice import Bools, Reached, Tables, walk
@@ -141,7 +142,7 @@ def _one_sooner(chance: Floats, up: Floats | float, down: Floats | float) -> Flo
     return sooner
 
 
-def is_futile(looks: Looks, rule: DecisionRule, outcomes: Outcomes, *, tasks: int) -> bool:
+def is_futile(looks: Looks, rule: DecisionRule, outcomes: Brought, *, tasks: int) -> bool:
     """Whether neither verdict is to be expected of the looks after this one.
 
     INTERVENE: less probable than `looks.futility` under the planned effect. FORBEAR, by a look or the watch: less
@@ -159,9 +160,13 @@ def is_futile(looks: Looks, rule: DecisionRule, outcomes: Outcomes, *, tasks: in
     """
     if isinstance(outcomes, PairedOutcomes) and looks.planned <= MOST_EXACT_TASKS:
         return bool(_futile_regions(looks, rule)[tasks][outcomes.recovered, outcomes.disrupted])
-    pairs, inflation = float(outcomes.pairs), 1.0
+    # Of scores a task is a pair whose outcome has moved by its difference: their variance is less than that of pairs.
+    pairs, inflation = float(outcomes.tasks if isinstance(outcomes, GradedOutcomes) else outcomes.pairs), 1.0
     if isinstance(outcomes, PairedOutcomes):
         recovered, disrupted = float(outcomes.recovered), float(outcomes.disrupted)
+    elif isinstance(outcomes, GradedOutcomes):
+        differences = outcomes.differences
+        recovered, disrupted = (float(np.maximum(sign * differences, 0).sum()) for sign in (1, -1))
     else:
         now = clustered_gain(outcomes)
         pairs, recovered, disrupted, inflation = now.pairs, now.recovered, now.disrupted, now.design_effect
