@@ -127,7 +127,7 @@ def damaged(data, rng):
 def outcome(path, reading):
     """What is said of a file: nothing where it is read."""
     try:
-        read = read_outcomes(path, reading=reading, one_arm=True)
+        read = read_outcomes(path, reading=reading, needs_arm=False)
     except InvalidInput as refused:
         said = str(refused)
         assert said.isprintable(), said

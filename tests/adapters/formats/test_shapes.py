@@ -435,8 +435,8 @@ def test_what_cannot_be_unpacked_is_told(read):
 def test_the_lists_of_names_and_words_are_documented():
     """docs/formats.md: names that end with _id are there by their stem."""
     text = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
-    table_text = text.partition("## Outcomes, in")[2].partition("\n- ")[0]
-    table = {line.split("|")[1].strip(" `"): line for line in table_text.splitlines() if line.startswith("| `")}
+    rows = [line for line in text.splitlines() if line.startswith("| `") and "-col" in line]
+    table = {line.split("|")[1].strip(" `"): line for line in rows}
     for role, groups in GUESSES.items():
         row = table[groups[0][0]]
         for name in (name for group in groups for name in group):
