@@ -123,7 +123,7 @@ def test_two_logs_may_hold_more_arms_than_two(forbear, tmp_path):
         file.write_text(json.dumps({"skill_path": f"v{number}", "runs": [row(float(number))]}))
     done = forbear("decide", *files, "--baseline", "without_skill v0", "--treated", "with_skill v1", "--json")
     found = json.loads(done.stdout)
-    assert (found["baseline"], found["treated"], found["pairs"]) == ("without_skill v0", "with_skill v1", 1)
+    assert (found["baseline"], found["arm"], found["pairs"]) == ("without_skill v0", "with_skill v1", 1)
 
 
 def test_churn_reads_logs_too(forbear):
