@@ -36,7 +36,7 @@ from forbear.critics.lora.folder import ADAPTER, UNFINISHED, write_lora
 from forbear.critics.lora.training import LoraRecipe, train_lora
 from forbear.critics.scored import ScoredRuns, scored_now
 from forbear.critics.trained import CLIP, SCALE
-from forbear.critics.training import _folds, solve, platt, train_critic
+from forbear.critics.training import _folds, platt, solve, train_critic
 from forbear.learned.hashing import bucket
 from forbear.models.weights import installed_weights
 
