@@ -17,6 +17,7 @@ MOST_TEXT = 700
 """Characters of one observation, message or action."""
 MOST_CHARACTERS = 900_000
 """Of all tasks shown side by side on one page, with what a page writes around them."""
+_OUTCOMES = {True: "succeeded", False: "failed", None: "no outcome"}
 _AROUND = 250
 """Characters around each step."""
 
@@ -100,13 +101,14 @@ def _fork(before: Episode, after: Episode, *, critic: str | None, first: int) ->
         task=before.task.id,
         seed=before.seed,
         step=first,
-        parts=_parts(before, after, first=first),
-        baseline=_side(before, critic=critic, first=first),
-        treated=_side(after, critic=critic, first=first),
+        parts=parts(before, after, first=first),
+        baseline=side(before, critic=critic, first=first),
+        treated=side(after, critic=critic, first=first),
     )
 
 
-def _parts(before: Episode, after: Episode, *, first: int) -> int | None:
+def parts(before: Episode, after: Episode, *, first: int = 0) -> int | None:
+    """The place, from a step on, where two episodes first execute something else; None where they never do."""
     ours, theirs = ([step.executed for step in one.steps[first:]] for one in (before, after))
     for place, (one, other) in enumerate(zip_longest(ours, theirs)):
         if one != other:
@@ -114,14 +116,15 @@ def _parts(before: Episode, after: Episode, *, first: int) -> int | None:
     return None
 
 
-def _side(episode: Episode, *, critic: str | None, first: int) -> SideView:
+def side(episode: Episode, *, critic: str | None, first: int = 0, most: int = MOST_STEPS) -> SideView:
+    """One episode from a step on, with so many steps at most, and the scores of one critic."""
     # Steps are in the order in which they were taken, undone ones included; the first `first` are common to both.
     steps = episode.steps[first:]
     last = episode.final_observation
     return SideView(
-        outcome=f"{'succeeded' if episode.success else 'failed'} ({episode.termination.value.replace('_', ' ')})",
-        steps=[_step(step, critic) for step in steps[:MOST_STEPS]],
-        cut=max(0, len(steps) - MOST_STEPS),
+        outcome=f"{_OUTCOMES[episode.success]} ({episode.termination.value.replace('_', ' ')})",
+        steps=[_step(step, critic) for step in steps[:most]],
+        cut=max(0, len(steps) - most),
         last=None if last is None else last[:MOST_TEXT],
     )
 
