@@ -46,7 +46,7 @@ class Doubter:
 
 
 def run(task, watch):
-    model = WatchedModel(Hasty(f"{task.id} {watch.draw_seed}"), watch)
+    model = WatchedModel(Hasty(watch.model_seed), watch)
     agent = ToolCallingAgent(tools=[Look()], model=model, max_steps=4, verbosity_level=LogLevel.OFF)
     return agent.run("What is in the box?") == "ball"
 

@@ -40,11 +40,9 @@ OPENAI_URL = "https://api.openai.com/v1"
 MAX_BODY = 16 << 20
 """Bytes of an answer that are read."""
 
-_SECRET = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][A-Za-z0-9_\-*.]{6,}|(?i:bearer)\s+\S+")
-_TOO_LONG = re.compile(
-    r"context.?(?:length|size|window)|maximum context|too many tokens|prompt is too long|n_ctx", re.I
-)
-_CODES_FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached", "account_deactivated")
+SECRET = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][A-Za-z0-9_\-*.]{6,}|(?i:bearer)\s+\S+")
+TOO_LONG = re.compile(r"context.?(?:length|size|window)|maximum context|too many tokens|prompt is too long|n_ctx", re.I)
+CODES_FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached", "account_deactivated")
 
 
 class OpenAIChat(KeptModel):
@@ -177,21 +175,7 @@ class OpenAIChat(KeptModel):
         return line
 
     def _request(self, messages: Sequence[Message], options: ChatOptions, draw: Draw) -> dict[str, Any]:
-        request: dict[str, Any] = {"model": self.name, "messages": [dict(message) for message in messages]}
-        if options.temperature is not None:
-            request["temperature"] = options.temperature
-        if options.max_tokens is not None:
-            request[self._max_tokens_key] = options.max_tokens
-        if options.stop:
-            request["stop"] = list(options.stop)
-        if options.logprobs:
-            # Of 0 alternatives llama.cpp makes no log-probabilities at all.
-            request |= {"logprobs": True, "top_logprobs": max(1, options.top_logprobs)}
-        if options.tools:
-            request["tools"] = list(options.tools)
-        if options.json_schema is not None:
-            schema = {"name": "answer", "schema": options.json_schema, "strict": True}
-            request["response_format"] = {"type": "json_schema", "json_schema": schema}
+        request = request_of(self.name, messages, options, max_tokens_key=self._max_tokens_key)
         if self._sends_seed:
             request["seed"] = draw.integer() & 0x7FFFFFFF
         grammar = {} if options.grammar is None else {"grammar": options.grammar}
@@ -221,20 +205,20 @@ class OpenAIChat(KeptModel):
             raise Unreachable(self._said(str(error)), everybody=True) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Transient(f"the connection broke ({type(error).__name__}: {self._said(str(error))})") from None
-        return _completion(bytes(said), seconds=time.perf_counter() - started, said=self._said)
+        return completion_of(bytes(said), seconds=time.perf_counter() - started, said=self._said)
 
     def _refused(self, status: int, body: bytes, headers: Mapping[str, str]) -> Exception:
         """What an answer other than 200 means."""
         code, message = _error(body)
         text = f"HTTP {status}: {self._said(message)}".rstrip(": ")
         where = f"model {shown(self.name)} at {self._url}"
-        if status in (401, 402, 403) or code in _CODES_FOR_GOOD:
+        if status in (401, 402, 403) or code in CODES_FOR_GOOD:
             return ModelUnusable(f"{where}: the provider refuses the key ({text}). Check {self._key_env}.")
         if status < 400 or status in (404, 405):
             return ModelUnusable(f"{where}: the provider does not know it ({text}). Check model and base_url.")
         if status in (408, 409, 425, 429) or status >= 500:
             return Transient(text, retry_after_s=_retry_after(headers), everybody=status in (429, 503))
-        if status == 413 or _TOO_LONG.search(f"{code} {text}"):
+        if status == 413 or TOO_LONG.search(f"{code} {text}"):
             return AgentError(f"the prompt is longer than the model's context ({text})")
         return AgentError(f"the provider refuses the request ({text})")
 
@@ -243,7 +227,36 @@ class OpenAIChat(KeptModel):
         key = self._secret()
         if key:
             text = text.replace(key, "[key]")
-        return shown(_SECRET.sub("[key]", text[:2000]), limit=300)
+        return shown(SECRET.sub("[key]", text[:2000]), limit=300)
+
+
+def request_of(
+    model: str, messages: Sequence[Message], options: ChatOptions, *, max_tokens_key: str = "max_tokens"
+) -> dict[str, Any]:
+    """Returns the body of a request, without seed and grammar.
+
+    Args:
+        model: As the provider calls it.
+        messages: The conversation.
+        options: How to answer.
+        max_tokens_key: How the provider calls that limit.
+    """
+    request: dict[str, Any] = {"model": model, "messages": [dict(message) for message in messages]}
+    if options.temperature is not None:
+        request["temperature"] = options.temperature
+    if options.max_tokens is not None:
+        request[max_tokens_key] = options.max_tokens
+    if options.stop:
+        request["stop"] = list(options.stop)
+    if options.logprobs:
+        # Of 0 alternatives llama.cpp makes no log-probabilities at all.
+        request |= {"logprobs": True, "top_logprobs": max(1, options.top_logprobs)}
+    if options.tools:
+        request["tools"] = list(options.tools)
+    if options.json_schema is not None:
+        schema = {"name": "answer", "schema": options.json_schema, "strict": True}
+        request["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return request
 
 
 def _error(body: bytes) -> tuple[str, str]:
@@ -338,7 +351,7 @@ class _Answer(Struct):
     usage: _Usage | None = None
 
 
-def _completion(body: bytes, *, seconds: float, said: Any) -> Completion:
+def completion_of(body: bytes, *, seconds: float, said: Any) -> Completion:
     """Reads the body of an answer.
 
     Raises:

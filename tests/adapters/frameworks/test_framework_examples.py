@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[3] / "examples" / "frameworks"
-NEEDED = {"smolagents_agent.py": "smolagents"}
+NEEDED = {"openai_client.py": "openai", "smolagents_agent.py": "smolagents"}
 """By example, what it imports."""
 
 

@@ -169,6 +169,12 @@ def test_what_was_seen_is_bounded_and_not_what_the_agent_said():
     assert len(seen_text([{"role": "user", "content": "x" * 10**6}])) < 21_000
 
 
+def test_every_task_run_and_arm_draws_by_itself():
+    seeds = [Watch(Task(id=t), draw_seed=seed).model_seed for t in ("a", "b") for seed in (0, 1)]
+    assert len(set(seeds)) == 4
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
 def test_a_hosted_pilot_keeps_episodes_and_goes_on_where_it_was(tmp_path):
     ran = []
 

@@ -60,8 +60,15 @@ def text_of(content: Any) -> str:
         return content or ""
     if not isinstance(content, list | tuple):
         return str(content)[:_MOST]
-    parts = [part if isinstance(part, Mapping) else {"text": str(part)} for part in content]
-    return "\n".join(str(part["text"]) if "text" in part else f"[{part.get('type', 'part')!s:.40}]" for part in parts)
+    return "\n".join(map(_part, content))
+
+
+def _part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Mapping):
+        return str(part["text"]) if "text" in part else f"[{part.get('type', 'part')!s:.40}]"
+    return f"[{type(part).__name__:.40}]"
 
 
 def seen_text(messages: Sequence[Message]) -> str:

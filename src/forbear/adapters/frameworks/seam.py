@@ -52,7 +52,7 @@ class Watch:
             seed: Which run of it.
             arm: Of which arm.
             policy: When to intervene; None only meters.
-            draw_seed: For whatever draws at random; None: the seed.
+            draw_seed: Of that run in that arm; None: the seed.
             capabilities: Of the adapter.
             prices: What the agent's and the critic's models cost.
 
@@ -78,6 +78,11 @@ class Watch:
         """Begins the episode that `HostPilot.ask` gave; options as of a `Watch`."""
         it = assignment
         return cls(it.task, seed=it.seed, arm=it.arm, draw_seed=it.draw_seed, **options)
+
+    @property
+    def model_seed(self) -> int:
+        """For whatever draws at random in this episode, in [0, 2**31): of task, run and arm."""
+        return Draw(task_id=self.task.id, seed=self.draw_seed, role="framework").integer() & 0x7FFFFFFF
 
     # --- The call of the model --------------------------------------------------------------------------------
 
@@ -157,13 +162,8 @@ class Watch:
         name, seen = judge.policy.critic_name, book.trajectory()
         with Session(prices=self._prices).active():
             with Meter() as meter:
-                review = await ask(
-                    judge.policy.critic,
-                    seen,
-                    action,
-                    draw=self._draw(f"critic:{name}"),
-                    deadline_s=judge.policy.critic_deadline_s,
-                )
+                draw, deadline_s = self._draw(f"critic:{name}"), judge.policy.critic_deadline_s
+                review = await ask(judge.policy.critic, seen, action, draw=draw, deadline_s=deadline_s)
             usage = meter.claim() or review.score.usage or Usage()
             self._critic += usage if usage.calls else replace(usage, calls=1)
             ruling = Ruling(CONTINUE, PROCEED)
@@ -240,13 +240,5 @@ class Watch:
             feedback=RoleUsage(paid=self._feedback),
             seconds=round(max(0.0, time.monotonic() - self._started), 6),
         )
-        return Episode(
-            task=self.task,
-            arm=self.arm,
-            seed=self.seed,
-            steps=self._book.steps(),
-            termination=how,
-            success=success,
-            usage=usage,
-            cause=cause,
-        )
+        told: dict[str, Any] = {"termination": how, "success": success, "cause": cause, "usage": usage}
+        return Episode(task=self.task, arm=self.arm, seed=self.seed, steps=self._book.steps(), **told)
