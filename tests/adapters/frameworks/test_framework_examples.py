@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[3] / "examples" / "frameworks"
-NEEDED = {"openai_client.py": "openai", "smolagents_agent.py": "smolagents"}
+NEEDED = {
+    "openai_client.py": "openai",
+    "pydantic_ai_agent.py": "pydantic_ai",
+    "smolagents_agent.py": "smolagents",
+}
 """By example, what it imports."""
 
 
@@ -34,9 +38,14 @@ def test_it_is_short(name):
     assert len((FOLDER / name).read_text(encoding="utf-8").splitlines()) < 60
 
 
-@pytest.mark.parametrize("module", ["smolagents"])
-def test_a_framework_that_is_missing_is_named_with_the_command_that_brings_it(module):
-    made = {"smolagents": "WatchedModel(None, None)"}[module]
-    code = f"import sys; sys.modules['{module}'] = None\nfrom forbear.adapters.frameworks.{module} import *\n{made}"
+@pytest.mark.parametrize(
+    ("module", "blocked", "made"),
+    [
+        ("smolagents", "smolagents", "WatchedModel(None, None)"),
+        ("pydantic_ai", "pydantic_ai.models.wrapper", "watched_model(None, None)"),
+    ],
+)
+def test_a_framework_that_is_missing_is_named_with_the_command_that_brings_it(module, blocked, made):
+    code = f"import sys; sys.modules['{blocked}'] = None\nfrom forbear.adapters.frameworks.{module} import *\n{made}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert f"pip install 'forbear[{module}]'" in done.stderr
