@@ -140,6 +140,10 @@ def test_arms_are_named_by_what_tells_them_apart(write):
         [write(inspect_log("T1", model="x", a="C"), "1.json"), write(inspect_log("T2", model="y", a="I"), "2.json")]
     )
     assert list(found.arms) == ["x", "y"]
+    guarded = inspect_log("T3", model="x", a="I")
+    guarded["eval"]["task_args"] = {"critic": True}
+    found = read_logs([write(inspect_log("T1", model="x", a="C"), "1.json"), write(guarded, "3.json")])
+    assert list(found.arms) == ["x", "critic=True"]
 
 
 def test_arms_that_are_tasks_of_their_own_meet_on_one_data_set_and_benchmarks_stay_one_arm(write):
@@ -152,15 +156,15 @@ def test_arms_that_are_tasks_of_their_own_meet_on_one_data_set_and_benchmarks_st
 
     arms = read_logs([log("T1", "plain", "same", a="C", b="I"), log("T2", "guarded", "same", a="C", b="C")])
     assert told(arms) == {
-        ("a", "m plain"): ["success"],
-        ("b", "m plain"): ["failure"],
-        ("a", "m guarded"): ["success"],
-        ("b", "m guarded"): ["success"],
+        ("a", "plain"): ["success"],
+        ("b", "plain"): ["failure"],
+        ("a", "guarded"): ["success"],
+        ("b", "guarded"): ["success"],
     }
     suite = read_logs([log("T1", "sums", "add", a="C"), log("T2", "words", "spell", a="I")])
     assert told(suite) == {("sums/a", "m"): ["success"], ("words/a", "m"): ["failure"]}
     asked = read_logs([log("T1", "x", "one prompt", "gaia", a="C"), log("T2", "y", "another", "gaia", a="I")])
-    assert set(told(asked)) == {("a", "m x"), ("a", "m y")}
+    assert set(told(asked)) == {("a", "x"), ("a", "y")}
 
 
 # --- SWE-bench -------------------------------------------------------------------------------------------------------
