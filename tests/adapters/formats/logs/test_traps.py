@@ -592,6 +592,27 @@ def test_a_scorer_of_mlflow_that_broke_and_a_trace_that_broke_are_no_failures(wr
     assert of_one_arm(found) == {"q0": ["success"], "q1": ["failure"], "q2": ["error"], "q3": ["missing"]}
 
 
+def test_items_that_an_experiment_of_langfuse_dropped_are_missing(write):
+    def experiment(name, **values):
+        items = [
+            {
+                "item": {"id": key, "input": key},
+                "evaluations": [{"name": "success", "value": value}],
+                "trace_id": name + key,
+            }
+            for key, value in values.items()
+        ]
+        return write({"run_name": name, "item_results": items}, f"{name}.json")
+
+    found = read_logs([experiment("plain", a=1, b=0), experiment("critic", a=1)])
+    assert told(found) == {
+        ("a", "plain"): ["success"],
+        ("b", "plain"): ["failure"],
+        ("a", "critic"): ["success"],
+        ("b", "critic"): ["missing"],
+    }
+
+
 def test_judges_who_differ_are_no_repeats(write):
     def score(name, value):
         return {"name": name, "value": value, "dataType": "NUMERIC", "observationId": None}
