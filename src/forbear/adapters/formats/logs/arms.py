@@ -13,7 +13,7 @@ _GENERIC = frozenset(
 )
 """Names of files that say nothing of what is in them."""
 
-_SUFFIXES = frozenset({"json", "jsonl", "eval", "xml", "csv", "traj", "log", "txt", "trace"})
+_SUFFIXES = frozenset({"json", "jsonl", "eval", "xml", "csv", "traj", "log", "txt", "trace", "gz"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
