@@ -114,6 +114,18 @@ def test_what_cannot_be_done_says_what_to_do(forbear, arguments, message):
     assert run(["convert", *map(str, arguments)]) in (2, 3)
 
 
+def test_two_logs_may_hold_more_arms_than_two(forbear, tmp_path):
+    def row(rate):
+        return {"eval_id": "a", "run_index": 0, "with_skill": {"pass_rate": rate}, "without_skill": {"pass_rate": 0.0}}
+
+    files = [tmp_path / f"{number}.json" for number in range(2)]
+    for number, file in enumerate(files):
+        file.write_text(json.dumps({"skill_path": f"v{number}", "runs": [row(float(number))]}))
+    done = forbear("decide", *files, "--baseline", "without_skill v0", "--treated", "with_skill v1", "--json")
+    found = json.loads(done.stdout)
+    assert (found["baseline"], found["arm"], found["pairs"]) == ("without_skill v0", "with_skill v1", 1)
+
+
 def test_churn_reads_logs_too(forbear):
     done = forbear("churn", DATA / "traps.eval", "--json")
     assert done.exit_code == 0

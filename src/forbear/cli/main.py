@@ -72,6 +72,10 @@ def main() -> None:
         # A terminal that cannot show a character shows "?" for it; that is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if (asked := os.environ.get("_FORBEAR_COMPLETE")) is not None:  # a shell that completes a command
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, "forbear", "_FORBEAR_COMPLETE", asked))
     code = run(sys.argv[1:], process_ends=True)
     if sys.stdout is not None:
         _drop_output()  # what somebody's code prints at exit is no part of what was asked for

@@ -1,6 +1,7 @@
 """A file as the readers of logs meet it: opened once, bounded, and asked what it looks like before it is decoded."""
 
 import io
+import json
 import mmap
 import os
 import re
@@ -22,6 +23,7 @@ LIMIT = 4 << 30
 """Bytes of a log; it is mapped, and of what it holds only the fields that are named are built."""
 _MAPPED = 16 << 20
 _PIPED = 256 << 20
+_LONGEST_ITEM = 16 << 20
 _BOM = b"\xef\xbb\xbf"
 _CONSTANTS = re.compile(rb"([:,\[]\s*)(?:NaN|-?Infinity)(?=\s*[,\]}])")
 """Python writes what JSON does not have. Where it stands so in a quoted text, it changes that text alone."""
@@ -48,7 +50,7 @@ class Probe:
         if start.startswith(b"<"):
             return "xml"
         if start.startswith(b"["):
-            return "list" if self._items is not None else "other"
+            return "list" if self._first_item is not None else "other"
         if start.startswith(b"{"):
             if self._fields is not None:
                 return "object"
@@ -62,8 +64,8 @@ class Probe:
             return self._fields or {}
         if self.kind == "lines":
             return self._first_line or {}
-        if self.kind == "list" and self._items:
-            return _object(self._items[0]) or {}
+        if self.kind == "list":
+            return self._first_item or {}
         return {}
 
     def has(self, *names: str) -> bool:
@@ -128,10 +130,13 @@ class Probe:
         return _object(self._text)
 
     @cached_property
-    def _items(self) -> list[msgspec.Raw] | None:
+    def _first_item(self) -> dict[str, msgspec.Raw] | None:
+        """Of a list the first object alone: a table of many rows is not to be taken apart to be asked what it is."""
+        start = str(bytes(self._text[:_LONGEST_ITEM]), "utf-8", "ignore")
         try:
-            return _decode(self._text, list[msgspec.Raw])
-        except (msgspec.MsgspecError, RecursionError, ValueError):
+            first, _ = json.JSONDecoder().raw_decode(start[start.index("[") + 1 :].lstrip())
+            return _object(msgspec.json.encode(first)) if isinstance(first, dict) else None
+        except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):
             return None
 
     @cached_property

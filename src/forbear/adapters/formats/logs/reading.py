@@ -134,6 +134,9 @@ def are_logs(paths: Sequence[str | Path], reading: Reading) -> bool:
         raise InvalidInput(f"{of_logs[0]} is for logs and {of_a_table[0]} for tables; drop one of them.")
     if of_logs:
         return True
+    folder = next((path for path in paths if os.path.isdir(path)), None)
+    if of_a_table and folder is not None:
+        raise InvalidInput(f"{of_a_table[0]} is for tables, and '{short(folder)}' is a folder; name one file.")
     if of_a_table or not paths:
         return False
     found = [is_log(path) for path in paths]
