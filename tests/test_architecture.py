@@ -21,7 +21,8 @@ LAYERS = [
     {"runner", "guard"},
     {"adapters", "worlds"},
     {"report"},
-    {"cli", "web"},
+    {"web"},
+    {"cli"},
     {"testing"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

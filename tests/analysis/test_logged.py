@@ -99,7 +99,7 @@ def test_no_rerun_is_run_beside_a_log(folder):
 def test_no_verdict_rests_on_a_log_that_the_agent_alone_has_left_behind(tmp_path):
     result = run(re_using(log(lambda i, k: False)), tmp_path / "j")
     evidence = evidence_of(result)
-    helped = [arm for arm, verdict in evidence.verdicts.items() if verdict.p_value_gain <= ALPHA]
+    helped = [arm for arm, verdict in evidence.verdicts.items() if verdict.p_value_gain <= 0.05]
     assert helped  # against nothing but failures everything helps
     for arm in helped:
         verdict = evidence.verdicts[arm]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forbear import DecisionRule, InvalidInput, PairedOutcomes, Recommendation, decide, decide_arms
-from forbear.outcomes.missing import excess_charged, planned_outcomes
+from forbear.outcomes.missing import excess_charged, planned_outcomes, planned_pairs
 
 holes = st.sampled_from([True, False, None])
 
@@ -209,3 +209,13 @@ def test_unusable_plans():
         planned_outcomes(baseline=[[1]], treated=[[1], [None]])
     with pytest.raises(InvalidInput, match=r"treated\[0\] must be a sequence"):
         planned_outcomes(baseline=[[1]], treated=[None])
+
+
+@given(st.lists(st.tuples(*[holes] * 2), max_size=60))
+def test_counts_of_tasks_give_what_the_tasks_give(tasks):
+    counts = [[0] * 3 for _ in range(3)]
+    for pair in tasks:
+        before, after = (2 if outcome is None else int(outcome) for outcome in pair)
+        counts[before][after] += 1
+    listed = planned_outcomes(baseline=[[b] for b, _ in tasks], treated=[[t] for _, t in tasks])
+    assert planned_pairs(counts) == (listed.observed, listed.missing)

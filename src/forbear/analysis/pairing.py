@@ -13,10 +13,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forbear.analysis.planned_runs import Arm, PlannedRuns, arm_of, planned_runs, refuse_repeats
 from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.graded import GradedOutcomes
-from forbear.outcomes.missing import MissingOutcomes, Outcomes, graded_outcomes, planned_outcomes
+from forbear.outcomes.missing import MissingOutcomes, Outcomes, graded_outcomes, planned_outcomes, planned_pairs
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.outcomes.table import IntArray, OutcomeTable
 from forbear.records.codec import EpisodeKey
@@ -158,8 +159,7 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
         InvalidInput: An unknown arm, no common task, a duplicated (task, arm, seed), or a task in two clusters.
     """
     before, after = (_arm(table, name) for name in (baseline, treated))
-    holes = table.missing is not None and bool(table.missing.any())
-    if before.repeated or after.repeated or holes or table.clusters is not None or table.graded:
+    if before.repeated or after.repeated or table.clusters is not None or table.graded:
         return _pair_runs(table, baseline=baseline, treated=treated)
     common = (before.row >= 0) & (after.row >= 0)
     pairs = int(np.count_nonzero(common))
@@ -169,20 +169,31 @@ def pair_arms(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
             f"{_examples(table, before)} against {_examples(table, after)}. "
             "Pairs need the same task ids in both arms."
         )
-    unpaired = {name: arm.tasks - pairs for name, arm in ((baseline, before), (treated, after))}
     first, second = before.row[common], after.row[common]
-    cell = np.bincount(2 * table.success[first].astype(np.int8) + table.success[second], minlength=4)
+    outcome = table.success.astype(np.int8)
+    if table.missing is not None:
+        outcome[table.missing] = 2
+    counts = np.bincount(3 * outcome[first] + outcome[second], minlength=9).reshape(3, 3)
+    observed, missing = planned_pairs(counts.tolist(), arms=(baseline, treated))
+    if observed is None:
+        raise _nothing_known(baseline, treated)
+    apart = {name: arm.tasks - pairs for name, arm in ((baseline, before), (treated, after))}
     return Pairing(
         baseline=baseline,
         treated=treated,
-        pairs=PairedOutcomes(
-            both_fail=int(cell[0]), recovered=int(cell[1]), disrupted=int(cell[2]), both_succeed=int(cell[3])
-        ),
-        unpaired=unpaired,
+        pairs=observed,
+        unpaired={name: tasks + pairs - observed.pairs for name, tasks in apart.items()},
         cautions=(
-            *_unpaired_cautions(unpaired),
+            *_unpaired_cautions(apart),
             *_seed_cautions(table.seeds.codes[first] != table.seeds.codes[second]),
         ),
+        missing=missing,
+    )
+
+
+def _nothing_known(baseline: str, treated: str) -> InvalidInput:
+    return InvalidInput(
+        f"no task has an outcome under both '{shown(baseline)}' and '{shown(treated)}': nothing to compare."
     )
 
 
@@ -266,26 +277,11 @@ def pair_episodes(
     return pair_arms(table, baseline=baseline, treated=treated)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Arm:
-    rows: IntArray
-    row: IntArray
-    """(tasks of the table,): a row of each task in this arm, −1 where it has none."""
-    tasks: int
-    repeated: bool
-    """Whether a task has several rows."""
-
-
-def _arm(table: OutcomeTable, name: str) -> _Arm:
-    code = table.arms.find(name)
-    rows = np.flatnonzero(table.arms.codes == (-1 if code is None else code))
-    if not rows.size:
+def _arm(table: OutcomeTable, name: str) -> Arm:
+    found = arm_of(table, name)
+    if not found.rows.size:
         choose_arms(table, baseline=name)  # says which arms there are
-    tasks = table.tasks.codes[rows]
-    row = np.full(len(table.tasks.names), -1, dtype=np.int64)
-    row[tasks] = rows
-    # A task that came twice kept one of its rows, so one of them does not find itself again.
-    return _Arm(rows=rows, row=row, tasks=rows.size, repeated=bool((row[tasks] != rows).any()))
+    return found
 
 
 # --- Several runs per task, runs without an outcome, clusters -----------------------------------------------
@@ -294,74 +290,12 @@ Runs = dict[int, dict[int, int]]
 """Task code → seed code → row."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedRuns:
-    """The runs of the tasks that both arms have, in the order in which those tasks first appear in the table."""
-
-    baseline: list[list[bool | None]]
-    """Tasks × seeds, None where the run has no outcome."""
-    treated: list[list[bool | None]]
-    clusters: list[str] | None
-    """One label per task, where tasks come in groups."""
-    found: Mapping[str, int]
-    """By arm: its tasks, those without a partner included."""
-    common: int
-    """Tasks that both arms have."""
-    dropped: int
-    """Runs left out for want of a partner with their seed."""
-    differing: int
-    """Pairs whose runs bear different seeds."""
-
-
-def planned_runs(table: OutcomeTable, *, baseline: str, treated: str) -> PlannedRuns:
-    """Lays out the runs of two arms task by task: by seed where the arms ran the same seeds.
-
-    Raises:
-        InvalidInput: As `pair_arms`.
-    """
-    before, after = (_runs(table, name, _arm(table, name).rows) for name in (baseline, treated))
-    tasks, first_row = np.unique(table.tasks.codes, return_index=True)
-    common = [task for task in tasks[np.argsort(first_row)].tolist() if task in before and task in after]
-    if not common:
-        raise InvalidInput(
-            f"the arms '{shown(baseline)}' and '{shown(treated)}' have no task in common. "
-            "Pairs need the same task ids in both arms."
-        )
-    by_seed = _seeds(before) == _seeds(after)
-    dropped, differing = 0, 0
-    planned: tuple[list[list[bool | None]], list[list[bool | None]]] = ([], [])
-    kept = []
-    for task in common:
-        first, second = sorted(before[task]), sorted(after[task])
-        if by_seed and len(first) + len(second) > 2:
-            # Both arms were to run these seeds: what one of them lacks has no partner.
-            both = sorted(before[task].keys() & after[task].keys())
-            dropped += len(first) + len(second) - 2 * len(both)
-            first = second = both
-        if first:
-            kept.append(task)
-            differing += sum(a != b for a, b in zip(first, second, strict=False))
-            for arm, runs, seeds in zip(planned, (before, after), (first, second), strict=True):
-                arm.append([_outcome(table, runs[task][seed]) for seed in seeds])
-    return PlannedRuns(
-        baseline=planned[0],
-        treated=planned[1],
-        clusters=None if table.clusters is None else [_cluster(table, task, before, after) for task in kept],
-        found={baseline: len(before), treated: len(after)},
-        common=len(common),
-        dropped=dropped,
-        differing=differing,
-    )
-
-
 def _pair_runs(table: OutcomeTable, *, baseline: str, treated: str) -> Pairing:
     """Pairs run by run: by seed where the arms ran the same seeds, else task by task."""
     runs = planned_runs(table, baseline=baseline, treated=treated)
     observed, missing = _read(runs, arms=(baseline, treated), graded=table.graded)
     if observed is None:
-        raise InvalidInput(
-            f"no task has an outcome under both '{shown(baseline)}' and '{shown(treated)}': nothing to compare."
-        )
+        raise _nothing_known(baseline, treated)
     used = _tasks_of(observed)
     unequal = isinstance(observed, ClusteredOutcomes) and not observed.paired_seeds
     return Pairing(
@@ -392,12 +326,8 @@ def _runs(table: OutcomeTable, arm: str, rows: IntArray) -> Runs:
     for row in rows.tolist():
         task = runs.setdefault(int(table.tasks.codes[row]), {})
         if task.setdefault(int(table.seeds.codes[row]), row) != row:
-            _refuse_repeats(table, arm, rows)
+            refuse_repeats(table, arm, rows)
     return runs
-
-
-def _seeds(runs: Runs) -> set[int]:
-    return set().union(*runs.values())
 
 
 def _outcome(table: OutcomeTable, row: int) -> bool | None:
@@ -407,19 +337,6 @@ def _outcome(table: OutcomeTable, row: int) -> bool | None:
 
 def _tasks_of(outcomes: Outcomes | GradedOutcomes) -> int:
     return outcomes.pairs if isinstance(outcomes, PairedOutcomes) else outcomes.tasks
-
-
-def _cluster(table: OutcomeTable, task: int, before: Runs, after: Runs) -> str:
-    assert table.clusters is not None, "asked only where there are clusters"
-    rows = [*before[task].values(), *after[task].values()]
-    names = {table.clusters.names[code] for code in table.clusters.codes[rows].tolist()}
-    if len(names) > 1 or names == {""}:
-        what = f"is in the clusters {listed(sorted(names))}" if len(names) > 1 else "has no cluster"
-        raise InvalidInput(
-            f"task '{shown(table.tasks.names[task])}' {what} ({table.places[rows[0]]}). "
-            "Every task belongs to one cluster."
-        )
-    return str(names.pop())
 
 
 def _run_cautions(dropped: int, *, unequal: bool) -> tuple[Remark, ...]:
@@ -433,25 +350,6 @@ def _run_cautions(dropped: int, *, unequal: bool) -> tuple[Remark, ...]:
         )
         remarks.append(Remark(code="seeds_unpaired", text=text))
     return tuple(remarks)
-
-
-def _refuse_repeats(table: OutcomeTable, arm: str, rows: IntArray) -> None:
-    """Raises: one run is there twice."""
-    first: dict[tuple[int, int], int] = {}
-    for row in rows.tolist():
-        key = (int(table.tasks.codes[row]), int(table.seeds.codes[row]))
-        if key in first:
-            task, seed = shown(table.tasks.names[key[0]]), shown(table.seeds.names[key[1]])
-            hint = (
-                "Keep one of the two rows."
-                if seed
-                else "Keep one of the two rows, or name the column that tells the runs apart: --seed-col NAME."
-            )
-            raise InvalidInput(
-                f"task '{task}', arm '{shown(arm)}', seed '{seed}' is there twice: {table.places[first[key]]} and "
-                f"{table.places[row]}. {hint}"
-            )
-        first[key] = row
 
 
 def _unpaired_cautions(unpaired: Mapping[str, int]) -> tuple[Remark, ...]:
@@ -476,5 +374,5 @@ def _seed_cautions(differs: NDArray[np.bool_]) -> tuple[Remark, ...]:
     return (Remark(code="seeds_differ", text=text, values={"pairs": count, "of": differs.size}),)
 
 
-def _examples(table: OutcomeTable, arm: _Arm) -> str:
+def _examples(table: OutcomeTable, arm: Arm) -> str:
     return listed((table.tasks.names[code] for code in np.flatnonzero(arm.row >= 0)[:2].tolist()), limit=2)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from forbear.analysis.pairing import Pairing, planned_runs
+from forbear.analysis.pairing import Pairing
+from forbear.analysis.planned_runs import planned_runs
 from forbear.errors import InvalidInput
 from forbear.outcomes.missing import Brought, MissingOutcomes
 from forbear.outcomes.table import OutcomeTable

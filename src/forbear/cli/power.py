@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -71,7 +72,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--from", "table", metavar="FILE", help="A table of outcomes, for what is not stated.")
 @click.option("--baseline", metavar="NAME", help="With --from: the arm without intervention. [default: as in decide]")
 @click.option("--treated", metavar="NAME", help="With --from: the arm with it. [default: the only one]")
-@table_options
+@partial(table_options, format_option="--log-format")
 @click.option("--tasks", metavar="N,N,...", help="Sizes of pilots, each looked at once. [default: 50,100,200]")
 @click.option("--seeds", type=int, default=1, show_default=True, help="Runs per task and arm.")
 @click.option("--baseline-seeds", type=int, metavar="K", help="Runs per task of the baseline alone. [default: --seeds]")
@@ -200,7 +201,7 @@ def _seen(
 
     if reading.by is not None:
         raise click.UsageError("a plan is for one comparison: choose one, --where COLUMN=VALUE instead of --by.")
-    read = read_outcomes(path, reading=reading, one_arm=True)
+    read = read_outcomes(path, reading=reading, needs_arm=False)
     seen = seen_rates(read.table, baseline=baseline, treated=treated)
     rates = tuple(known if known is not None else new for known, new in zip(stated, seen.rates, strict=True))
     taken = [
@@ -209,8 +210,9 @@ def _seen(
         if known is None and rate is not None
     ]
     if None in rates:
+        name = shown(seen.baseline) or "the agent"
         raise InvalidInput(
-            f"the table has the runs of '{shown(seen.baseline)}' alone, which fail at {percent(rates[0])}. State what "
+            f"the table has the runs of '{name}' alone, which fail at {percent(rates[0])}. State what "
             "the intervention would do to them: --recovery-rate and --disruption-rate."
         )
     if not quiet:

@@ -164,8 +164,10 @@ def _tasks(values: Sequence[Sequence[bool]], *, name: str) -> ArmOutcomes:
         )
     tasks = []
     for i, seeds in enumerate(values):
-        # The common case needs no conversion: a tuple of booleans, as another ClusteredOutcomes holds them.
-        if not (isinstance(seeds, tuple) and seeds and all(type(x) is bool for x in seeds)):
+        # The common case needs no conversion: booleans in a list, or a tuple, as another ClusteredOutcomes holds them.
+        if type(seeds) in (list, tuple) and set(map(type, seeds)) == {bool}:
+            seeds = tuple(seeds)
+        else:
             seeds = tuple(outcome_vector(seeds, name=f"{name}[{i}]").tolist())
         if not seeds:
             raise InvalidInput(

@@ -132,6 +132,62 @@ def planned_outcomes(
     return PlannedOutcomes(observed=observed, missing=missing, tasks_lost=lost)
 
 
+def planned_pairs(
+    counts: Sequence[Sequence[int]], *, arms: tuple[str, str] = ("baseline", "treated")
+) -> tuple[PairedOutcomes | None, MissingOutcomes[Outcomes] | None]:
+    """What `planned_outcomes` makes of one run per task and arm, from how many tasks are alike: for millions of tasks.
+
+    Args:
+        counts: [baseline][treated], each 0 failed, 1 succeeded, 2 without an outcome: 3 × 3 numbers of tasks.
+        arms: Names for the counts.
+
+    Returns:
+        The pairs whose outcomes are both known, None where there is none, and what is missing, None where nothing is.
+
+    Checked: equal to `planned_outcomes` for any outcomes (tests/outcomes/test_missing.py).
+    """
+    n = [[int(number) for number in row] for row in counts]
+
+    def pairs(*more: tuple[int, int, int]) -> PairedOutcomes | None:
+        table = [n[0][:2], n[1][:2]]
+        for baseline, treated, number in more:
+            table[baseline][treated] += number
+        if not any(map(any, table)):
+            return None
+        return PairedOutcomes(
+            both_fail=table[0][0], recovered=table[0][1], disrupted=table[1][0], both_succeed=table[1][1]
+        )
+
+    lost = ((n[2][0], n[2][1]), (n[1][2], n[0][2]))
+    """By arm: alone without an outcome, where its partner makes it a disruption and where it does not."""
+    if not (n[2][2] or any(map(any, lost))):
+        return pairs(), None
+    alone = [sum(each) for each in lost]
+    excess = abs(alone[1] - alone[0]) - math.sqrt(sum(alone)) / 2
+    arm, decisive, harmless = int(alone[1] > alone[0]), 0, 0
+    if excess >= 1:  # as `excess_charged`
+        share = excess / alone[arm]
+        decisive = math.ceil(share * lost[arm][0] - 1e-9)
+        harmless = math.floor(share * lost[arm][1])
+    observed = pairs()
+    held = pairs((1, 0, decisive), (0, 0, harmless) if arm else (1, 1, harmless))
+    worst = pairs((1, 0, n[2][0] + n[1][2] + n[2][2]), (1, 1, n[2][1]), (0, 0, n[0][2]))
+    best = pairs((0, 1, n[2][1] + n[0][2] + n[2][2]), (0, 0, n[2][0]), (1, 1, n[1][2]))
+    assert worst is not None, "everything is filled in"
+    assert best is not None, "everything is filled in"
+    return observed, MissingOutcomes(
+        worst=worst,
+        best=best,
+        charged=observed if observed is None or not decisive + harmless else held,
+        lost=LostRuns(
+            by_arm={arms[0]: alone[0] + n[2][2], arms[1]: alone[1] + n[2][2]},
+            alone=dict(zip(arms, alone, strict=True)),
+            tasks=dict(zip(arms, alone, strict=True)),
+            charged=decisive + harmless,
+        ),
+    )
+
+
 def graded_outcomes(
     *,
     baseline: MaybeOutcomes,

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from forbear import __version__
@@ -65,7 +65,7 @@ def _rendered(name: str, **values: object) -> str:
 
 def page(name: str) -> Template:
     """A template whose values are escaped."""
-    return _environment().get_template(name)
+    return _pages().get_template(name)
 
 
 @functools.cache
@@ -84,19 +84,24 @@ def embedded(value: object) -> Markup:
     text = json.dumps(value, allow_nan=False)
     for mark in "<>&":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return Markup(text)  # ASCII without markup, by the line above
+    return Markup(text)  # nosec B704  # ASCII without markup, by the line above
 
 
 @functools.cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("forbear.report"),
+def _pages() -> Environment:
+    return environment(PackageLoader("forbear.report"))
+
+
+def environment(loader: BaseLoader) -> Environment:
+    """A template engine that escapes values, refuses unknown ones, and knows our filters."""
+    engine = Environment(
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    engine.filters |= {
         "percent": percent,
         "points": points,
         "count": count,
@@ -119,4 +124,4 @@ def _environment() -> Environment:
         "sparkline": charts.sparkline,
         "in_order": charts.in_order,
     }
-    return environment
+    return engine

@@ -149,7 +149,7 @@ def test_a_process_that_was_killed_goes_on_from_the_command_line(model, tmp_path
     process = subprocess.Popen(
         [sys.executable, "-m", "forbear", *command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not (out / UNFINISHED).exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)

@@ -81,7 +81,7 @@ def _cached(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, local_files_only=True))
+        return Path(snapshot_download(name, local_files_only=True))  # nosec B615: nothing is downloaded
     except Exception:  # each version of the hub's client raises others
         name = shown(name, limit=200)
         raise InvalidInput(
@@ -211,8 +211,10 @@ def open_scorer(
     config = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout, "bias": "none"}
     try:
         with _silent(transformers):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
-            model = transformers.AutoModel.from_pretrained(**where, **weights).to(getattr(torch, dtype)).to(device)
+            # A folder on this disk (local_files_only), which the critic's card pins by its sha256.
+            tokenizer = transformers.AutoTokenizer.from_pretrained(**where)  # nosec B615
+            model = transformers.AutoModel.from_pretrained(**where, **weights)  # nosec B615
+            model = model.to(getattr(torch, dtype)).to(device)
             known = peft.utils.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(model.config.model_type)
             wanted = list(targets) if targets is not None else (sorted(known) if known else "all-linear")
             body = peft.get_peft_model(model, peft.LoraConfig(**config, target_modules=wanted))

@@ -1,0 +1,1 @@
+"""A viewer of journals in a browser, read-only."""
