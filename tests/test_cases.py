@@ -35,6 +35,9 @@ def test_an_outage_is_no_outcome_however_it_is_written(capsys, name):
 def test_lm_eval_rows_are_of_one_filter(capsys):
     files = [f"02-lm-eval-samples/samples_gsm8k_{arm}.jsonl" for arm in ("base", "critic")]
     message = refusal(capsys, "decide", *files)
+    assert "2 scores, 'exact_match,flexible-extract', 'exact_match,strict-match'; say which" in message
+    assert verdict(capsys, *files, "--scorer", "exact_match,strict-match")["tasks"] == 40
+    message = refusal(capsys, "decide", *files, "--success-col", "exact_match")  # as a table
     assert "differ in 'filter', 'exact_match'" in message
     assert "--where filter=strict-match (of 2 values) or --by filter; --number-runs" in message
     assert verdict(capsys, *files, "--where", "filter=strict-match")["tasks"] == 40

@@ -98,7 +98,7 @@ def test_it_is_decided_as_a_pilot_of_the_later_tasks_alone(seed):
 @pytest.mark.statistical
 def test_of_useless_settings_one_is_deployed_in_at_most_one_pilot_of_twenty():
     """Also where choosing and testing on the same tasks would deploy one far more often."""
-    looks, pilots, said, naive = Looks(tasks=(30, 60, 90), watch=False), 200, 0, 0
+    looks, pilots, said, naive = Looks(tasks=(30, 60, 90), watch=False), 120, 0, 0
     for seed in range(pilots):
         outcomes = outcomes_of(seed, n=90)
         monitor = monitor_of(outcomes, looks)
@@ -168,8 +168,11 @@ def test_a_file_has_a_ladder(tmp_path, monkeypatch, capsys):
     arms = read_pilot_file(path).plan.arms
     assert [arm.in_ladder for arm in arms] == [False, *[True] * 4, False]
     assert dataclasses.replace(arms[1].policy, threshold=0.7, budget=3) == arms[4].policy
-    assert forbear(["pilot", "plan", "pilot.toml", "--try", "0"]) == 0
-    assert "a ladder of 4 settings" in capsys.readouterr().out
+    assert forbear(["pilot", "check", "pilot.toml"]) == 0
+    assert forbear(["pilot", "plan", "pilot.toml", "--try", "2"]) == 0
+    planned = " ".join(capsys.readouterr().out.split())
+    assert "a ladder of 4 settings" in planned
+    assert "less is taken than the table says" in planned
     assert forbear(["pilot", "run", "pilot.toml", "--look", "1"]) == 0
     assert "CHOSEN: to be tested on the tasks to come." in capsys.readouterr().out
     assert forbear(["decide", "runs/pilot"]) == 2

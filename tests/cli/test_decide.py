@@ -164,7 +164,7 @@ def test_two_files_are_baseline_and_treated(decide, tmp_path):
         (["--counts", STUDY, "--margin", "0.1"], "margin"),
         (["a", "b", "c"], "expected one file, or two"),
         (["/no/such/file"], "No such file"),
-        (["."], "no readable journal there"),
+        (["docs"], "no readable journal there"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(decide, arguments, message):

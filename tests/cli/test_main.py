@@ -194,3 +194,11 @@ def test_output_that_cannot_show_a_character_still_comes(tmp_path):
     done = subprocess.run([*FORBEAR, "decide", path], capture_output=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"? succeeds" in done.stdout
+
+
+def test_a_shell_can_complete_commands():
+    asked = {"_FORBEAR_COMPLETE": "bash_complete", "COMP_WORDS": "forbear pilot st", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-m", "forbear"], env={**os.environ, **asked}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["plain,status"]

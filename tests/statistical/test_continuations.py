@@ -47,8 +47,9 @@ def opposed(first, second):
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("fork", [harmless, rarely_fatal, opposed])
-@pytest.mark.parametrize(("continuations", "forking"), [(2, 0.5), (3, 0.15)])
+@pytest.mark.parametrize(
+    ("fork", "continuations", "forking"), [(harmless, 2, 0.5), (rarely_fatal, 3, 0.15), (opposed, 2, 0.5)]
+)
 def test_a_useless_arm_is_deployed_in_at_most_one_pilot_of_twenty(fork, continuations, forking):
     rng = np.random.default_rng(continuations)
     before, after = pilots(rng, count=PILOTS, continuations=continuations, forking=forking, fork=fork)

@@ -54,16 +54,18 @@ def from_files(
     only_arm_tested: bool,
 ) -> Brought:
     """Reads one file with all arms, or two with one each."""
+    from forbear.adapters.formats.logs.reading import are_logs
     from forbear.adapters.formats.tabular import read_outcomes
     from forbear.analysis.grouped import compare_by
     from forbear.analysis.pairing import compare
 
     if not files:
         raise click.UsageError("nothing to decide on: give a FILE, or --counts A,C,B,D. See forbear decide --help.")
-    if len(files) == 2 and (baseline is not None or treated is not None or only_arm_tested):
+    named = baseline is not None or treated is not None or only_arm_tested
+    if len(files) == 2 and named and not are_logs(files, reading):  # a log may hold several arms
         raise click.UsageError("two files are the two arms, baseline first; drop --baseline and --treated.")
     read = read_outcomes(files, reading=reading)
-    baseline = baseline if read.baseline is None else read.baseline
+    baseline = read.baseline if baseline is None else baseline
     table = read.table
     if table.groups is None:
         pairings = compare(table, baseline=baseline, treated=treated, only_arm_tested=only_arm_tested)

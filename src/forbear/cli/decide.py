@@ -223,7 +223,7 @@ def decide(
     from forbear.stats.rule import DecisionRule
 
     believed, printed = _prior(prior), _output(output, as_json=as_json, brief=brief)
-    if len(files) == 1 and os.path.isdir(files[0]):
+    if len(files) == 1 and _is_journal(files[0]):
         stated = (cost_of_intervening, cost_of_harm)
         return _from_journal(files[0], treated=treated, output=printed, gate=gate, believed=believed, stated=stated)
     if len(files) == 1 and is_report(files[0]):
@@ -346,6 +346,15 @@ def _refuse_but_with_journal(what: str) -> None:
     for name in context.params:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in _WITH_JOURNAL:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with {what}.")
+
+
+def _is_journal(path: str) -> bool:
+    """Whether a folder is a pilot's, or none of logs either."""
+    if not os.path.isdir(path) or os.path.exists(os.path.join(path, "plan.json")):
+        return os.path.isdir(path)
+    from forbear.adapters.formats.logs.reading import is_log
+
+    return not is_log(path)
 
 
 def _from_journal(

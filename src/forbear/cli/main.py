@@ -14,6 +14,7 @@ import click
 from forbear import __version__
 from forbear.cli.bench import bench
 from forbear.cli.churn import churn
+from forbear.cli.convert import convert
 from forbear.cli.critic import critic
 from forbear.cli.critic_calibrate import calibrate
 from forbear.cli.critic_evaluate import evaluate
@@ -57,7 +58,7 @@ def cli(context: click.Context) -> None:
         click.echo(_FIRST, nl=False)
 
 
-for command in (decide, churn, power, pilot, report, serve, critic, journal, bench, models):
+for command in (decide, churn, convert, power, pilot, report, serve, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)
@@ -71,6 +72,10 @@ def main() -> None:
         # A terminal that cannot show a character shows "?" for it; that is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if (asked := os.environ.get("_FORBEAR_COMPLETE")) is not None:  # a shell that completes a command
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, "forbear", "_FORBEAR_COMPLETE", asked))
     code = run(sys.argv[1:], process_ends=True)
     if sys.stdout is not None:
         _drop_output()  # what somebody's code prints at exit is no part of what was asked for

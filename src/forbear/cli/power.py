@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -71,7 +72,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--from", "table", metavar="FILE", help="A table of outcomes, for what is not stated.")
 @click.option("--baseline", metavar="NAME", help="With --from: the arm without intervention. [default: as in decide]")
 @click.option("--treated", metavar="NAME", help="With --from: the arm with it. [default: the only one]")
-@table_options
+@partial(table_options, format_option="--log-format")
 @click.option("--tasks", metavar="N,N,...", help="Sizes of pilots, each looked at once. [default: 50,100,200]")
 @click.option("--seeds", type=int, default=1, show_default=True, help="Runs per task and arm.")
 @click.option("--baseline-seeds", type=int, metavar="K", help="Runs per task of the baseline alone. [default: --seeds]")

@@ -62,12 +62,26 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--failure", "failures", metavar="R,R,...", help="Reasons for which a run without outcome failed, in any arm."
     ),
     "reason_col": _column("reason", "those reasons", "reason"),
+    "format": click.option("--from", "format"),
+    "scorer": click.option("--scorer", metavar="NAME", help="Of logs: the score or metric that is the outcome."),
+    "lower_is_better": click.option("--lower-is-better", is_flag=True, help="Of logs: low scores are the good ones."),
+    "arms_by": click.option(
+        "--arms-by",
+        type=click.Choice(["auto", "config", "file"]),
+        default="auto",
+        help="Of logs: an arm is each configuration, or each file. [default: told apart by both, and said]",
+    ),
 }
 """By the name of its argument."""
 
 
-def table_options(command: _Command) -> Callable[..., Any]:
-    """Adds the options; the command is handed what they say as one argument, `reading`."""
+def table_options(command: _Command, *, format_option: str = "--from") -> Callable[..., Any]:
+    """Adds the options; the command is handed what they say as one argument, `reading`.
+
+    Args:
+        command: To which they are added.
+        format_option: What the format of logs is called, where `--from` is taken.
+    """
 
     @wraps(command)
     def with_reading(**values: Any) -> Any:
@@ -75,7 +89,9 @@ def table_options(command: _Command) -> Callable[..., Any]:
         return command(reading=_reading(given), **values)
 
     decorated: Callable[..., Any] = with_reading
-    for option in reversed(_OPTIONS.values()):
+    told = "Format of logs. [default: found by content; docs/logs.md]"
+    options = _OPTIONS | {"format": click.option(format_option, "format", metavar="NAME", help=told)}
+    for option in reversed(options.values()):
         decorated = option(decorated)
     return decorated
 
@@ -102,6 +118,7 @@ def _reading(given: Mapping[str, Any]) -> Reading:
         key=given["key"],
         number_runs=given["number_runs"],
         threshold=given["threshold"],
+        **{name: given[name] for name in ("format", "scorer", "lower_is_better", "arms_by")},
         success_values=_words(given["success_values"], option="--success-values", what="words, e.g. done,ok"),
         failure_values=_words(given["failure_values"], option="--failure-values", what="words, e.g. lost,timeout"),
         missing_values=_words(given["missing_values"], option="--missing-values", what="words, e.g. skipped"),

@@ -136,6 +136,10 @@ def _print_shadow(console: Console, frozen: FrozenPlan, shadow: PilotResult, *, 
             )
     console.print(table)
     console.print(Text("At most: every episode to its last step, nothing shared, each call as dear as those tried."))
+    if frozen.record.ladder:
+        console.print(
+            Text("After the first look one setting of the ladder is run, and less is taken than the table says.")
+        )
     for arm in shadow.plan.candidates:
         if rates := matching_rates(shadow, arm):
             console.print(Text(f"A blind arm steps in as often as '{shown(arm, limit=30)}' did with rates = {rates}."))

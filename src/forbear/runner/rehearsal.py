@@ -10,6 +10,7 @@ from forbear.analysis.cautions import MOST_FAULTS
 from forbear.analysis.result import PilotResult, findings_digest
 from forbear.errors import InvalidInput
 from forbear.models.session import ModelSettings
+from forbear.policy.arm import Arm
 from forbear.records.journal import Journal
 from forbear.runner.ledger import Budget
 from forbear.runner.order import planned_order
@@ -40,9 +41,14 @@ async def shadow(
     """
     ordered = planned_order(plan.tasks, order_seed=plan.order_seed)[:tasks]
     first = [structs.replace(task, cluster=None) for task in ordered]
-    small = replace(plan, tasks=first, looks=None)
+    small = replace(plan, arms=_apart(plan), tasks=first, looks=None)
     with tempfile.TemporaryDirectory(prefix="forbear-shadow-") as directory:
         return await run_pilot(small, Journal(directory), concurrency=concurrency, models=models, budget=budget)
+
+
+def _apart(plan: PilotPlan) -> list[Arm]:
+    """The arms without a ladder: there is nothing to choose by so few tasks, and all are to be tried."""
+    return [replace(arm, in_ladder=False) for arm in plan.arms]
 
 
 async def rehearse(plan: PilotPlan, *, models: ModelSettings | None = None) -> list[str]:
@@ -65,7 +71,7 @@ async def rehearse(plan: PilotPlan, *, models: ModelSettings | None = None) -> l
         for count in range(1, min(MOST_TASKS, len(plan.tasks)) + 1):
             # So few have no clusters to speak of.
             tasks = [structs.replace(task, cluster=None) for task in plan.tasks[:count]]
-            small = replace(plan, tasks=tasks, seeds=plan.seeds[:1], looks=None)
+            small = replace(plan, arms=_apart(plan), tasks=tasks, seeds=plan.seeds[:1], looks=None)
             result, digest = await _run(small, models)
             if any(arm.interventions for arm in result.arms.values()):
                 break

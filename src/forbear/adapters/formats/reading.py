@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, Self
 
 from forbear.errors import InvalidInput
@@ -96,6 +96,17 @@ class Reading:
     failures: tuple[str, ...] = ()
     """Reasons for which a run without an outcome counts as a failure, in any case and in every arm alike."""
 
+    format: str | None = None
+    """Of logs the name of their format; None: found by content."""
+    scorer: str | None = None
+    """Of logs the score, metric or feedback that is the outcome; None: the only one."""
+    lower_is_better: bool = False
+    """Whether low scores of logs are the good ones."""
+    arms_by: Literal["auto", "config", "file"] = "auto"
+    """What makes an arm of logs: `config`: equal model and agent; `file`: each file."""
+    episodes: bool = False
+    """Of logs, whether what agents did is wanted, too."""
+
     def __post_init__(self) -> None:
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise InvalidInput(f"threshold is a number, got {self.threshold!r}.")
@@ -104,6 +115,25 @@ class Reading:
             for word in getattr(self, name):
                 if meant.setdefault(word.lower(), name) != name:
                     raise InvalidInput(f"'{shown(word)}' is among {meant[word.lower()]} and {name}. Keep one.")
+
+    @property
+    def of_a_table(self) -> tuple[str, ...]:
+        """What was said that only a table has: the options that say so."""
+        said: dict[str, object] = {"--where": self.where, "--by": self.by, "--records": self.records}
+        said |= {"--arm-cols": self.arm_columns, "--key": self.key == "row", "--number-runs": self.number_runs}
+        said |= {"--success-values": self.success_values, "--failure-values": self.failure_values}
+        said |= {"--missing-values": self.missing_values, "--graded": self.graded}
+        columns = {"--reason-col": None} | {
+            f"--{one.name}-col": getattr(self.columns, one.name) for one in fields(Columns)
+        }
+        return tuple(option for option, value in (said | columns).items() if value)
+
+    @property
+    def of_logs(self) -> tuple[str, ...]:
+        """The same of logs."""
+        said = {"--from": self.format, "--scorer": self.scorer, "--lower-is-better": self.lower_is_better}
+        said |= {"--arms-by": self.arms_by != "auto", "--episodes": self.episodes}
+        return tuple(option for option, value in said.items() if value)
 
     @property
     def scored(self) -> bool:

@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from forbear.adapters.formats.columnar import read_columnar
+from forbear.adapters.formats.logs.choice import Choice
+from forbear.adapters.formats.logs.reading import ReadLogs, are_logs, read_logs
+from forbear.adapters.formats.logs.said import as_remarks
 from forbear.adapters.formats.reading import Reading
 from forbear.adapters.formats.source import Source, read_source
 from forbear.adapters.formats.tabular_rows import Content, read_rows
@@ -37,6 +40,8 @@ class TabularOutcomes:
     """What has to be said of any verdict on them, as its cautions."""
     understood: tuple[Remark, ...] = ()
     """What was read in another way than as it stands there: names that were guessed, rows that were left out, ..."""
+    logs: ReadLogs | None = None
+    """What was read of logs; None where it was a table."""
 
 
 def read_outcomes(
@@ -45,7 +50,8 @@ def read_outcomes(
     """Reads outcomes by task, arm and seed.
 
     Args:
-        sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input.
+        sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input. Or
+            logs of other tools, and folders of them, any number (docs/logs.md).
         reading: How they are read, where that is not as usual.
         needs_arm: Whether one file has to have a column of arms; without, the name of its only arm is "".
 
@@ -54,11 +60,13 @@ def read_outcomes(
             one line that names the file and the line.
     """
     paths = [sources] if isinstance(sources, str | Path) else list(sources)
+    reading = reading or Reading()
+    if are_logs(paths, reading):
+        return _of_logs(paths, reading)
     if not 1 <= len(paths) <= 2:
         raise InvalidInput(f"expected one file, or two with the baseline first, got {len(paths)}.")
     if len(paths) == 2 and str(paths[0]) == "-" == str(paths[1]):
         raise InvalidInput("standard input can be read once only; give at least one of the two as a file.")
-    reading = reading or Reading()
     needs_arm, guess_arm = needs_arm and len(paths) == 1, len(paths) == 1
     columnar = read_columnar(paths, reading, needs_arm=needs_arm, guess_arm=guess_arm)
     names: list[str] = []
@@ -101,6 +109,26 @@ def read_outcomes(
         ignored=tuple(dict.fromkeys(name for layout in content.layouts for name in layout.ignored)),
         notes=notes,
         understood=understood(content, reading, sources=names, seeds_dropped=dropped),
+    )
+
+
+def _of_logs(paths: Sequence[str | Path], reading: Reading) -> TabularOutcomes:
+    """Outcomes of logs of other tools."""
+    choice = Choice(
+        scorer=reading.scorer,
+        threshold=reading.threshold,
+        lower_is_better=reading.lower_is_better,
+        arms_by=reading.arms_by,
+        episodes=reading.episodes,
+    )
+    read = read_logs(paths, choice=choice, of=reading.format)
+    table = read.table()
+    notes: tuple[Remark, ...] = ()
+    if reading.failures:
+        table, by_arm = table.failing(reading.failures)
+        notes = (counted_as_failures(reading.failures, by_arm),)
+    return TabularOutcomes(
+        table=table, baseline=read.baseline, ignored=(), notes=notes, understood=as_remarks(read), logs=read
     )
 
 
