@@ -82,7 +82,7 @@ class ToolSet:
         if missing:
             return text, None, f"The call of {call.name} lacks {listed(missing)}. Call it again."
         if self.named:
-            return _worded(call.name, arguments), {"tool": call.name, "arguments": arguments}, None
+            return worded_call(call.name, arguments), {"tool": call.name, "arguments": arguments}, None
         action = arguments["action"]
         if not isinstance(action, str) or not action.strip():
             return text, None, f"The action of {GENERIC} must be a text that says something. Call it again."
@@ -107,7 +107,7 @@ def _arguments(call: ToolCall) -> dict[str, JSON] | None:
         return None
 
 
-def _worded(name: str, arguments: Mapping[str, JSON]) -> str:
+def worded_call(name: str, arguments: Mapping[str, JSON]) -> str:
     """`search[Rome]` of one text, `book({"from": ..., "to": ...})` of anything else."""
     values = list(arguments.values())
     if len(values) == 1 and isinstance(values[0], str):
