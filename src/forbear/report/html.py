@@ -50,7 +50,7 @@ def decision_html(
     }
     return _rendered(
         "decision.html",
-        view={"arms": arms, "ignored_columns": view["ignored_columns"]},
+        view={"arms": arms, **{name: view[name] for name in ("ignored_columns", "understood")}},
         overview=overview.view(view["verdicts"].values()),
         verdicts=view,
         title=title,

@@ -78,3 +78,22 @@ def test_repeats_are_what_counting_finds(rows, many):
     assert sorted(found) == [i for i, row in enumerate(rows) if rows.count(row) > 1]
     starts = [rows[i] for i in found]
     assert all(starts[i] == starts[i - 1] or starts[i] not in starts[:i] for i in range(1, len(starts)))
+
+
+def test_a_column_in_place_of_another_is_told_only_where_that_mends(tmp_path, capsys):
+    rows = [
+        (f"t{i}", model, arm, seed) for i in range(4) for model in "ab" for arm in ("baseline", "x") for seed in "01"
+    ]
+    path = tmp_path / "x.csv"
+    path.write_text("id,model,arm,seed,trial,success\n" + "".join(f"{','.join(row)},{row[1]},1\n" for row in rows))
+    with pytest.raises(
+        InvalidInput, match=r"differ in 'model', 'trial'\. Choose .*--by model; --number-runs"
+    ) as caught:
+        read_outcomes(path)
+    assert "--arm-col" not in str(caught.value)
+    assert "--seed-col" not in str(caught.value)
+    path.write_text("id,model,success\n" + "".join(f"t{i},{model},1\n" for i in range(4) for model in "ab"))
+    with pytest.raises(InvalidInput, match=r"there twice.*--by model or --arm-col model"):
+        read_outcomes(path, needs_arm=False)
+    assert run(["decide", str(path), "--arm-col", "model", "--baseline", "a", "--json"]) == 0
+    capsys.readouterr()

@@ -223,6 +223,13 @@ def test_a_document_is_asked_about_where_it_could_be_two(read):
         read(json.dumps({"t1": {"cost": 0.5, "steps": 7}}))
 
 
+def test_what_most_fields_are_the_others_are_meant_to_be(read):
+    text = json.dumps({"baseline": {"q1": "C", "q2": "P"}, "x": {"q1": "I", "q2": "C"}})
+    with pytest.raises(InvalidInput, match=r"q2 is 'P', neither success nor failure.*--success-values P"):
+        read(text)
+    assert len(rows_of(read(text, success_values=("P",)).table)) == 4
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -252,7 +259,7 @@ def test_wide_tables_are_read_by_themselves_where_nothing_else_is_possible(read)
         ("t2", "treated", None),
     }
     assert found.understood[0].values["columns"] == {"arms": "baseline and treated"}
-    with pytest.raises(InvalidInput, match=r"no column 'success'"):
+    with pytest.raises(InvalidInput, match=r"no column 'success'.*--arm-cols NAME,NAME"):
         read("task_id,baseline,critic\nt1,1,0\n")
     with pytest.raises(InvalidInput, match=r"no column 'arm'.*--arm-cols NAME,NAME"):
         read("task_id,success\nt1,1\n")

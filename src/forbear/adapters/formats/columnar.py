@@ -133,6 +133,13 @@ class _File:
         """Some columns of all rows, under their names."""
         raise NotImplementedError
 
+    def each(self, names: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        """The same one after the other: what is done with one needs as much memory again."""
+        table = self.table(names)
+        for name in names:
+            column, table = table.column(name), table.drop_columns([name])
+            yield name, column
+
     def columns(self, names: Sequence[str], *, ids: Sequence[str], needed: Sequence[str]) -> Any:
         """Not used: a file of columns is not read row by row."""
         raise NotImplementedError
@@ -222,6 +229,11 @@ class _Parquet(_File):
         """How many columns bear exactly this name, or are at the end of this path."""
         return self.names.count(name) or self._leaves.count(name)
 
+    def each(self, names: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        """Some columns, each read when its turn comes."""
+        for name in names:
+            yield name, self.table([name]).column(name)
+
     def table(self, names: Sequence[str]) -> pa.Table:
         """Some columns of all rows, under their names."""
         import pyarrow as pa
@@ -238,6 +250,13 @@ class _Parquet(_File):
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._wrong(error) from None
         return pa.table(dict(zip(names, columns, strict=True)))
+
+
+def _release() -> None:
+    """Gives memory that pyarrow keeps for later back to the system."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def most_rows() -> int:
@@ -338,17 +357,17 @@ class _OneTable:
         names = [*ids, *layout.outcomes, layout.reason, layout.error, layout.suspect, layout.by]
         names += [one.column for one in layout.where]
         wanted = [name for name in dict.fromkeys(names) if name]
-        table = self.rows.table(wanted)
-        rows = table.num_rows
+        rows = 0
         columns: dict[str, _Coded] = {}
         scores: dict[str, NDArray[np.float64]] = {}
-        for name in wanted:
-            column = table.column(name)
-            table = table.drop_columns([name])  # one at a time is there twice
+        for name, column in self.rows.each(wanted):
+            rows = len(column)
             if name in layout.outcomes and self.reading.scored and _is_float(column):
                 scores[name] = column.to_numpy().astype(np.float64)
                 continue
             columns[name] = _coded(column, name=name, ids=name in ids, place=self.rows.name)
+            del column
+            _release()
         return self._found(columns, scores, rows)
 
     def _found(self, columns: dict[str, _Coded], scores: dict[str, NDArray[np.float64]], rows: int) -> dict[str, Any]:

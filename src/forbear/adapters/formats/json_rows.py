@@ -284,22 +284,28 @@ class _Document:
             return self._objects_by_id(value)
         if all(field.kind == "{" for field in fields):
             return self._objects_by_arm(value)
-        if not any(field.kind in "{[" for field in fields) and all(map(self._is_outcome, fields)):
-            return self._by_arm_and_id(value)
+        if not any(field.kind in "{[" for field in fields):
+            wrong = [error for field in fields if (error := self._no_outcome(field)) is not None]
+            if not wrong:
+                return self._by_arm_and_id(value)
+            if 2 * len(wrong) <= len(fields):  # most of them are outcomes, so the others are meant as such
+                raise wrong[0]
         raise InvalidInput(
             f"{self.source.name}, line {self.json.line(first.start)}: which field of '{shown(first.key or '')}' is the "
             f"outcome cannot be told; it has {listed([field.key or '' for field in fields])}. Name it: "
             f"{OPTIONS['success']} NAME."
         )
 
-    def _is_outcome(self, value: Value) -> bool:
+    def _no_outcome(self, value: Value) -> InvalidInput | None:
+        """What is said of a value that is no outcome; None of one that is."""
         loaded = self.json.load(value)
         text = loaded.strip() if isinstance(loaded, str) else _as_json(loaded)
+        place = f"{self.source.name}, line {self.json.line(value.start)}"
         try:
-            (self.words.score if self.reading.scored else self.words.code)(text, place="")
-        except InvalidInput:
-            return False
-        return True
+            (self.words.score if self.reading.scored else self.words.code)(text, place=place, column=value.key or "")
+        except InvalidInput as error:
+            return error
+        return None
 
     def _each(self, values: Callable[[], Iterator[Value]]) -> Callable[[], Records]:
         def records() -> Records:

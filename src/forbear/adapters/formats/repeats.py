@@ -119,20 +119,22 @@ def _what_differs(keys: Keys, repeated: NDArray[np.intp], rows: Rows, layout: La
             f"one run was stored twice, or {runs}."
         )
     known = {name: list(dict.fromkeys(values[name][row] for row in chosen)) for name in telling}
-    hints = [hint for name in telling[:6] if (hint := _hint(name, known[name]))]
+    one_arm = len(np.unique(keys.arms.codes)) == 1
+    hints = [hint for name in telling[:6] if (hint := _hint(name, known[name], layout, one_arm=one_arm))]
     where = f"They differ in {listed(differing)}."
     return f"{where} Choose what is meant: {'; '.join([*dict.fromkeys(hints), runs])}."
 
 
-def _hint(name: str, values: Sequence[str]) -> str:
-    """The options by which a column tells rows apart, where it is one that tells runs, arms or ways to look apart."""
+def _hint(name: str, values: Sequence[str], layout: Layout, *, one_arm: bool) -> str:
+    """The options by which a column that tells rows apart does so; none in place of a column that does so too."""
     column = _quoted(name)
     if folded(name) in _RUNS:
-        return f"--seed-col {column}"
+        return "" if layout.seed else f"--seed-col {column}"
     if len(values) > _FEW or folded(name) in {folded(x) for names in GUESSES["success"] for x in names}:
         return ""
-    hint = f"--where {_quoted(f'{name}={values[0]}')} (of {len(values)} values) or --by {column}"
-    return f"{hint} or --arm-col {column}" if folded(name) in _ARMS else hint
+    hint = f"--where {_quoted(f'{name}={values[0]}')} (of {len(values)} values)"
+    hint += "" if layout.by else f" or --by {column}"
+    return f"{hint} or --arm-col {column}" if one_arm and folded(name) in _ARMS else hint
 
 
 def _quoted(text: str) -> str:

@@ -289,6 +289,8 @@ def missing_column(name: str, header: Header, *, option: str) -> str:
     extra = ""
     if option.startswith("--arm-col"):
         extra = " Or give two files, baseline first; or, where each arm has a column of its own: --arm-cols NAME,NAME."
+    elif option.startswith("--success-col") and len(names) > 2:
+        extra = " Or, where each arm has a column of its own: --arm-cols NAME,NAME."
     elif option.startswith("--task-col"):
         extra = " Or, where rows stand in the same order in every arm: --key row."
     how = f"Name the column: {option}" if option.endswith("NAME") else f"Correct {option}"

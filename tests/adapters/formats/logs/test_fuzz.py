@@ -1,5 +1,6 @@
 """Mutated logs: they are read, or refused in one line that names the file. Deterministic; a few in every run."""
 
+import gzip
 import random
 import struct
 import zipfile
@@ -72,6 +73,19 @@ def test_an_archive_that_unpacks_to_more_than_is_read_is_given_up(tmp_path, monk
     assert bomb.stat().st_size < 1 << 17
     with pytest.raises(InvalidInput, match=r"member summaries\.json: unpacks to more than 1 MiB"):
         read_logs([bomb])
+
+
+def test_a_packed_log_is_read_and_one_that_unpacks_to_too_much_is_not(tmp_path, monkeypatch):
+    path = tmp_path / "cases.xml.gz"
+    path.write_bytes(gzip.compress(b"<testsuite><testcase name='a'/></testsuite>"))
+    assert list(read_logs([path]).arms) == ["cases"]
+    path.write_bytes(gzip.compress(b"<testsuite>")[:-3])
+    with pytest.raises(InvalidInput, match="damaged"):
+        read_logs([path])
+    monkeypatch.setenv(LIMIT, "1")
+    path.write_bytes(gzip.compress(b"<testsuite>" + b" " * (32 << 20)))
+    with pytest.raises(InvalidInput, match="larger than 1 MiB"):
+        read_logs([path])
 
 
 def test_a_list_of_members_longer_than_its_file_is_not_read(tmp_path):

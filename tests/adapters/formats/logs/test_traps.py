@@ -140,6 +140,10 @@ def test_arms_are_named_by_what_tells_them_apart(write):
         [write(inspect_log("T1", model="x", a="C"), "1.json"), write(inspect_log("T2", model="y", a="I"), "2.json")]
     )
     assert list(found.arms) == ["x", "y"]
+    guarded = inspect_log("T3", model="x", a="I")
+    guarded["eval"]["task_args"] = {"critic": True}
+    found = read_logs([write(inspect_log("T1", model="x", a="C"), "1.json"), write(guarded, "3.json")])
+    assert list(found.arms) == ["x", "critic=True"]
 
 
 def test_arms_that_are_tasks_of_their_own_meet_on_one_data_set_and_benchmarks_stay_one_arm(write):
@@ -152,15 +156,15 @@ def test_arms_that_are_tasks_of_their_own_meet_on_one_data_set_and_benchmarks_st
 
     arms = read_logs([log("T1", "plain", "same", a="C", b="I"), log("T2", "guarded", "same", a="C", b="C")])
     assert told(arms) == {
-        ("a", "m plain"): ["success"],
-        ("b", "m plain"): ["failure"],
-        ("a", "m guarded"): ["success"],
-        ("b", "m guarded"): ["success"],
+        ("a", "plain"): ["success"],
+        ("b", "plain"): ["failure"],
+        ("a", "guarded"): ["success"],
+        ("b", "guarded"): ["success"],
     }
     suite = read_logs([log("T1", "sums", "add", a="C"), log("T2", "words", "spell", a="I")])
     assert told(suite) == {("sums/a", "m"): ["success"], ("words/a", "m"): ["failure"]}
     asked = read_logs([log("T1", "x", "one prompt", "gaia", a="C"), log("T2", "y", "another", "gaia", a="I")])
-    assert set(told(asked)) == {("a", "m x"), ("a", "m y")}
+    assert set(told(asked)) == {("a", "x"), ("a", "y")}
 
 
 # --- SWE-bench -------------------------------------------------------------------------------------------------------
@@ -586,6 +590,27 @@ def test_a_scorer_of_mlflow_that_broke_and_a_trace_that_broke_are_no_failures(wr
         read_logs([write(rows)])
     found = read_logs([write(rows)], choice=Choice(scorer="correctness"))
     assert of_one_arm(found) == {"q0": ["success"], "q1": ["failure"], "q2": ["error"], "q3": ["missing"]}
+
+
+def test_items_that_an_experiment_of_langfuse_dropped_are_missing(write):
+    def experiment(name, **values):
+        items = [
+            {
+                "item": {"id": key, "input": key},
+                "evaluations": [{"name": "success", "value": value}],
+                "trace_id": name + key,
+            }
+            for key, value in values.items()
+        ]
+        return write({"run_name": name, "item_results": items}, f"{name}.json")
+
+    found = read_logs([experiment("plain", a=1, b=0), experiment("critic", a=1)])
+    assert told(found) == {
+        ("a", "plain"): ["success"],
+        ("b", "plain"): ["failure"],
+        ("a", "critic"): ["success"],
+        ("b", "critic"): ["missing"],
+    }
 
 
 def test_judges_who_differ_are_no_repeats(write):

@@ -13,7 +13,7 @@ _GENERIC = frozenset(
 )
 """Names of files that say nothing of what is in them."""
 
-_SUFFIXES = frozenset({"json", "jsonl", "eval", "xml", "csv", "traj", "log", "txt", "trace"})
+_SUFFIXES = frozenset({"json", "jsonl", "eval", "xml", "csv", "traj", "log", "txt", "trace", "gz"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,10 @@ def _arms(logs: Sequence[Log], by: ArmsBy) -> tuple[dict[tuple[int, str], str], 
     labels = labels_of([log.path for log in logs])
     units = [(n, arm) for n, log in enumerate(logs) for arm in dict.fromkeys(run.arm for run in log.runs)]
     told = _configs(logs)
+    plain = {n: next(iter(config.values()), "") for n, config in enumerate(told)}
     names = _named_by([((n, arm), {**({"": arm} if arm else {}), **told[n]}) for n, arm in units])
+    # Of two logs one may say nothing where the other does: then the first thing that it says.
+    names = {unit: name or plain[unit[0]] for unit, name in names.items()}
     if by == "file":
         return {(n, arm): " ".join(filter(None, (arm, labels[n]))) for n, arm in units}, []
     bearing: dict[str, list[tuple[int, str]]] = {}
@@ -134,21 +137,16 @@ def _apart(logs: Sequence[Log], units: Sequence[tuple[int, str]]) -> bool:
 def _named_by(
     units: Sequence[tuple[tuple[int, str], Mapping[str, str]]], used: Sequence[str] = ()
 ) -> dict[tuple[int, str], str]:
-    """Names by as few values of the configuration as tell the units apart, and never fewer than one."""
-    if not units:
-        return {}
-    keys = dict.fromkeys(key for _, config in units for key in config if key not in used)
+    """Names by as few values of the configuration as tell the units apart, the most telling first."""
+    keys = list(dict.fromkeys(key for _, config in units for key in config if key not in used))
+    telling = next((key for key in keys if len({config.get(key, "") for _, config in units}) > 1), None)
+    if telling is None:  # nothing tells them apart: what they are, where nothing was said before
+        return {unit: "" if used else next(iter(config.values()), "") for unit, config in units}
     names: dict[tuple[int, str], str] = {}
-    for key in keys:
-        values = {config.get(key, "") for _, config in units}
-        if used and len(values) == 1:
-            continue
-        for value in values:
-            same = [one for one in units if one[1].get(key, "") == value]
-            below = _named_by(same, (*used, key))
-            names |= {unit: " ".join(filter(None, (value, below.get(unit, "")))) for unit, _ in same}
-        return names
-    return dict.fromkeys((unit for unit, _ in units), "")
+    for value in {config.get(telling, "") for _, config in units}:
+        below = _named_by([one for one in units if one[1].get(telling, "") == value], (*used, telling))
+        names |= {unit: " ".join(filter(None, (value, name))) for unit, name in below.items()}
+    return names
 
 
 def labels_of(paths: Sequence[Path]) -> list[str]:

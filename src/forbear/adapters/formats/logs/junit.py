@@ -8,7 +8,7 @@ are no verdict.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from xml.parsers import expat  # nosec B402 B405 B406 B407 B411 # entities are refused below
+from xml.parsers import expat
 
 from forbear.adapters.formats.logs.choice import Choice
 from forbear.adapters.formats.logs.model import Fault, Log, Run

@@ -1,11 +1,13 @@
 """A file as the readers of logs meet it: opened once, bounded, and asked what it looks like before it is decoded."""
 
+import gzip
 import io
 import json
 import mmap
 import os
 import re
 import stat
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -156,17 +158,34 @@ def opened(path: Path, *, name: str | None = None) -> Probe:
     """Opens a file; large ones are mapped instead of read.
 
     Raises:
-        InvalidInput: It is larger than the limit, or a pipe that nobody writes.
+        InvalidInput: It is larger than the limit, packed or unpacked, or damaged.
         OSError: It cannot be read.
     """
     name = short(path) if name is None else name
     status = os.stat(path)
-    if stat.S_ISREG(status.st_mode) and status.st_size > _MAPPED:
-        if status.st_size > limit_of(LIMIT):
-            raise too_large(name, limit_of(LIMIT))
-        with open(path, "rb") as file:
+    if not stat.S_ISREG(status.st_mode):
+        return Probe(path=path, name=name, data=read_bounded(path, limit=_PIPED, name=name))
+    with open(path, "rb") as file:
+        if file.read(2) == b"\x1f\x8b":
+            return Probe(path=path, name=name, data=_unpacked(path, name))
+        if status.st_size > _MAPPED:
+            if status.st_size > limit_of(LIMIT):
+                raise too_large(name, limit_of(LIMIT))
             return Probe(path=path, name=name, data=mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     return Probe(path=path, name=name, data=read_bounded(path, limit=_PIPED, name=name))
+
+
+def _unpacked(path: Path, name: str) -> bytes:
+    """What a gzip file holds, up to a limit."""
+    most = limit_of(_PIPED)
+    try:
+        with gzip.open(path) as file:
+            data = file.read(most + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InvalidInput(f"{name}: damaged ({shown(str(error))}). Copy the file again.") from None
+    if len(data) > most:
+        raise too_large(name, most)
+    return data
 
 
 def decode(data: bytes | bytearray | memoryview | mmap.mmap | msgspec.Raw, kind: type[T], *, where: str) -> T:

@@ -6,6 +6,7 @@ judgements of one name on one run are no repeats: where they differ there is no 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from forbear.adapters.formats.logs.choice import Choice
@@ -83,7 +84,9 @@ def read_langfuse(probe: Probe, choice: Choice) -> Iterable[Log]:
         runs.append(_experiment_item(row, place) if "evaluations" in row else _trace(row, place))
     scored = any(run.scores for run in runs)
     remark = () if scored else ("The traces hold no score, so no outcome.",)
-    return [_log("langfuse", probe, runs, config={k: v for k, v in config.items() if v}, remarks=remark)]
+    log = _log("langfuse", probe, runs, config={k: v for k, v in config.items() if v}, remarks=remark)
+    # An experiment drops the items whose task raised (langfuse 5.0.4): what only another one has was lost.
+    return [replace(log, absent="missing") if "item_results" in probe.fields else log]
 
 
 def _experiment_item(row: Mapping[str, Any], place: str) -> Run:
