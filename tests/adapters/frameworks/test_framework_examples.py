@@ -9,6 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[3] / "examples" / "frameworks"
 NEEDED = {
+    "langchain_agent.py": "langchain",
     "openai_agents_agent.py": "agents",
     "openai_client.py": "openai",
     "pydantic_ai_agent.py": "pydantic_ai",
@@ -43,6 +44,7 @@ def test_it_is_short(name):
     ("module", "blocked", "made"),
     [
         ("smolagents", "smolagents", "WatchedModel(None, None)"),
+        ("langchain", "langchain.agents.middleware", "watching(None)"),
         ("openai_agents", "agents.models.interface", "watched_model(None, None)"),
         ("pydantic_ai", "pydantic_ai.models.wrapper", "watched_model(None, None)"),
     ],
