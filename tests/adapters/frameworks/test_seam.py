@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from forbear.adapters.frameworks import Capabilities, Sampled, Watch, run_hosted
+from forbear.adapters.frameworks import AT_THE_MODEL, Capabilities, Sampled, Watch, run_hosted
 from forbear.adapters.frameworks.proposals import action_of, seen_text
 from forbear.errors import AgentError, InvalidInput, ProviderError
 from forbear.interventions import Append, Nudge, Rollback, Stop
@@ -140,7 +140,8 @@ def test_a_critic_whose_provider_is_down_leaves_no_outcome():
 def test_what_the_adapter_cannot_do_is_refused():
     with pytest.raises(InvalidInput, match="undoes executed steps"):
         Watch(TASK, policy=policy(Rollback(depth=2)))
-    assert Watch(TASK, policy=policy(Rollback(depth=2)), capabilities=Capabilities(undo=True))
+    Capabilities(undo=True).require(policy(Rollback(depth=2)))
+    assert Capabilities(propose=True, append=True, undo=False, fork_agent=False, fork_world=False) == AT_THE_MODEL
     watch = Watch(TASK, policy=policy(Rollback(costs_step=True)))
     got, _ = run(watch, ["bad", "end"])
     assert got == ["bad", "end"]

@@ -41,7 +41,7 @@ class Capabilities:
 
 
 AT_THE_MODEL = Capabilities()
-"""Of whatever is reached at its model's calls alone."""
+"""Of whatever is reached at its model's calls alone, as all adapters here; a `Watch` can do no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forbear.adapters.frameworks.capabilities import AT_THE_MODEL, Capabilities
+from forbear.adapters.frameworks.capabilities import AT_THE_MODEL
 from forbear.adapters.frameworks.seam import Watch
 from forbear.analysis.evidence import Evidence, evidence_of
 from forbear.errors import InvalidInput, ProviderError, brief_error
@@ -23,7 +23,6 @@ def run_hosted(
     policies: Mapping[str, InterventionPolicy],
     journal: str | Path,
     host: Mapping[str, JSON],
-    capabilities: Capabilities = AT_THE_MODEL,
     prices: Prices = NO_PRICES,
     **options: Any,
 ) -> Evidence:
@@ -37,7 +36,6 @@ def run_hosted(
         policies: By arm, when to intervene.
         journal: The directory in which everything is kept.
         host: What runs the tasks, in your words: framework, model, versions. Going on under others is refused.
-        capabilities: Of the adapter.
         prices: What models cost.
         **options: Of `HostPlan`: `looks`, `rule`, `seeds`, `rerun`, ...
 
@@ -49,7 +47,7 @@ def run_hosted(
         ProviderError: The world outside seems to be down; call it again when it is not.
     """
     for policy in policies.values():
-        capabilities.require(policy)
+        AT_THE_MODEL.require(policy)
     plan = HostPlan(
         tasks=[Task(id=task) if isinstance(task, str) else task for task in tasks],
         arms=[HostArm(name, config=policy.config()) for name, policy in policies.items()],
@@ -60,7 +58,7 @@ def run_hosted(
         for lost in pilot.outstanding:
             pilot.tell(lost.key, None, reason="the process was stopped")
         while (it := pilot.ask()) is not None:
-            watch = Watch.of(it, policy=policies.get(it.runs_as), capabilities=capabilities, prices=prices)
+            watch = Watch.of(it, policy=policies.get(it.runs_as), prices=prices)
             success, reason = None, ""
             try:
                 success = run(it.task, watch)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from forbear.adapters.frameworks.book import Book, Told
-from forbear.adapters.frameworks.capabilities import AT_THE_MODEL, Capabilities, Sampled, possible
+from forbear.adapters.frameworks.capabilities import AT_THE_MODEL, Sampled, possible
 from forbear.adapters.frameworks.proposals import run_now
 from forbear.contracts.draw import Draw
 from forbear.contracts.intervention import Halt, Retry
@@ -42,7 +42,6 @@ class Watch:
         arm: str = "baseline",
         policy: InterventionPolicy | None = None,
         draw_seed: int | None = None,
-        capabilities: Capabilities = AT_THE_MODEL,
         prices: Prices = NO_PRICES,
     ) -> None:
         """Begins an episode.
@@ -53,14 +52,13 @@ class Watch:
             arm: Of which arm.
             policy: When to intervene; None only meters.
             draw_seed: Of that run in that arm; None: the seed.
-            capabilities: Of the adapter.
             prices: What the agent's and the critic's models cost.
 
         Raises:
             InvalidInput: The policy needs what the adapter cannot do.
         """
         if policy is not None:
-            capabilities.require(policy)
+            AT_THE_MODEL.require(policy)
         self.task, self.seed, self.arm, self.policy = task, seed, arm, policy
         self.draw_seed = seed if draw_seed is None else draw_seed
         self._prices = prices
