@@ -67,6 +67,7 @@ class JsonRows:
         columns: list[list[str]] = [[] for _ in names]
         kinds = [(name, name in ids, name in needed) for name in names]
         wrong: InvalidInput | None = None
+        self._first = []  # they are read again: a record may be as large as a line, and is not to be there twice
         records = self._records()
         while wrong is None:
             try:
