@@ -196,7 +196,9 @@ def test_a_wrong_arm_column_is_noticed_before_a_thousand_comparisons():
     assert compare(table(*rows), baseline="arm0", treated="arm7", only_arm_tested=True)[0].pairs.both_succeed == 1
 
 
-def test_one_arm_alone_is_no_comparison():
+def test_one_arm_alone_is_no_comparison_whatever_it_is_called():
+    with pytest.raises(InvalidInput, match="'mine' is the only arm; a comparison needs a second one"):
+        compare(table(("t", "mine", 1)))
     with pytest.raises(InvalidInput, match="'baseline' is the only arm"):
         compare(table(("t", "baseline", 1)))
 

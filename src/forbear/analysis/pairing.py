@@ -123,11 +123,11 @@ def choose_arms(
         if name is not None and name not in arms:
             raise InvalidInput(f"there is no arm '{shown(name)}'; the arms are {listed(arms)}. Correct {option}.")
     if baseline is None:
-        if "baseline" not in arms:
+        if "baseline" not in arms and len(arms) > 1:
             raise InvalidInput(
                 f"no arm is called 'baseline'; the arms are {listed(arms)}. Say which one is: --baseline NAME."
             )
-        baseline = "baseline"
+        baseline = "baseline" if "baseline" in arms else arms[0]
     if treated == baseline:
         raise InvalidInput(f"baseline and treated are both '{shown(baseline)}'. Name two different arms.")
     others = tuple(sorted((name for name in arms if name != baseline), key=lambda name: name != treated))
