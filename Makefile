@@ -6,7 +6,7 @@ SOURCES := pyproject.toml
 # Reports are looked at in a real browser; where the machine is not ours to change, those tests are skipped.
 INSTALL_BROWSER = { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; }
 
-.PHONY: pilot pilot-llm demo results check test lint format clean
+.PHONY: pilot pilot-llm demo results check test lint format docs clean
 
 # The embedded pilot: a learned agent in a household world, watched by a learned critic. Again: it finds everything done.
 pilot: $(VENV)/.installed
@@ -40,6 +40,12 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The documentation as a site, from the same pages: build/site/index.html.
+docs: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,8 +4,8 @@
 
 For each intervention: 1. TRAINING tasks (1,200) are piloted with a coin that steps in once, 3 continuations each, and a
 critic of advantages is trained on these forks. 2. On 400 other tasks' baselines each critic gets the threshold at which
-it touches 20 % and 40 % of the runs. 3. TEST tasks (800) of a third seed are piloted with both critics at both
-thresholds, one intervention a run, 2 continuations; the gains of the two are compared on the same tasks. Messages do
+it touches 20 % and 40 % of the runs, and a coin the rate. 3. TEST tasks (800) of a third seed are piloted with all of
+them, one intervention a run, 2 continuations; gains are compared on the same tasks. Messages do
 not say a number, which only one of the critics has. What is there in FOLDER is not run again.
 """
 
@@ -68,6 +68,13 @@ def threshold_of(signal, result, share):
     return max(0.0, float(np.quantile(highest, 1 - share)))
 
 
+def rate_of(result, share):
+    """The rate at which a coin, tossed at each step, touches this share of the baseline's runs."""
+    steps = np.array([len(one.steps) for (_, _, arm), one in result.episodes.items() if arm == "baseline"])
+    rates = np.linspace(0, 0.5, 5001)
+    return float(rates[np.searchsorted([np.mean(1 - (1 - rate) ** steps) for rate in rates], share)])
+
+
 def outcomes(result, arm):
     return [[bool(result.episodes[task.id, s, arm].success) for s in result.plan.seeds] for task in result.plan.tasks]
 
@@ -107,16 +114,18 @@ def main():
             arms += [
                 Arm(f"p_fail-{share}", once(failing, intervention, by_failing)),
                 Arm(f"advantage-{share}", once(worth, intervention, by_worth)),
+                Arm(f"coin-{share}", once(RandomCritic(rate=rate_of(baselines, share)), intervention, 0.5)),
             ]
         result = pilot(folder / f"{name}-test", arms, tasks=test, seed=SEEDS["test"], continuations=2)
-        print("| touched | p_fail | advantage | advantage minus p_fail |\n| --- | --- | --- | --- |")
+        print("| touched | p_fail | advantage | coin | advantage minus p_fail | advantage minus coin |")
+        print("| --- | --- | --- | --- | --- | --- |")
         for share in TOUCHED:
-            both = [result.arms[f"{what}-{share}"] for what in ("p_fail", "advantage")]
-            touched = [sum(arm.first_interventions.values()) / arm.episodes for arm in both]
-            print(
-                f"| {touched[0]:.0%}, {touched[1]:.0%} | {told(result, both[0].name)} | {told(result, both[1].name)} "
-                f"| {told(result, both[1].name, both[0].name)} |"
-            )
+            names = [f"{what}-{share}" for what in ("p_fail", "advantage", "coin")]
+            arms = [result.arms[name] for name in names]
+            touched = [f"{sum(arm.first_interventions.values()) / arm.episodes:.0%}" for arm in arms]
+            gains = [told(result, name) for name in names]
+            against = [told(result, names[1], other) for other in (names[0], names[2])]
+            print(f"| {', '.join(touched)} | {' | '.join([*gains, *against])} |")
 
 
 async def _p_fail(judge, seen, proposed):

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from forbear.analysis.result import PilotResult, analyse_journal
@@ -61,6 +62,7 @@ def tables(view: bench_view.BenchView) -> Iterable[str]:
         )
         yield from table(bench_view.OUTCOMES, [bench_view.outcome_cells(row) for row in rows])
         yield from table(bench_view.BEHAVIOUR, [bench_view.behaviour_cells(row) for row in rows])
+        yield "  \n".join(bench_view.against_blind(rows)) + "\n"
     yield "### Does a pilot of 50 tasks know?\n"
     for one in view["agents"]:
         full = {row["arm"]: row["recommendation"] for row in one["rows"]}
@@ -69,6 +71,7 @@ def tables(view: bench_view.BenchView) -> Iterable[str]:
             (one["agent"], *bench_pilots.STUDY[1:]),
             [bench_pilots.study_cells(arm, found, full=full[arm]) for arm, found in study.items()],
         )
+    yield from known(view)
     yield "### Calls to a decision\n"
     ratios = dict[str, list[float]]()
     for one in view["agents"]:
@@ -85,6 +88,21 @@ def tables(view: bench_view.BenchView) -> Iterable[str]:
     yield (
         f"Median of the {len(few)} rows that both designs decide: {middle['fewer_calls']:.1f} times fewer calls "
         f"({min(few):.1f} to {max(few):.1f}), {middle['fewer_tokens']:.1f} times fewer tokens.\n"
+    )
+
+
+def known(view: bench_view.BenchView) -> Iterable[str]:
+    """How often each rule contradicts the full run, over all rows that it decides."""
+    studies = [study for one in view["agents"] for study in (one["pilot_study"] or {}).values()]
+    decided = [study for study in studies if study["verdict_wrong"] is not None]
+    parts = []
+    for name, label in (("verdict_wrong", "the verdict"), ("point_rule_wrong", "p > p*"), ("worth_wrong", "worth")):
+        values = [study[name] for study in decided]
+        parts.append(f"{label} {percent(sum(values) / len(values))} (at most {percent(max(values))})")
+    undecided = [study["undecided"] for study in decided]
+    yield (
+        f"Contradicted the full run, on average over the {len(decided)} of {len(studies)} rows that it decides: "
+        f"{', '.join(parts)}. The verdict was UNDECIDED in {percent(sum(undecided) / len(undecided))}.\n"
     )
 
 
@@ -105,8 +123,7 @@ def story(kind: str, journal: Path) -> Iterable[str]:
     """The first run that an arm changed so, from the fork on."""
     player, arm = STORIES[kind]
     result: PilotResult = analyse_journal(Journal(journal / player))
-    changed, _ = forks.view(arm, result)
-    found = next((one for one in changed if one["kind"] == kind), None)
+    found = first_changed(kind, arm, result)
     if found is None:
         yield f"### None {kind}\n\n`{arm}` of `{player}` has no {kind} run.\n"
         return
@@ -127,6 +144,22 @@ def story(kind: str, journal: Path) -> Iterable[str]:
         if side["last"] is not None:
             yield f"     at the end: {short(side['last'])}"
     yield "```\n"
+
+
+def first_changed(kind: str, arm: str, result: PilotResult) -> forks.ForkView | None:
+    """The first run in the planned order that an arm changed so."""
+    baseline = result.plan.baseline_arm
+    for (task, seed, name), after in result.episodes.items():
+        before = result.episodes.get((task, seed, baseline))
+        if (
+            name == arm
+            and before is not None
+            and (before.success, after.success) == (kind == "disrupted", kind != "disrupted")
+        ):
+            pair = {(task, seed, baseline): before, (task, seed, arm): after}
+            (changed,), _ = forks.view(arm, replace(result, episodes=pair))
+            return changed
+    return None
 
 
 def told(step: forks.StepView) -> Iterable[str]:

@@ -34,7 +34,7 @@ def table(rows: int, shape: str) -> pa.Table:
     arm = np.repeat(np.array(["baseline", "rollback"]), tasks * seeds)
     rate = np.repeat(rng.beta(1, 1, tasks), seeds)
     won = rng.random((2, tasks * seeds)) < np.stack([rate, rate + 0.01])
-    words = np.where(won.ravel(), "1", "0")
+    words = np.where(won.ravel(), "1", "0").astype("U5")
     if shape == "holes":
         words[rng.random(rows) < 0.01] = "error"
     order = rng.permutation(rows)

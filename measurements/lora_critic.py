@@ -36,7 +36,7 @@ from forbear.critics.lora.folder import ADAPTER, UNFINISHED, write_lora
 from forbear.critics.lora.training import LoraRecipe, train_lora
 from forbear.critics.scored import ScoredRuns, scored_now
 from forbear.critics.trained import CLIP, SCALE
-from forbear.critics.training import _folds, _solve, platt, train_critic
+from forbear.critics.training import _folds, platt, solve, train_critic
 from forbear.learned.hashing import bucket
 from forbear.models.weights import installed_weights
 
@@ -136,12 +136,12 @@ def encoder(folder, out):
     for number in range(5):
         train, theta = fold != number, np.zeros(x.shape[1] + 1)
         for at_strength, strength in enumerate(STRENGTHS):
-            theta = _solve(x[train], y[train], weight[train], strength, theta, 80)
+            theta = solve(x[train], y[train], weight[train], strength, theta, 80)
             raw[at_strength, ~train] = x[~train] @ theta[:-1] + theta[-1]
     scaled = [slope * scores + shift for scores in raw for slope, shift in [platt(y, scores)]]
     losses = [float(np.sum(weight * (np.logaddexp(0.0, z) - y * z))) for z in scaled]
     best = int(np.argmin(losses))
-    theta = _solve(x, y, weight, STRENGTHS[best], np.zeros(x.shape[1] + 1), 80)
+    theta = solve(x, y, weight, STRENGTHS[best], np.zeros(x.shape[1] + 1), 80)
     slope, shift = platt(y, raw[best])
     training_s = time.process_time() - begun
     print(f"strength {STRENGTHS[best]} of {STRENGTHS}", flush=True)

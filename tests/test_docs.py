@@ -94,16 +94,40 @@ def test_the_page_of_ask_and_tell_prints_what_it_shows(tmp_path):
     assert ran == 2
 
 
+def assert_shown(output: str, shown: str) -> None:
+    """What is shown stands in the output, in order; "..." stands for what is left out."""
+    place = 0
+    for part in shown.split("...\n"):
+        assert part in output[place:]
+        place = output.index(part, place) + len(part)
+    assert "...\n" in shown or output == shown
+
+
+@pytest.mark.slow
+def test_the_tutorial_can_be_followed(tmp_path):
+    """Its table is written, its commands are run in an empty folder one after the other, and print what it shows."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ran = 0
+    for kind, text in blocks("docs/tutorial.md"):
+        if kind == "csv":
+            (tmp_path / "outcomes.csv").write_text(text, encoding="utf-8")
+        for command, expected in commands(text) if kind == "console" else []:
+            done = subprocess.run(
+                command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+            )
+            assert done.stderr == ""
+            assert_shown(done.stdout, expected)
+            ran += 1
+    assert ran > 5
+
+
 @pytest.mark.slow
 def test_the_readme_shows_the_embedded_pilot(tmp_path):
     """`make pilot`, twice: what the README shows of its output, and the second time nothing is run again."""
     shown = next(text for kind, text in blocks("README.md") if kind == "text" and text.startswith("treated arm"))
     command = f"forbear pilot run examples/pilot.toml --journal {tmp_path}"
     output = shell(command).replace(str(tmp_path), "runs/pilot")
-    place = 0
-    for part in shown.split("...\n"):
-        assert part in output[place:]
-        place = output.index(part, place) + len(part)
+    assert_shown(output, shown)
     lines = (tmp_path / "episodes.jsonl").read_bytes()
     assert shell(command).replace(str(tmp_path), "runs/pilot") == output
     assert (tmp_path / "episodes.jsonl").read_bytes() == lines

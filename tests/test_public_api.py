@@ -193,6 +193,7 @@ STATS = [
     "value_of",
 ]
 CRITICS = [
+    "AdvantageCritic",
     "AfterStep",
     "BlindCritic",
     "CalibratedCritic",

@@ -177,6 +177,10 @@ def test_a_file_has_a_ladder(tmp_path, monkeypatch, capsys):
     assert forbear(["pilot", "run", "pilot.toml"]) == 0
     told = capsys.readouterr().out
     assert told.count("NOT CHOSEN at the first look: not tested.") == 3
+    assert forbear(["pilot", "sweep", "pilot.toml"]) == 0
+    swept = " ".join(capsys.readouterr().out.split())
+    assert "is judged by the tasks after them alone" in swept
+    assert swept.count("Chosen as the best of 4 settings") == 1
     assert forbear(["decide", "runs/pilot", "--json"]) == 0
     assert capsys.readouterr().out.count('"recommendation"') == 1
     write_pilot(tmp_path, text=text.replace("ladder = true", 'ladder = "yes"'))

@@ -235,7 +235,9 @@ def test_what_cannot_be_asked_is_refused_before(options, monkeypatch):
 
 def test_rates_are_held():
     with ChatServer(lambda request: answer("yes")) as server:
-        chat = model(server, requests_per_minute=240.0)  # a bucket of 240 that refills with 4 a second
+        chat = model(
+            server, requests_per_minute=240.0, timeout_s=60.0, patience_s=60.0
+        )  # a bucket of 240 that refills with 4 a second
 
         async def many():
             await asyncio.gather(*(chat.complete(ASK, draw=DRAW.sample(n)) for n in range(242)))

@@ -209,4 +209,10 @@ def test_why_nothing_is_said_of_the_worth_is_said():
 
 
 def one_arm(view):
-    return {"format": "forbear-verdicts-2", "baseline": "baseline", "verdicts": {"critic": view}, "ignored_columns": []}
+    return {
+        "format": "forbear-verdicts-2",
+        "baseline": "baseline",
+        "verdicts": {"critic": view},
+        "ignored_columns": [],
+        "understood": [],
+    }

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from forbear.analysis.evidence import evidence_of
+from forbear.cli.main import run as forbear
 from forbear.contracts.draw import derived_seed
 from forbear.critics.blind import blind_arm
 from forbear.errors import InvalidInput, ProviderError
@@ -160,6 +161,23 @@ def test_a_pilot_stopped_after_the_kth_line_goes_on_for_every_k(tmp_path):
         again = run(continued(n=2, arms=FEW), directory)
         assert digest(directory) == digest(tmp_path / "whole")
         assert again.bill.calls == whole.bill.calls
+
+
+def test_a_damaged_journal_loses_what_went_on_from_the_damage_and_nothing_else(tmp_path):
+    run(continued(n=3, arms=FEW), tmp_path / "whole")
+    lines = (tmp_path / "whole" / "episodes.jsonl").read_bytes().splitlines(keepends=True)
+    for k in range(0, len(lines), 4):
+        directory = tmp_path / str(k)
+        directory.mkdir()
+        (directory / "plan.json").write_bytes((tmp_path / "whole" / "plan.json").read_bytes())
+        damaged = [*lines[:k], lines[k].replace(b"termination", b"terminatiom"), *lines[k + 1 :]]
+        (directory / "episodes.jsonl").write_bytes(b"".join(damaged))
+        assert forbear(["journal", "repair", str(directory)]) == 0
+        kept = Journal(directory).read().episodes
+        assert len(lines) - len(kept) >= 1
+        assert {seed for _, seed, _ in kept} == set(RUNS)
+        run(continued(n=3, arms=FEW), directory)
+        assert digest(directory) == digest(tmp_path / "whole")
 
 
 KILLED = """

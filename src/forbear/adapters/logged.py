@@ -52,7 +52,7 @@ def read_logged(
         digest = hashlib.sha256(read_bounded(path, limit=_LIMIT)).hexdigest()
     except OSError as error:
         raise InvalidInput(f"{shown(str(path), limit=150)}: cannot be read ({error.strerror}).") from None
-    table = read_outcomes(path, reading=Reading(columns=columns or Columns()), one_arm=True).table
+    table = read_outcomes(path, reading=Reading(columns=columns or Columns()), needs_arm=False).table
     arms = [table.arms.names[code] for code in dict.fromkeys(table.arms.codes.tolist())]
     chosen = arm if arm is not None else arms[0] if len(arms) == 1 else "baseline"
     if chosen not in arms:

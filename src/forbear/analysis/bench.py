@@ -52,6 +52,8 @@ class BenchRow:
     """C/N: what an intervention that never disrupted would gain; of a selection, the best choice's gain."""
     calls: float
     """Agent calls per episode, by itself."""
+    against_blind: Estimate | None
+    """What its critic adds to the same intervention at random moments, in success; None where no arm is blind to it."""
     selection_gain: float | None
     """What the critic's best of 2 gains where it may take no more calls than this arm: its gain times the share of
     tasks that can be run again for as many. 0 where the arm takes no more than the baseline; None without a rerun."""
@@ -129,6 +131,7 @@ def _row(
         noop_rate=_share(arm.rollback_noops, arm.interventions),
         oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
         calls=calls,
+        against_blind=evidence.blind[name].gain if name in evidence.blind else None,
         selection_gain=None if selection is None else _at_calls(selection, more=calls - alone),
     )
 
@@ -151,6 +154,7 @@ def _selected(result: PilotResult, evidence: Evidence, critic: str, selection: S
         noop_rate=None,
         oracle_gain=selection.oracle_gain,
         calls=alone + selection.calls,
+        against_blind=None,
         selection_gain=None,
     )
 

@@ -46,7 +46,7 @@ def churn(file: str, arm: str | None, reading: Reading, confidence: float, as_js
     """Reads, measures, prints."""
     from forbear.adapters.formats.tabular import read_outcomes
 
-    read = read_outcomes(file, reading=reading, one_arm=True)
+    read = read_outcomes(file, reading=reading, needs_arm=False)
     table = read.table
     parts = {"": table}
     if table.groups is not None:
@@ -109,7 +109,8 @@ def _measured(table: OutcomeTable, arm: str | None, confidence: float) -> _Measu
 
 def _print(measured: _Measured) -> None:
     arm, found, nets = measured.arm, measured.found, measured.nets
-    click.echo(f"'{shown(arm)}': {found.tasks:,} tasks, {found.runs:,} runs" + _left_out(found.single))
+    name = f"'{shown(arm)}'" if arm else "The agent"
+    click.echo(f"{name}: {found.tasks:,} tasks, {found.runs:,} runs" + _left_out(found.single))
     rows = [
         ("flip rate", found.flip_rate, "two runs of one task differ"),
         ("p", found.failure_rate, "failure rate"),

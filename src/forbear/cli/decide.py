@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
@@ -26,10 +26,22 @@ if TYPE_CHECKING:
     from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Verdict
 
+Output = Literal["text", "json", "md", "junit", "brief"]
+
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
 
-_WITH_JOURNAL = {"files", "treated", "as_json", "gate", "prior", "cost_of_intervening", "cost_of_harm"}
+_WITH_JOURNAL = {
+    "files",
+    "treated",
+    "as_json",
+    "output",
+    "brief",
+    "gate",
+    "prior",
+    "cost_of_intervening",
+    "cost_of_harm",
+}
 
 _HELP = """Decide from paired outcomes whether an intervention helps.
 
@@ -38,9 +50,12 @@ FILE is a table with one row per task and arm: CSV, TSV or JSONL, with a header.
     task_id,arm,seed,success
     t1,baseline,0,1
     t1,rollback,0,0
-success is 0/1, true/false, yes/no or pass/fail; empty or error where the run
-has no outcome: left out, counted, bounded, and what one arm lost more than the
-other stands against INTERVENE (--missing). `seed` tells several runs of a task
+Or JSON (an array, {id: outcome}, {arm: {id: outcome}}), Parquet, packed by gzip
+or zip. Columns of other usual names are found, and said (docs/formats.md).
+success is 0/1, true/false, pass/fail, correct/incorrect, resolved, C/I, ...;
+empty, null, NaN, error or timeout where the run has no outcome: left out,
+counted, bounded, and what one arm lost more than the other stands against
+INTERVENE (--missing). `seed` tells several runs of a task
 apart; `cluster` says what tasks belong to, where that is the unit. Two
 files are two arms, baseline first, and need no `arm` column. `-` is standard
 input. Tasks that only one arm has are left out and counted.
@@ -82,6 +97,8 @@ Examples:
     forbear decide outcomes.csv --baseline v1 --treated v2 --worthwhile 0.05
     forbear decide baseline.jsonl treated.jsonl --json
     forbear decide outcomes.csv --gate && ./deploy.sh
+    forbear decide outcomes.csv --gate --format md >> "$GITHUB_STEP_SUMMARY"
+    forbear decide samples.jsonl --where filter=strict-match --by model --brief
     forbear decide outcomes.csv --looks 50,100,200 --look 1
     forbear decide stream.csv --anytime
     forbear decide runs/pilot
@@ -159,7 +176,14 @@ names it), 20 if all are FORBEAR, else 21.
     "--cost-of-intervening", type=float, metavar="X", help="For the worth, in successes a task. [default: --worthwhile]"
 )
 @click.option("--cost-of-harm", type=float, metavar="X", help="For the worth, of a disrupted task. [default: 0]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json", "md", "junit"]),
+    help="For a terminal, a program, a pull request, a test report. [default: text]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json: one object and nothing else.")
+@click.option("--brief", is_flag=True, help="One line an arm.")
 @click.option("--report", metavar="FILE", help="Also write the verdict as one HTML page to look at and to send.")
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
@@ -186,7 +210,9 @@ def decide(
     prior: str | None,
     cost_of_intervening: float | None,
     cost_of_harm: float | None,
+    output: str | None,
     as_json: bool,
+    brief: bool,
     report: str | None,
     gate: bool,
 ) -> int:
@@ -196,13 +222,13 @@ def decide(
     from forbear.report.view import decision_view
     from forbear.stats.rule import DecisionRule
 
-    believed = _prior(prior)
+    believed, printed = _prior(prior), _output(output, as_json=as_json, brief=brief)
     if len(files) == 1 and os.path.isdir(files[0]):
         stated = (cost_of_intervening, cost_of_harm)
-        return _from_journal(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
+        return _from_journal(files[0], treated=treated, output=printed, gate=gate, believed=believed, stated=stated)
     if len(files) == 1 and is_report(files[0]):
         stated = (cost_of_intervening, cost_of_harm)
-        return _from_report(files[0], treated=treated, as_json=as_json, gate=gate, believed=believed, stated=stated)
+        return _from_report(files[0], treated=treated, output=printed, gate=gate, believed=believed, stated=stated)
     paying = {} if worthwhile is None else {"worthwhile": worthwhile}
     rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
     declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
@@ -249,11 +275,11 @@ def decide(
         prior=believed,
         costs=_costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile),
     )
-    _print(view, as_json=as_json)
+    _print(view, output=printed)
     if report is not None:
         single = declared is None and not anytime
         _write_report(report, view, {one.treated: one for one in brought.asked} if single else {}, rule)
-    if as_json and brought.ignored:
+    if printed == "json" and brought.ignored:
         click.echo(f"note: columns not used: {listed(brought.ignored)}", err=True)
     return _through_the_gate(verdicts) if gate else 0
 
@@ -291,7 +317,7 @@ def _from_report(
     path: str,
     *,
     treated: str | None,
-    as_json: bool,
+    output: Output,
     gate: bool,
     believed: Prior,
     stated: tuple[float | None, float | None],
@@ -308,7 +334,7 @@ def _from_report(
             raise InvalidInput(f"there is no arm '{shown(treated)}' in this report; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
     costs = _costs(stated, worthwhile=next(iter(verdicts.values())).rule.worthwhile)
-    _print(decision_view(verdicts, baseline=read.baseline, prior=believed, costs=costs), as_json=as_json)
+    _print(decision_view(verdicts, baseline=read.baseline, prior=believed, costs=costs), output=output)
     return _through_the_gate(verdicts) if gate else 0
 
 
@@ -326,7 +352,7 @@ def _from_journal(
     directory: str,
     *,
     treated: str | None,
-    as_json: bool,
+    output: Output,
     gate: bool,
     believed: Prior,
     stated: tuple[float | None, float | None],
@@ -359,7 +385,7 @@ def _from_journal(
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
     costs = _costs(stated, worthwhile=plan.rule.worthwhile)
-    _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), as_json=as_json)
+    _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), output=output)
     return _through_the_gate(verdicts) if gate else 0
 
 
@@ -389,12 +415,33 @@ def _costs(stated: tuple[float | None, float | None], *, worthwhile: float) -> C
     )
 
 
-def _print(view: DecisionView, *, as_json: bool) -> None:
-    """One JSON object, or text for a terminal."""
-    if as_json:
+def _output(output: str | None, *, as_json: bool, brief: bool) -> Output:
+    """What is printed, of three options that say it."""
+    said = [output] if output is not None else []
+    said += (["json"] if as_json else []) + (["brief"] if brief else [])
+    if len(set(said)) > 1:
+        raise click.UsageError("--format, --json and --brief say what is printed: give one of them.")
+    return cast("Output", said[0] if said else "text")
+
+
+def _print(view: DecisionView, *, output: Output) -> None:
+    """The whole output, in the shape that is asked for."""
+    if output == "json":
         from forbear.report.view import decision_json
 
         click.echo(decision_json(view))
+    elif output == "md":
+        from forbear.report.markdown import decision_markdown
+
+        click.echo(decision_markdown(view), nl=False)
+    elif output == "junit":
+        from forbear.report.junit import decision_junit
+
+        click.echo(decision_junit(view), nl=False)
+    elif output == "brief":
+        from forbear.report.brief import brief_text
+
+        click.echo(brief_text(view), nl=False)
     else:
         from forbear.report.text import decision_text
 

@@ -200,7 +200,7 @@ def _seen(
 
     if reading.by is not None:
         raise click.UsageError("a plan is for one comparison: choose one, --where COLUMN=VALUE instead of --by.")
-    read = read_outcomes(path, reading=reading, one_arm=True)
+    read = read_outcomes(path, reading=reading, needs_arm=False)
     seen = seen_rates(read.table, baseline=baseline, treated=treated)
     rates = tuple(known if known is not None else new for known, new in zip(stated, seen.rates, strict=True))
     taken = [
@@ -209,8 +209,9 @@ def _seen(
         if known is None and rate is not None
     ]
     if None in rates:
+        name = shown(seen.baseline) or "the agent"
         raise InvalidInput(
-            f"the table has the runs of '{shown(seen.baseline)}' alone, which fail at {percent(rates[0])}. State what "
+            f"the table has the runs of '{name}' alone, which fail at {percent(rates[0])}. State what "
             "the intervention would do to them: --recovery-rate and --disruption-rate."
         )
     if not quiet:

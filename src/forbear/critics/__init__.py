@@ -45,10 +45,12 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.critics.measures import roc_curve as roc_curve
     from forbear.critics.runs import JudgedRun as JudgedRun
     from forbear.critics.tokens import TokenProbability as TokenProbability
+    from forbear.critics.trained import AdvantageCritic as AdvantageCritic
     from forbear.critics.trained import TrainedCritic as TrainedCritic
     from forbear.critics.training import train_critic as train_critic
 
 _HOME = {
+    "AdvantageCritic": "trained",
     "AfterStep": "heuristic",
     "BlindCritic": "blind",
     "CalibratedCritic": "calibrated",

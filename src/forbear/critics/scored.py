@@ -73,7 +73,10 @@ class ScoredRuns:
             if score is not None and its is not None
         ]
         if not rows:
-            raise InvalidInput("the critic abstained at every step: there is nothing to judge.")
+            raise InvalidInput(
+                "the critic abstained at every step: there is nothing to judge. One that says what stepping in is "
+                "worth says nothing of failing; a pilot judges it."
+            )
         failed, scores, tasks, steps = zip(*rows, strict=True)
         return Judgements.of(failed=failed, p_fail=scores, tasks=tasks, steps=steps, ordinal=self.ordinal)
 

@@ -272,8 +272,8 @@ def design(rows: Rows, train: NDArray[np.bool_]) -> tuple[csr_array, Floats, Flo
     return csr_array(hstack([*parts, csr_array(dense)])), np.array(idfs), mean, sd
 
 
-def _solve(x: csr_array, y: NDArray[np.bool_], weight: Floats, strength: float, start: Floats, most: int) -> Floats:
-    """Weights and, last, the bias, of the penalised maximum likelihood."""
+def solve(x: csr_array, y: NDArray[np.bool_], weight: Floats, strength: float, start: Floats, most: int) -> Floats:
+    """Weights and, last, the bias, of the penalised maximum likelihood; `most` iterations."""
     x_t = csr_array(x.T)
 
     def objective(theta: Floats) -> tuple[float, Floats]:
@@ -290,7 +290,7 @@ def _solve(x: csr_array, y: NDArray[np.bool_], weight: Floats, strength: float, 
 def _fit(rows: Rows, y: NDArray[np.bool_], train: NDArray[np.bool_], strength: float, recipe: Recipe) -> TrainedWeights:
     x, idf, mean, sd = design(rows, train)
     start = np.zeros(x.shape[1] + 1)
-    theta = _solve(x[train], y[train], rows.weight[train], strength, start, recipe.iterations)
+    theta = solve(x[train], y[train], rows.weight[train], strength, start, recipe.iterations)
     size = len(BAGS) * recipe.buckets
     # Rounded as they are stored, so that what was trained is what is loaded.
     bags = theta[:size].astype("<f4").astype(np.float64).reshape(len(BAGS), recipe.buckets)
@@ -313,7 +313,7 @@ def _chosen(rows: Rows, y: NDArray[np.bool_], recipe: Recipe) -> tuple[float, Fl
         x = design(rows, train)[0]
         theta = np.zeros(x.shape[1] + 1)
         for at, strength in enumerate(recipe.strengths):
-            theta = _solve(x[train], y[train], rows.weight[train], strength, theta, recipe.iterations)
+            theta = solve(x[train], y[train], rows.weight[train], strength, theta, recipe.iterations)
             raw[at, ~train] = x[~train] @ theta[:-1] + theta[-1]
     losses = []
     for scores in raw:
@@ -337,7 +337,7 @@ def _shuffled(rows: Rows, runs: Sequence[JudgedRun], failed: NDArray[np.bool_], 
 
     def judge(outcomes: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Floats]:
         y = outcomes[rows.run]
-        theta = _solve(x[~half], y[~half], rows.weight[~half], 1.0, np.zeros(x.shape[1] + 1), recipe.iterations // 2)
+        theta = solve(x[~half], y[~half], rows.weight[~half], 1.0, np.zeros(x.shape[1] + 1), recipe.iterations // 2)
         return y[half], expit(x[half] @ theta[:-1] + theta[-1])
 
     return shuffled_labels(judge, failed.tolist(), rng=np.random.default_rng(recipe.seed), shuffles=recipe.shuffles)

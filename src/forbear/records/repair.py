@@ -14,7 +14,7 @@ from pathlib import Path
 from forbear.errors import InvalidInput, JournalUnwritable
 from forbear.files import write_whole
 from forbear.records.chain import Chain, SealedLine, named_cell
-from forbear.records.codec import ArmEnd, EpisodeKey, HandedOut, Record, episode_key
+from forbear.records.codec import ArmEnd, EpisodeKey, HandedOut, Record, episode_key, origin_key
 from forbear.records.content import JournalContent
 from forbear.records.journal import Journal, sync_folder
 from forbear.records.model import Episode
@@ -267,8 +267,12 @@ class _Sieve:
         for number, record, sealed in kept:
             if not isinstance(record, ArmEnd | HandedOut):
                 key = episode_key(record) if isinstance(record, Episode) else record.key
+                origin = record.origin if isinstance(record, Episode) else None
+                # A continuation goes on from another row; what it goes on from comes before it.
+                if origin is not None and origin_key(key[0], key[1], origin) in gone:
+                    gone.add(key)
                 if key in gone:
-                    self._note(number, f"{named_cell(key)} took from a run of the same row that is gone")
+                    self._note(number, f"{named_cell(key)} took from a run of the same task that is gone")
                     continue
             self._content.add(record, where="it cannot be")
             self._kept.append((number, record, sealed))

@@ -24,6 +24,8 @@ class RowView(TypedDict):
     kind: str
     """`candidate`, `control` or `selection`."""
     recommendation: str
+    harmful: bool
+    """FORBEAR, and no change or better is rejected too."""
     success: EstimateJson
     pairs: int
     recovered: int | None
@@ -52,6 +54,7 @@ class RowView(TypedDict):
     noop_rate: float | None
     oracle_gain: float | None
     agent_calls_per_episode: float
+    against_blind: EstimateJson | None
     selection_gain_at_these_calls: float | None
 
 
@@ -131,6 +134,7 @@ def _row(row: BenchRow) -> RowView:
         arm=row.arm,
         kind=row.kind,
         recommendation=verdict.recommendation.value,
+        harmful=verdict.harmful,
         success=row.success.to_dict(),
         pairs=verdict.pairs,
         recovered=verdict.recovered,
@@ -152,6 +156,7 @@ def _row(row: BenchRow) -> RowView:
         noop_rate=row.noop_rate,
         oracle_gain=row.oracle_gain,
         agent_calls_per_episode=row.calls,
+        against_blind=_written(row.against_blind),
         selection_gain_at_these_calls=row.selection_gain,
     )
 
@@ -184,7 +189,7 @@ def outcome_cells(row: RowView) -> tuple[str, ...]:
         points(gain["value"], unit=""),
         points_interval(gain["low"], gain["high"], unit=""),
         pvalue(row["p_value_gain"]),
-        row["recommendation"] if row["kind"] == "candidate" else row["kind"],
+        row["kind"] if row["kind"] != "candidate" else "harmful" if row["harmful"] else row["recommendation"],
     )
 
 
@@ -204,7 +209,7 @@ def behaviour_cells(row: RowView) -> tuple[str, ...]:
         percent(row["success"]["value"]).removesuffix(" %"),
         "-" if touched is None else f"{touched:.2f}",
         rate(row["cascade_rate"]),
-        rate(row["early_disruptions"]),
+        f"{rate(row['early_disruptions'])}/{rate(row['early_touches'])}" if touched else "-",
         rate(row["no_answer_rate"]),
         rate(row["noop_rate"]),
         gain(row["oracle_gain"]),
@@ -216,11 +221,12 @@ def behaviour_cells(row: RowView) -> tuple[str, ...]:
 LEGEND = (
     "C recovered, B disrupted pairs; r = C/failures, d = B/successes, p* = d/(r + d), in per cent; gain and interval "
     "(90 %) in points. Candidates share one error rate (Holm); controls and selections are judged alone and never "
-    "deployed.",
-    "touched: interventions per episode. casc.: episodes with three or more, early: disrupted runs first touched at "
-    "step 0 or 1, no ans.: episodes without an end of their own, no-op: interventions after which the same was "
-    "proposed again; in per cent. oracle: what an intervention that never disrupts would gain. calls: the agent's, "
-    "per episode. bo2: what the critic's best of 2 gains on so many tasks that it takes no more calls.",
+    "deployed. harmful: FORBEAR, and no change or better is rejected too.",
+    "touched: interventions per episode. casc.: episodes with three or more, early: disrupted runs / all touched runs "
+    "that were first touched at step 0 or 1, no ans.: episodes without an end of their own, no-op: interventions after "
+    "which the same was proposed again; in per cent. oracle: what an intervention that never disrupts would gain. "
+    "calls: the agent's, per episode. bo2: what the critic's best of 2 gains on so many tasks that it takes no more "
+    "calls.",
 )
 
 
@@ -249,6 +255,9 @@ def bench_text(view: BenchView, *, width: int = 80, color: bool = False) -> str:
             last = len(headings) - 1
             terminal.table(headings, map(cells, one["rows"]), left=(0, last) if cells is outcome_cells else (0,), gap=1)
             terminal.line()
+        beside = against_blind(one["rows"])
+        for line in (*beside, "") if beside else ():
+            terminal.line(line)
         bench_pilots.text(terminal, one["rows"], study=one["pilot_study"], calls=one["calls_to_decision"])
     for line in LEGEND:
         terminal.line(line)
@@ -258,6 +267,18 @@ def bench_text(view: BenchView, *, width: int = 80, color: bool = False) -> str:
     if asked is not None and asked["calls_to_decision"] is not None:
         terminal.line(bench_pilots.CALLS_LEGEND)
     return terminal.text
+
+
+def against_blind(rows: Sequence[RowView]) -> list[str]:
+    """What the critic adds to the same sentences at random moments, a line an arm."""
+    from forbear.wording import points, points_interval, shown
+
+    return [
+        f"The critic adds to {shown(row['arm'])} at random moments: {points(found['value'])} "
+        f"({points_interval(found['low'], found['high'])})."
+        for row in rows
+        if (found := row["against_blind"]) is not None
+    ]
 
 
 def _critics(one: AgentView) -> list[tuple[str, EstimateJson]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from forbear.report.pilot_view import PilotView
 from forbear.report.terminal import STYLES, Terminal
+from forbear.report.view import ArmView
 from forbear.wording import counted, percent, points, points_interval, pvalue, shown
 
 
@@ -40,20 +41,34 @@ def sweep_text(view: PilotView, *, width: int = 80, color: bool = False) -> str:
     terminal.line()
     for name, remark in _chosen(view):
         terminal.line(f"{shown(name)}: {remark}")
-    calls = view["calls"]
+    calls, is_ladder = view["calls"], any(_remarks(arm["verdict"], "ladder") for arm in view["arms"].values())
     terminal.line(
         f"acts: interventions per episode; C:B recovered and disrupted pairs. Run apart, the arms would have taken "
-        f"{calls['alone']:,} agent calls; sharing what they have in common took {calls['paid']:,}. All arms that may "
-        "be deployed share one error rate, so that a setting which was looked for here may be switched on by its "
-        "verdict; its gain is too large on average, because it was looked for."
+        f"{calls['alone']:,} agent calls; sharing what they have in common took {calls['paid']:,}. "
+        + (_OF_A_LADDER if is_ladder else _OF_A_FAMILY)
     )
     return terminal.text
+
+
+_OF_A_FAMILY = (
+    "All arms that may be deployed share one error rate, so that a setting which was looked for here may be switched "
+    "on by its verdict; its gain is too large on average, because it was looked for."
+)
+_OF_A_LADDER = (
+    "The setting that was looked for on the first tasks is judged by the tasks after them alone, so that its gain is "
+    "not flattered; those of the others are of the first tasks, and no verdict."
+)
+
+
+def _remarks(verdict: ArmView, code: str) -> list[Any]:
+    return [remark for remark in verdict["cautions"] if remark["code"] == code]
 
 
 def _chosen(view: PilotView) -> list[tuple[str, str]]:
     """What is said of the best arm; nothing where arms ended early, which no correction knows."""
     found: list[tuple[str, str]] = []
     for name, arm in view["arms"].items():
-        remarks: list[Any] = list(arm["verdict"]["cautions"])
-        found += [(name, remark["text"]) for remark in remarks if remark["code"] == "best_of"]
+        found += [(name, remark["text"]) for remark in _remarks(arm["verdict"], "best_of")]
+        ladder = _remarks(arm["verdict"], "ladder")
+        found += [(name, remark["text"]) for remark in ladder if remark["values"]["chosen"] == name]
     return found

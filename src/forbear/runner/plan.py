@@ -197,7 +197,8 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     if plan.logged is not None and design == "coupled":
         raise InvalidInput(
             "the arms of this pilot are coupled: they share the agent's chance up to where they first act, which is "
-            "worth more than logged runs, whose chance is their own. Leave them out, or take design='independent'."
+            "worth more than logged runs, whose chance is their own. Leave them out (what a language model was paid "
+            "for is shared by [run] responses), or take design='independent'."
         )
     arms = sorted(plan.arms, key=lambda arm: not arm.is_baseline)
     needs_snapshots = design == "coupled" and (isinstance(agent, Restorable) or not is_replay_safe)

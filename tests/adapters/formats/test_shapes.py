@@ -4,13 +4,16 @@ import gzip
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forbear.adapters.formats.outcome_words import FAILURE, MISSING, SUCCESS
 from forbear.adapters.formats.reading import Columns, Condition, Reading
 from forbear.adapters.formats.tabular import read_outcomes
+from forbear.adapters.formats.tabular_columns import GUESSES
 from forbear.errors import InvalidInput
 
 ROWS = [
@@ -427,3 +430,16 @@ def test_what_cannot_be_unpacked_is_told(read):
     ):
         with pytest.raises(InvalidInput, match=message):
             read(packed)
+
+
+def test_the_lists_of_names_and_words_are_documented():
+    """docs/formats.md: names that end with _id are there by their stem."""
+    text = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `") and "-col" in line]
+    table = {line.split("|")[1].strip(" `"): line for line in rows}
+    for role, groups in GUESSES.items():
+        row = table[groups[0][0]]
+        for name in (name for group in groups for name in group):
+            assert f"`{name}`" in row or f"`{name.removesuffix('_id')}`" in row, (role, name)
+    said = text.partition("- **Outcomes.**")[2].partition("- **Rows.**")[0].replace("`", " ").split()
+    assert {word for word in (*SUCCESS, *FAILURE, *MISSING) if word} <= {word.strip(";,:.") for word in said}

@@ -1,5 +1,6 @@
 import asyncio
 import dataclasses
+import math
 import os
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from forbear.errors import InvalidInput
 from forbear.interventions.append import Append
 from forbear.policy.policy import InterventionPolicy, critic_name
 from forbear.records.journal import Journal
+from forbear.report.sections import forks
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import freeze
 from forbear.worlds.household.bench import ARMS, BLIND_RATES, bench_plan, measured_rates
@@ -27,7 +29,7 @@ class ByLength:
     sign: int
 
     async def score(self, trajectory, proposed, *, draw):
-        return Score(0.5 + self.sign * len(trajectory.steps) / 100)
+        return Score(1 / (1 + math.exp(-self.sign * len(trajectory.steps) / 2)))
 
     def config(self):
         return {"name": "by-length", "sign": self.sign}
@@ -104,6 +106,28 @@ def test_a_row_counts_what_the_episodes_say(found):
     assert rows[SELECTION].kind == "selection"
     assert rows[SELECTION].auroc == rows["c-rollback"].auroc
     assert rows[SELECTION].calls == pytest.approx(table.calls + rows["rerun"].calls)
+
+
+@pytest.mark.slow
+def test_changed_runs_show_what_the_arm_s_own_critic_said(found):
+    critic_of = {arm: found.plan.arms[arm].critic for arm in ("c-rollback", "restart")}
+    said = {
+        proposal.p_fail.get(critic)
+        for arm, critic in critic_of.items()
+        for key in keys(found, arm)
+        for step in found.episodes[key].steps
+        for proposal in step.proposals
+    }
+    dropped = [
+        one
+        for arm in critic_of
+        for fork in forks.view(arm, found)[0]
+        for step in fork["treated"]["steps"]
+        for one in step["dropped"]
+    ]
+    assert dropped
+    # A critic of length watches as well, and soon says more.
+    assert all(one["p_fail"] in said and one["p_fail"] > 0.6 for one in dropped)
 
 
 @pytest.mark.slow

@@ -40,14 +40,14 @@ class TabularOutcomes:
 
 
 def read_outcomes(
-    sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None, one_arm: bool = False
+    sources: str | Path | Sequence[str | Path], *, reading: Reading | None = None, needs_arm: bool = True
 ) -> TabularOutcomes:
     """Reads outcomes by task, arm and seed.
 
     Args:
         sources: One file with both arms, or two files with one arm each, baseline first; `-` is standard input.
         reading: How they are read, where that is not as usual.
-        one_arm: Whether one file may hold the runs of one arm, which then needs no column of arms.
+        needs_arm: Whether one file has to have a column of arms; without, the name of its only arm is "".
 
     Raises:
         InvalidInput: Unreadable, not text, a missing column, a ragged row, a success that is neither 0 nor 1, ...:
@@ -59,7 +59,7 @@ def read_outcomes(
     if len(paths) == 2 and str(paths[0]) == "-" == str(paths[1]):
         raise InvalidInput("standard input can be read once only; give at least one of the two as a file.")
     reading = reading or Reading()
-    needs_arm, guess_arm = len(paths) == 1 and not one_arm, len(paths) == 1
+    needs_arm, guess_arm = needs_arm and len(paths) == 1, len(paths) == 1
     columnar = read_columnar(paths, reading, needs_arm=needs_arm, guess_arm=guess_arm)
     names: list[str] = []
 
@@ -78,8 +78,6 @@ def read_outcomes(
     if len(paths) == 2:
         arms, baseline = _arms_of_two(content, names)
         content = replace(content, arms=arms)
-    elif not any(layout.arm or layout.arms for layout in content.layouts):
-        content = replace(content, arms=Labels(codes=content.arms.codes, names=["baseline"]))
     seeds, dropped = _seeds(content)
     table = OutcomeTable(
         tasks=content.tasks,

@@ -71,7 +71,7 @@ def _counts(content: Content, reading: Reading) -> Remark:
         counts = {"tasks": len(np.unique(content.tasks.codes[rows])), "runs": int(rows.sum())}
         if content.success.dtype.kind == "b":
             counts |= {"succeeded": int(content.success[known].sum()), "failed": int((~content.success[known]).sum())}
-        arms[content.arms.names[code]] = counts | {"no outcome": int((rows & content.missing).sum())}
+        arms[_arm(content.arms.names[code])] = counts | {"no outcome": int((rows & content.missing).sum())}
     parts = [
         f"'{shown(arm, limit=30)}' {counted(counts['tasks'], 'task')}, {counted(counts['runs'], 'run')} ("
         + ", ".join(f"{number:,} {what}" for what, number in counts.items() if what not in ("tasks", "runs"))

@@ -16,7 +16,7 @@ from forbear.critics.leaks import (
     shuffled_labels,
 )
 from forbear.critics.runs import JudgedRun
-from forbear.critics.training import _solve, matrix
+from forbear.critics.training import matrix, solve
 from forbear.records.model import Action, Trajectory
 
 Prompt = Callable[[Trajectory, Action], list[int]]
@@ -74,7 +74,7 @@ def _shuffled(
 
     def judge(outcomes: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         y = outcomes[of_run]
-        theta = _solve(x[learned], y[learned], weight[learned], 1.0, np.zeros(x.shape[1] + 1), 40)
+        theta = solve(x[learned], y[learned], weight[learned], 1.0, np.zeros(x.shape[1] + 1), 40)
         return y[~learned], expit(x[~learned] @ theta[:-1] + theta[-1])
 
     return shuffled_labels(judge, [run.failed for run in runs], rng=rng)

@@ -74,7 +74,8 @@ def view(arm: str, result: PilotResult) -> tuple[list[ForkView], int]:
     shown: list[ForkView] = []
     for before, after in changed[:MOST_FORKS]:
         # Only coupled arms have their steps before the first intervention in common.
-        fork = _fork(before, after, first=(after.first_intervention or 0) if result.design == "coupled" else 0)
+        first = (after.first_intervention or 0) if result.design == "coupled" else 0
+        fork = _fork(before, after, critic=result.plan.arms[arm].critic, first=first)
         left -= len(str(fork)) + _AROUND * (len(fork["baseline"]["steps"]) + len(fork["treated"]["steps"]))
         if left < 0 and shown:
             break
@@ -93,15 +94,15 @@ def _changed(episodes: Iterable[Episode], *, baseline: str, treated: str) -> Ite
         yield from ((b, t) for b, t in pairs if b.success is disrupted and t.success is (not disrupted))
 
 
-def _fork(before: Episode, after: Episode, *, first: int) -> ForkView:
+def _fork(before: Episode, after: Episode, *, critic: str | None, first: int) -> ForkView:
     return ForkView(
         kind="disrupted" if before.success else "recovered",
         task=before.task.id,
         seed=before.seed,
         step=first,
         parts=_parts(before, after, first=first),
-        baseline=_side(before, first=first),
-        treated=_side(after, first=first),
+        baseline=_side(before, critic=critic, first=first),
+        treated=_side(after, critic=critic, first=first),
     )
 
 
@@ -113,19 +114,19 @@ def _parts(before: Episode, after: Episode, *, first: int) -> int | None:
     return None
 
 
-def _side(episode: Episode, *, first: int) -> SideView:
+def _side(episode: Episode, *, critic: str | None, first: int) -> SideView:
     # Steps are in the order in which they were taken, undone ones included; the first `first` are common to both.
     steps = episode.steps[first:]
     last = episode.final_observation
     return SideView(
         outcome=f"{'succeeded' if episode.success else 'failed'} ({episode.termination.value.replace('_', ' ')})",
-        steps=[_step(step) for step in steps[:MOST_STEPS]],
+        steps=[_step(step, critic) for step in steps[:MOST_STEPS]],
         cut=max(0, len(steps) - MOST_STEPS),
         last=None if last is None else last[:MOST_TEXT],
     )
 
 
-def _step(step: Step) -> StepView:
+def _step(step: Step, critic: str | None) -> StepView:
     return StepView(
         index=step.index,
         observation=step.observation[:MOST_TEXT],
@@ -135,16 +136,19 @@ def _step(step: Step) -> StepView:
                 shown=proposal.shown,
                 action=proposal.action.text[:MOST_TEXT],
                 decision=proposal.decision,
-                p_fail=_highest(proposal),
+                p_fail=_score(proposal, critic),
                 why=[why[:MOST_TEXT] for why in proposal.why.values()],
             )
             for proposal in step.proposals
             if proposal.decision != "proceed"
         ],
         executed=None if step.executed is None else step.executed.text[:MOST_TEXT],
-        p_fail=_highest(step.proposals[-1]) if step.proposals and step.executed is not None else None,
+        p_fail=_score(step.proposals[-1], critic) if step.proposals and step.executed is not None else None,
     )
 
 
-def _highest(proposal: Proposal) -> float | None:
+def _score(proposal: Proposal, critic: str | None) -> float | None:
+    """What the arm's own critic said; of an arm without one the highest of those that watched."""
+    if critic is not None:
+        return proposal.p_fail.get(critic)
     return max((p for p in proposal.p_fail.values() if p is not None), default=None)
