@@ -6,7 +6,8 @@ Usage: python measurements/runner_overhead.py [--tasks 40] [--arms 8] [--repeat 
 Prints microseconds per step (every executed or dropped one, journal included; of wall time, of this process's time, and
 per step that was not shared), microseconds per line of reading the journal, and what `run` on the finished journal
 takes with its verdicts in a process of its own: CPU, imports included, and peak of resident memory. Of several repeats
-the fastest, as on a quiet machine. Budget: 50 µs per step; 20,000 episodes run again in 5 s of CPU and 400 MB.
+the fastest, as on a quiet machine; how many tasks a verdict would need is reckoned in the first only. Budget:
+50 µs per step; 20,000 episodes run again in 5 s of CPU and 400 MB.
 """
 
 import argparse

@@ -105,8 +105,8 @@ def rulings(made, count=3, *, proposed=OPEN):
     ],
 )
 def test_whatever_a_critic_does_there_is_an_answer(answer, expected):
-    critic = Critic(answer)
-    assert asyncio.run(ask(critic, trajectory(2), OPEN, draw=draw("critic"), deadline_s=0.01)) == expected
+    critic, deadline_s = Critic(answer), 0.01 if answer is hang else 5.0  # a busy machine may take 10 ms for the others
+    assert asyncio.run(ask(critic, trajectory(2), OPEN, draw=draw("critic"), deadline_s=deadline_s)) == expected
     assert critic.asked == [(trajectory(2), OPEN, draw("critic"))]
 
 
