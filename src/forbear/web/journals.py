@@ -84,6 +84,7 @@ class Journals:
         self._root = root.resolve()
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lines: dict[str, tuple[int, int]] = {}
+        self._known: dict[str, Path] = {}
         self._lock = threading.Lock()
 
     def found(self) -> list[Found]:
@@ -93,12 +94,13 @@ class Journals:
         return sorted(found, key=lambda one: -one.changed)
 
     def find(self, name: str) -> Found | None:
-        """The journal of a name. Only names that `found` gives are known, so that none leads out of the folder."""
+        """The journal of a name. Only names that a walk gave are known, so that none leads out of the folder."""
         with self._lock:
-            for directory in self._directories():
-                if self._name(directory) == name:
-                    return self._described(directory)
-        return None
+            known = self._known.get(name)
+            if known is not None and not known.is_symlink() and (known / "plan.json").is_file():
+                return self._described(known)
+            self._known = {self._name(directory): directory for directory in self._directories()}
+            return self._described(self._known[name]) if name in self._known else None
 
     def open(self, found: Found) -> Opened:
         """A journal's content.
