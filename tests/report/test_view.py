@@ -5,6 +5,7 @@ import pytest
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
+from forbear.report.sections import overview
 from forbear.report.text import decision_text
 from forbear.report.view import arm_view, decision_json, decision_view
 from forbear.stats.context.prior import Prior
@@ -15,7 +16,7 @@ from forbear.stats.looks.anytime import AnytimeOutcomes
 from forbear.stats.looks.looks import Looks
 from forbear.stats.looks.sequential import SequentialOutcomes, sequential_outcomes
 from forbear.stats.rule import DecisionRule
-from forbear.stats.verdict import Remark, Verdict
+from forbear.stats.verdict import Recommendation, Remark, Verdict
 from remarks import unsaid
 
 
@@ -216,3 +217,18 @@ def one_arm(view):
         "ignored_columns": [],
         "understood": [],
     }
+
+
+def test_the_overview_promises_no_more_than_the_arms_do():
+    helps, harms = decide(pairs(20, 25, 2, 53)), decide(pairs(20, 2, 25, 53))
+    not_worse = decide(pairs(30, 6, 6, 158), DecisionRule(margin=-0.1))
+    assert not_worse.recommendation is Recommendation.INTERVENE
+
+    def said(**verdicts):
+        return overview.view(arm_view(name, verdict) for name, verdict in verdicts.items())["text"]
+
+    assert said(a=helps) == "Switch on 'a', as piloted."
+    assert said(a=helps, b=helps, c=harms) == "Switch on one of 'a', 'b', as piloted. FORBEAR: 'c'."
+    assert said(a=not_worse) == "INTERVENE on 'a', as its own sentence says."
+    assert said(a=harms) == "Leave it off. FORBEAR: 'a'."
+    assert said(a=harms, b=harms) == "Leave all off. FORBEAR: 'a', 'b'."

@@ -20,6 +20,7 @@ class OverviewView(TypedDict):
     recommendation: str
     success_gain: EstimateJson
     p_value_gain: float
+    headline: RemarkJson
 
 
 def view(arms: Iterable[OverviewView]) -> RemarkJson:
@@ -27,12 +28,17 @@ def view(arms: Iterable[OverviewView]) -> RemarkJson:
     from forbear.stats.verdict import Remark
 
     by_verdict: dict[str, list[str]] = {}
+    helps = True
     for arm in arms:
         by_verdict.setdefault(arm["recommendation"], []).append(arm["arm"])
+        helps = helps and (arm["recommendation"] != "INTERVENE" or arm["headline"]["code"] == "helps")
     go, stop, wait = (by_verdict.get(name, []) for name in ("INTERVENE", "FORBEAR", "UNDECIDED"))
     rest = [f"FORBEAR: {listed(stop)}"] if stop else []
     rest += [f"UNDECIDED: {listed(wait)}"] if wait else []
-    said = f"Switch on {listed(go)}, as piloted" if go else "Leave it off" if len(stop + wait) == 1 else "Leave all off"
+    said = "Leave it off" if len(stop + wait) == 1 else "Leave all off"
+    if go:  # of several each was piloted by itself, and no two together; what is merely not worse does not help
+        which = f"{'one of ' if len(go) > 1 else ''}{listed(go)}"
+        said = f"Switch on {which}, as piloted" if helps else f"INTERVENE on {which}, as its own sentence says"
     text = f"{said}. {'; '.join(rest)}." if rest else f"{said}."
     return Remark(code="overview", text=text, values=dict(by_verdict)).to_dict()
 
