@@ -7,7 +7,6 @@ arms and four words for an outcome.
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forbear.adapters.formats.delimited import delimiter_of
+from forbear.adapters.formats.columnar_files import ColumnFile, LargeCsv, Parquet, kind_of, release
 from forbear.adapters.formats.outcome_words import NOT_MISSING, OutcomeWords
 from forbear.adapters.formats.reading import Reading
 from forbear.adapters.formats.repeats import Keys, refuse_repeats
@@ -33,19 +32,14 @@ from forbear.adapters.formats.tabular_rows import (
     require_reasons,
 )
 from forbear.errors import InvalidInput
-from forbear.files import limit_of, too_large
 from forbear.outcomes.table import Labels
 from forbear.wording import shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LIMIT = 2048 << 20
-"""Bytes of a file, packed and, as it says itself, unpacked."""
 LARGE = 32 << 20
 """Bytes from which on a CSV file is worth the import."""
-_HEADER = 1 << 16
-_PARQUET = b"PAR1"
 _AT_ONCE = 1 << 16
 
 
@@ -67,7 +61,7 @@ def read_columnar(
     Raises:
         InvalidInput: As row by row; of a row that is none the number is said, counted from 1 without the header.
     """
-    kinds = [_kind(path, large) for path in paths]
+    kinds = [kind_of(path, large) for path in paths]
     if None in kinds or not {"parquet", "large"} & set(kinds):
         return None
     try:
@@ -79,196 +73,12 @@ def read_columnar(
         raise InvalidInput(f"{name} is a Parquet file, which needs pyarrow: pip install 'forbear[data]'.") from None
     tables = []
     for file, (path, kind) in enumerate(zip(paths, kinds, strict=True)):
-        rows = _Parquet(path) if kind == "parquet" else _LargeCsv(path)
+        rows = Parquet(path) if kind == "parquet" else LargeCsv(path)
         layout = locate(rows, reading, file=file, needs_arm=needs_arm, guess_arm=guess_arm and needs_arm)
         tables.append(_OneTable(rows, layout, reading))
     content = _together([table.read() for table in tables], tables, OutcomeWords(reading))
     require_reasons(content, reading)
     return content, [table.rows.name for table in tables]
-
-
-def _kind(path: str | Path, large: int) -> str | None:
-    """`parquet`, `large` and `small` of CSV files; None of whatever else."""
-    try:
-        status = os.stat(path)
-        if str(path) == "-" or not stat.S_ISREG(status.st_mode):
-            return None
-        with open(path, "rb") as file:
-            head = file.read(_HEADER)
-    except (OSError, ValueError):
-        return None  # said by the other reader
-    if head.startswith(_PARQUET):
-        return "parquet"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if b"\0" in head or not text or text[:1] in b"{[" or text[:4].lower() == b"sep=" or b"\n" not in head:
-        return None
-    try:
-        head[: head.rindex(b"\n")].decode()
-    except UnicodeDecodeError:
-        return None
-    return "large" if status.st_size > large else "small"
-
-
-# --- Files ------------------------------------------------------------------------------------------------
-
-
-class _File:
-    """A file with named columns."""
-
-    unit = "row"
-    comma = False
-
-    def __init__(self, path: str | Path) -> None:
-        self.path, self.name = path, shown_path(os.fspath(path))
-        self.place = self.name
-        if (size := os.stat(path).st_size) > limit_of(LIMIT):
-            raise too_large(f"{self.name} ({size >> 20:,} MiB)", limit_of(LIMIT))
-        self.names: list[str] = []
-
-    def find(self, name: str) -> int:
-        """How many columns bear exactly this name."""
-        return self.names.count(name)
-
-    def table(self, names: Sequence[str]) -> pa.Table:
-        """Some columns of all rows, under their names."""
-        raise NotImplementedError
-
-    def each(self, names: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
-        """The same one after the other: what is done with one needs as much memory again."""
-        table = self.table(names)
-        for name in names:
-            column, table = table.column(name), table.drop_columns([name])
-            yield name, column
-
-    def columns(self, names: Sequence[str], *, ids: Sequence[str], needed: Sequence[str]) -> Any:
-        """Not used: a file of columns is not read row by row."""
-        raise NotImplementedError
-
-
-class _LargeCsv(_File):
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
-        with open(path, "rb") as file:
-            head = file.read(_HEADER).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-        first = next(line for line in head.splitlines() if line.strip())
-        self._delimiter = delimiter_of(first)
-        self.comma = self._delimiter != ","
-        self._stored = list(self._open([]).schema.names)
-        self.names = [name.strip(BLANKS) for name in self._stored]
-
-    def _open(self, names: Sequence[str]) -> Any:
-        import pyarrow as pa
-        from pyarrow import csv
-
-        try:
-            return csv.open_csv(
-                str(self.path),
-                read_options=csv.ReadOptions(block_size=1 << 24),
-                parse_options=csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
-                convert_options=csv.ConvertOptions(
-                    include_columns=list(names) or None,
-                    column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())),
-                    strings_can_be_null=False,
-                ),
-            )
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise self._wrong(error) from None
-
-    def _wrong(self, error: Exception) -> InvalidInput:
-        said = " ".join(str(error).split())
-        return InvalidInput(
-            f"{self.name} cannot be read as CSV ({shown(said, limit=120)}). Check its quotes and fields."
-        )
-
-    def table(self, names: Sequence[str]) -> pa.Table:
-        """Some columns of all rows, under their names."""
-        import pyarrow as pa
-
-        stored = [self._stored[self.names.index(name)] for name in names]
-        batches, rows = [], 0
-        try:
-            for batch in self._open(stored):
-                batches.append(batch)
-                rows += batch.num_rows
-                if rows > most_rows():
-                    raise _too_many(self.name)
-        except (pa.ArrowException, OSError) as error:
-            raise self._wrong(error) from None
-        if not rows:
-            raise InvalidInput(f"{self.name} holds no outcomes, only a header. Add one row per task and arm.")
-        return pa.Table.from_batches(batches).rename_columns(list(names))
-
-
-class _Parquet(_File):
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        try:
-            self._file = parquet.ParquetFile(str(path))
-            meta = self._file.metadata
-            self._leaves = [meta.schema.column(i).path for i in range(meta.num_columns)]
-            size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
-            self._types = {name: self._file.schema_arrow.field(name).type for name in self._file.schema_arrow.names}
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise self._wrong(error) from None
-        if meta.num_rows > most_rows():
-            raise _too_many(self.name)
-        if size > limit_of(LIMIT):
-            raise too_large(f"{self.name}, unpacked", limit_of(LIMIT))
-        if not meta.num_rows:
-            raise InvalidInput(f"{self.name} holds no outcomes. Add one row per task and arm.")
-        self.names = [name for name in self._types]
-
-    def _wrong(self, error: Exception) -> InvalidInput:
-        said = " ".join(str(error).split())
-        return InvalidInput(f"{self.name} cannot be read as Parquet ({shown(said, limit=120)}). Write it again.")
-
-    def find(self, name: str) -> int:
-        """How many columns bear exactly this name, or are at the end of this path."""
-        return self.names.count(name) or self._leaves.count(name)
-
-    def each(self, names: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
-        """Some columns, each read when its turn comes."""
-        for name in names:
-            yield name, self.table([name]).column(name)
-
-    def table(self, names: Sequence[str]) -> pa.Table:
-        """Some columns of all rows, under their names."""
-        import pyarrow as pa
-
-        try:
-            read = self._file.read(columns=list(dict.fromkeys(names)))
-            columns = []
-            for name in names:
-                parts = [name] if name in self._types else name.split(".")
-                column = read.column(parts[0])
-                for part in parts[1:]:
-                    column = pa.chunked_array([chunk.field(part) for chunk in column.chunks])
-                columns.append(column)
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._wrong(error) from None
-        return pa.table(dict(zip(names, columns, strict=True)))
-
-
-def _release() -> None:
-    """Gives memory that pyarrow keeps for later back to the system."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
-
-
-def most_rows() -> int:
-    """Rows of a file: 64 million, or as many as a row of 32 bytes would make of what may be read."""
-    return limit_of(LIMIT) >> 5
-
-
-def _too_many(name: str) -> InvalidInput:
-    return InvalidInput(
-        f"{name} has more than {most_rows():,} rows, the most that are read. Keep the rows of one pilot, or set "
-        "FORBEAR_MAX_INPUT_MIB."
-    )
 
 
 # --- Columns ----------------------------------------------------------------------------------------------
@@ -344,7 +154,7 @@ def _text(value: object) -> str:
 class _OneTable:
     """Reads one file."""
 
-    def __init__(self, rows: _File, layout: Layout, reading: Reading) -> None:
+    def __init__(self, rows: ColumnFile, layout: Layout, reading: Reading) -> None:
         self.rows, self.layout, self.reading = rows, layout, reading
         self.words = OutcomeWords(reading)
         self.passed_over = 0
@@ -367,7 +177,7 @@ class _OneTable:
                 continue
             columns[name] = _coded(column, name=name, ids=name in ids, place=self.rows.name)
             del column
-            _release()
+            release()
         return self._found(columns, scores, rows)
 
     def _found(self, columns: dict[str, _Coded], scores: dict[str, NDArray[np.float64]], rows: int) -> dict[str, Any]:
