@@ -87,6 +87,13 @@ def test_the_page_names_what_to_do_before_anything_else(pilot):
         assert f'id="arm-{number}"' in text
 
 
+def test_nothing_is_said_twice_of_an_arm(pilot):
+    for section in re.findall(r'<section class="arm.*?</section>', pilot_html(pilot[0]), re.DOTALL):
+        headings = re.findall("<h3>(.*?)</h3>", section)
+        assert "Where it first stepped in" in headings or "Where baseline fails more, or less" in headings
+        assert len(headings) == len(set(headings))
+
+
 def test_the_gain_elsewhere_is_that_of_the_function(pilot):
     view, result, evidence = pilot
     rule, looks = result.plan.rule, result.plan.looks.tasks
