@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from forbear.adapters.logged import logged_of
+from forbear.adapters.logged import baseline_of
 from forbear.adapters.models import Models, prices_of
 from forbear.adapters.parts import BLIND, RERUN, Factory, guarded, imported, parameters_of, placed
 from forbear.adapters.sweep import spread
@@ -146,9 +146,11 @@ def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Pat
     arms = [Arm.baseline(), *_arms(top, run, models, folder)]
     given = tasks_of(tasks, folder)
     looks = looks_of(run, len(given))
-    skip = ("tasks", "agent", "environment", "arms", "rule", "looks", "logged")
+    skip = ("tasks", "agent", "environment", "arms", "rule", "looks", "logged", "earlier")
     options = run.take_all(option_kinds(PilotPlan, skip=skip))
-    logged = logged_of(top, folder, seeds=options.get("seeds", DEFAULT_SEEDS))
+    logged, earlier = baseline_of(
+        top, folder, seeds=options.get("seeds", DEFAULT_SEEDS), design=options.get("design", "auto")
+    )
     return top.guard(
         make=lambda: PilotPlan(
             tasks=given,
@@ -158,6 +160,7 @@ def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Pat
             arms=arms,
             rule=rule.guard(make=lambda: DecisionRule(**rule.take_all(option_kinds(DecisionRule)))),
             logged=logged,
+            earlier=earlier,
             **options,
         )
     )

@@ -138,7 +138,7 @@ def pilot_view(
         critic=next(iter(measured.values()), None),
         critics=measured,
         curves=critics.curves(evidence),
-        calls=costs.calls_view(result.arms, bill=result.bill),
+        calls=costs.calls_view(result.arms, bill=result.bill, earlier=result.plan.baseline.earlier),
         unused=costs.unused_view(result.unused),
     )
 
