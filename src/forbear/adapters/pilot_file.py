@@ -174,11 +174,16 @@ def _factory(top: Section, kind: str, models: Models) -> Factory:
 
 def looks_of(run: Section, tasks: int) -> Looks | None:
     """What the file says of looks; None where it says nothing."""
-    given, options = run.take("looks", list, []), run.take_all(option_kinds(Looks, skip=("tasks",)))
     named = "looks" in run.table
+    given = run.take("looks", str if isinstance(run.table.get("looks"), str) else list, [])
+    options = run.take_all(option_kinds(Looks, skip=("tasks",)))
     if not named and not options:
         return None
-    base = run.guard("looks", make=lambda: Looks(tasks=tuple(given))) if named else Looks.for_tasks(tasks)
+
+    def declared() -> Looks:
+        return Looks.of_text(given) if isinstance(given, str) else Looks(tasks=tuple(given))
+
+    base = run.guard("looks", make=declared) if named else Looks.for_tasks(tasks)
     return run.guard(make=lambda: replace(base, **options))
 
 

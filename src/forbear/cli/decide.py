@@ -158,7 +158,7 @@ names it), 20 if all are FORBEAR, else 21.
     show_default=True,
     help="What INTERVENE also has to hold for: the excess of one arm's lost runs against it; nothing; all at worst.",
 )
-@click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which it is decided, declared beforehand.")
+@click.option("--looks", metavar="N,N,...", help="Tasks at which it is decided, declared beforehand; 50-200/10.")
 @click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
 @shape_option
 @click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")

@@ -81,7 +81,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--worthwhile", type=float, help="As in decide. [default: 0.02; the margin where that is negative]")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="As in decide.")
 @click.option("--power", "target", type=float, default=0.8, show_default=True, help="Asked of the size needed.")
-@click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which one pilot is looked at.")
+@click.option("--looks", metavar="N,N,...", help="Tasks at which one pilot is looked at; 50-200/10: every 10.")
 @shape_option
 @click.option("--no-watch", is_flag=True, help="With --looks: harm is not watched after every task.")
 @click.option("--futility", type=float, metavar="P", help="With --looks: stop below this; 0 is never. [default: 0.05]")
