@@ -13,7 +13,8 @@ baseline's first run was paid for before.
 in them has to be seen: the variance of a task's difference, over that within the strata. `log of 1,000`: with what the
 log itself leaves uncertain, for a pilot of 250 of its tasks. Then the exact test for known shares, which takes
 the largest probability over every disruption rate (both binomials counted out), and the same with shares that are known
-from a log alone: over every ratio of them in a 99.5 % interval, and .005 added (Berger & Boos 1994).
+from a log alone: over every ratio of them in a 99.5 % interval, and .005 added (Berger & Boos 1994); and the size of
+the former where shares of 1,000 logged tasks are taken for known (40 logs drawn).
 """
 
 import asyncio
@@ -37,7 +38,7 @@ from forbear.runner.pilot import run_pilot
 from forbear.stats.dirichlet import Units, mean_pvalue
 from forbear.stats.exact import exact_unconditional
 from forbear.stats.looks.betting import log_growth
-from forbear.stats.looks.looks import Looks, boundary_constant, fewest_discordant
+from forbear.stats.looks.looks import FEWEST_DISCORDANT, Looks, boundary_constant, fewest_discordant
 from forbear.stats.looks.paths import stop_paths
 from forbear.stats.looks.stopping import looks_share
 from forbear.stats.looks.watch import watch_bets, watch_threshold
@@ -185,12 +186,18 @@ def strata(pairs):
 
 
 def stratified_region(failing, succeeding, ratio, alpha):
-    """The tables [C, B] that reject r ≤ ratio·d: all at least as far as the last, with worst case at most alpha."""
+    """The tables [C, B] that reject r ≤ ratio·d: all at least as far as the last, with worst case at most alpha.
+
+    Ordered by the score statistic: the difference over its error at the likeliest rates with r = ratio·d.
+    """
     c, b = np.arange(failing + 1.0)[:, None], np.arange(succeeding + 1.0)[None, :]
-    r, d = (c + 0.5) / (failing + 1), (b + 0.5) / (succeeding + 1)
-    z = (r - ratio * d) / np.sqrt(r * (1 - r) / failing + ratio**2 * d * (1 - d) / succeeding)
+    first, second = ratio * (failing + succeeding), (c + b) * (1 + ratio) + ratio * (failing - c) + succeeding - b
+    d = (second - np.sqrt(np.maximum(second**2 - 4 * first * (c + b), 0.0))) / (2 * first)
+    error = np.sqrt(ratio * d * (1 - ratio * d) / failing + ratio**2 * d * (1 - d) / succeeding)
+    z = (c / failing - ratio * b / succeeding) / np.maximum(error, 1e-12)
+    z = np.where(c + b < FEWEST_DISCORDANT, -np.inf, z)
     order = np.argsort(-z, axis=None, kind="stable")
-    rates = np.linspace(0, min(1.0, 1 / ratio), 401)
+    rates = np.linspace(0, min(1.0, 1 / ratio), 201)
     tables = [
         binom.pmf(np.arange(failing + 1), failing, min(1.0, ratio * d))[:, None]
         * binom.pmf(np.arange(succeeding + 1), succeeding, d)[None, :]
@@ -238,8 +245,8 @@ def critical(tasks, disrupted, alpha):
 
 
 def tests():
-    print("| fail, acted on | succeed | recovered | disrupted | tasks | one pair a task | known shares | of a log |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| fail, acted on | succeed | r | d | tasks | one pair a task | known shares | of a log | log taken, size |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for shares, r, d in (((0.29, 0.26), 0.32, 0.07), ((0.29, 0.22), 0.25, 0.035), ((0.65, 0.26), 0.15, 0.20)):
         for tasks in (100, 200):
             failing, succeeding = (round(tasks * share) for share in shares)
@@ -250,7 +257,15 @@ def tests():
             most = ratio * math.exp(2.576 * spread)
             guarded = chance(stratified_region(failing, succeeding, most, 0.045), failing, succeeding, r, d)
             plain = paired_chance(tasks, shares, r, d, 0.05)
-            print(f"| {shares[0]} | {shares[1]} | {r} | {d} | {tasks} | {plain:.3f} | {known:.3f} | {guarded:.3f} |")
+            # The null nearest to the truth: as many disrupted as would cancel what is recovered.
+            drawn = np.random.default_rng(tasks).normal(0.0, spread, size=40)
+            regions = (stratified_region(failing, succeeding, ratio * math.exp(one), 0.05) for one in drawn)
+            sizes = [chance(region, failing, succeeding, r, r / ratio) for region in regions]
+            print(
+                f"| {shares[0]} | {shares[1]} | {r} | {d} | {tasks} | {plain:.3f} | {known:.3f} | {guarded:.3f} "
+                f"| {statistics.mean(sizes):.3f} |",
+                flush=True,
+            )
 
 
 def main():

@@ -57,12 +57,14 @@ def read_earlier(source: str | os.PathLike[str], *, name: str | None = None) -> 
         for key, row in content.rows.items()
         if (ended := tuple(episode for episode in row if episode.success is not None))
     }
-    whole = b"".join(line for _, line in journal.lines() if line.endswith(b"\n"))
+    digest = hashlib.sha256()
+    for _, line in journal.lines():
+        digest.update(line if line.endswith(b"\n") else b"")
     return EarlierRuns(
         plan=PlanRecord.of(content.plan, where=shown(label, limit=150)),
         episodes=rows,
         source=label,
-        digest=hashlib.sha256(whole).hexdigest(),
+        digest=digest.hexdigest(),
         responses=kept if (kept := journal.directory.absolute() / NAME).is_file() else None,
     )
 
