@@ -168,18 +168,20 @@ def _clusters(table: OutcomeTable, rows: Sequence[IntArray], place: IntArray, so
 
 def refuse_repeats(table: OutcomeTable, arm: str, rows: IntArray) -> None:
     """Raises: one run is there twice, if it is."""
-    first: dict[tuple[int, int], int] = {}
-    for row in rows.tolist():
-        key = (int(table.tasks.codes[row]), int(table.seeds.codes[row]))
-        if key in first:
-            task, seed = shown(table.tasks.names[key[0]]), shown(table.seeds.names[key[1]])
-            hint = (
-                "Keep one of the two rows."
-                if seed
-                else "Keep one of the two rows, or name the column that tells the runs apart: --seed-col NAME."
-            )
-            raise InvalidInput(
-                f"task '{task}', arm '{shown(arm)}', seed '{seed}' is there twice: {table.places[first[key]]} and "
-                f"{table.places[row]}. {hint}"
-            )
-        first[key] = row
+    key = table.tasks.codes[rows].astype(np.int64) * len(table.seeds.names) + table.seeds.codes[rows]
+    order = np.argsort(key, kind="stable")
+    again = order[1:][key[order][1:] == key[order][:-1]]
+    if not again.size:
+        return
+    second = again.min()
+    first, row = int(rows[np.flatnonzero(key == key[second])[0]]), int(rows[second])
+    task, seed = (shown(labels.names[int(labels.codes[row])]) for labels in (table.tasks, table.seeds))
+    hint = (
+        "Keep one of the two rows."
+        if seed
+        else "Keep one of the two rows, or name the column that tells the runs apart: --seed-col NAME."
+    )
+    raise InvalidInput(
+        f"task '{task}', arm '{shown(arm)}', seed '{seed}' is there twice: {table.places[first]} and "
+        f"{table.places[row]}. {hint}"
+    )

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from forbear.errors import InvalidInput
-from forbear.outcomes.clustered import ClusteredOutcomes, UnitCounts, unit_counts
+from forbear.outcomes.clustered import ClusteredOutcomes, UnitCounts
 from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import (
@@ -230,7 +230,7 @@ class SeveralSeeds:
 
     def rates(self, confidence: float) -> Rates:
         """Wilson's intervals with each rate's own design effect; Jeffreys' at the effective counts."""
-        units = unit_counts(self.outcomes)
+        units = self.outcomes.units
         recovery, recovery_effect = clustered_rate(units.recovered, units.failures, confidence=confidence)
         disruption, disruption_effect = clustered_rate(units.disrupted, units.successes, confidence=confidence)
         failure, _ = clustered_rate(units.failures, units.pairs, confidence=confidence)
