@@ -9,6 +9,9 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.table import IntArray, OutcomeTable
 from forbear.wording import listed, shown
 
+_SPARSE = 8
+"""Up to so many runs that there could be for each that there is, all of them are laid out instead of being sorted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
@@ -104,7 +107,14 @@ def _in_order(table: OutcomeTable, rows: IntArray, place: IntArray) -> IntArray:
     """Those rows whose task has a place, by it and by seed."""
     where = place[table.tasks.codes[rows]]
     chosen, where = rows[where >= 0], where[where >= 0]
-    ordered: IntArray = chosen[np.lexsort((table.seeds.codes[chosen], where))]
+    seeds, codes = len(table.seeds.names), table.seeds.codes[chosen]
+    ordered: IntArray
+    if len(place) * seeds <= _SPARSE * len(rows):  # a place for each run there can be: no sorting
+        at = np.full(len(place) * seeds, -1, dtype=np.int64)
+        at[where * seeds + codes] = chosen
+        ordered = at[at >= 0]
+    else:
+        ordered = chosen[np.lexsort((codes, where))]
     return ordered
 
 
@@ -169,6 +179,8 @@ def _clusters(table: OutcomeTable, rows: Sequence[IntArray], place: IntArray, so
 def refuse_repeats(table: OutcomeTable, arm: str, rows: IntArray) -> None:
     """Raises: one run is there twice, if it is."""
     key = table.tasks.codes[rows].astype(np.int64) * len(table.seeds.names) + table.seeds.codes[rows]
+    if len(table.tasks.names) * len(table.seeds.names) <= _SPARSE * len(rows) and np.bincount(key).max() < 2:
+        return
     order = np.argsort(key, kind="stable")
     again = order[1:][key[order][1:] == key[order][:-1]]
     if not again.size:
