@@ -22,6 +22,9 @@ LIMIT = 2048 << 20
 """Bytes of a file, packed and, as it says itself, unpacked."""
 _HEADER = 1 << 16
 _PARQUET = b"PAR1"
+_ENCODINGS = {"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
+"""Those of texts that pyarrow reads into a dictionary."""
+_FEW_ROWS = 64
 
 
 def kind_of(path: str | Path, large: int) -> str | None:
@@ -144,9 +147,16 @@ class Parquet(ColumnFile):
         from pyarrow import parquet
 
         try:
-            self._file = parquet.ParquetFile(str(path))
-            meta = self._file.metadata
-            self._leaves = [meta.schema.column(i).path for i in range(meta.num_columns)]
+            meta = parquet.read_metadata(str(path))
+            leaves = [meta.schema.column(i) for i in range(meta.num_columns)]
+            self._leaves = [leaf.path for leaf in leaves]
+            # Each text once, as it is stored: a long one that a million rows share would else be there a million times.
+            texts = {i for i, leaf in enumerate(leaves) if leaf.physical_type == "BYTE_ARRAY"}
+            deltas = {i for i in texts if not _ENCODINGS.issuperset(_encodings(meta, i))}
+            self._deltas = {self._leaves[i] for i in deltas}
+            self._file = parquet.ParquetFile(
+                str(path), metadata=meta, read_dictionary=[self._leaves[i] for i in texts - deltas]
+            )
             size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
             self._types = {name: self._file.schema_arrow.field(name).type for name in self._file.schema_arrow.names}
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
@@ -177,7 +187,7 @@ class Parquet(ColumnFile):
         import pyarrow as pa
 
         try:
-            read = self._file.read(columns=list(dict.fromkeys(names)))
+            read = self._read(list(dict.fromkeys(names)))
             columns = []
             for name in names:
                 parts = [name] if name in self._types else name.split(".")
@@ -185,9 +195,32 @@ class Parquet(ColumnFile):
                 for part in parts[1:]:
                     column = pa.chunked_array([chunk.field(part) for chunk in column.chunks])
                 columns.append(column)
+            if any(len(column) != self._file.metadata.num_rows for column in columns):
+                raise ValueError("its columns hold fewer rows than it says")
+        except InvalidInput:
+            raise
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._wrong(error) from None
         return pa.table(dict(zip(names, columns, strict=True)))
+
+    def _read(self, names: list[str]) -> pa.Table:
+        import pyarrow as pa
+
+        if self._deltas.isdisjoint(names):
+            return self._file.read(columns=names)
+        # A text is stored as what differs from the one before, so a few bytes may make many: looked at as they come.
+        batches, size = [], 0
+        for batch in self._file.iter_batches(batch_size=_FEW_ROWS, columns=names):
+            batches.append(batch)
+            size += batch.nbytes
+            if size > limit_of(LIMIT):
+                raise too_large(f"{self.name}, unpacked", limit_of(LIMIT))
+        return pa.Table.from_batches(batches, schema=None if batches else self._file.schema_arrow)
+
+
+def _encodings(meta: Any, column: int) -> set[str]:
+    """How one column is encoded, in whichever of its parts."""
+    return {name for i in range(meta.num_row_groups) for name in meta.row_group(i).column(column).encodings}
 
 
 def release() -> None:
