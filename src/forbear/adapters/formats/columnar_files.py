@@ -22,8 +22,6 @@ LIMIT = 2048 << 20
 """Bytes of a file, packed and, as it says itself, unpacked."""
 _HEADER = 1 << 16
 _PARQUET = b"PAR1"
-_ENCODINGS = {"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
-"""Those of texts that pyarrow reads into a dictionary."""
 _FEW_ROWS = 64
 
 
@@ -151,12 +149,8 @@ class Parquet(ColumnFile):
             leaves = [meta.schema.column(i) for i in range(meta.num_columns)]
             self._leaves = [leaf.path for leaf in leaves]
             # Each text once, as it is stored: a long one that a million rows share would else be there a million times.
-            texts = {i for i, leaf in enumerate(leaves) if leaf.physical_type == "BYTE_ARRAY"}
-            deltas = {i for i in texts if not _ENCODINGS.issuperset(_encodings(meta, i))}
-            self._deltas = {self._leaves[i] for i in deltas}
-            self._file = parquet.ParquetFile(
-                str(path), metadata=meta, read_dictionary=[self._leaves[i] for i in texts - deltas]
-            )
+            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+            self._file = parquet.ParquetFile(str(path), metadata=meta, read_dictionary=texts)
             size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
             self._types = {name: self._file.schema_arrow.field(name).type for name in self._file.schema_arrow.names}
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
@@ -205,22 +199,21 @@ class Parquet(ColumnFile):
 
     def _read(self, names: list[str]) -> pa.Table:
         import pyarrow as pa
+        from pyarrow import parquet
 
-        if self._deltas.isdisjoint(names):
+        try:
             return self._file.read(columns=names)
-        # A text is stored as what differs from the one before, so a few bytes may make many: looked at as they come.
+        except OSError:  # as pyarrow says that it cannot, too
+            # Texts stored as what differs from the one before: no dictionary can be read of them, and a few bytes may
+            # make many, so their size is looked at as they come.
+            plain = parquet.ParquetFile(str(self.path))
         batches, size = [], 0
-        for batch in self._file.iter_batches(batch_size=_FEW_ROWS, columns=names):
+        for batch in plain.iter_batches(batch_size=_FEW_ROWS, columns=names):
             batches.append(batch)
             size += batch.nbytes
             if size > limit_of(LIMIT):
                 raise too_large(f"{self.name}, unpacked", limit_of(LIMIT))
-        return pa.Table.from_batches(batches, schema=None if batches else self._file.schema_arrow)
-
-
-def _encodings(meta: Any, column: int) -> set[str]:
-    """How one column is encoded, in whichever of its parts."""
-    return {name for i in range(meta.num_row_groups) for name in meta.row_group(i).column(column).encodings}
+        return pa.Table.from_batches(batches, schema=None if batches else plain.schema_arrow)
 
 
 def release() -> None:
