@@ -254,7 +254,7 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
         """What each task belongs to; None where tasks are the unit."""
         if not any(task.cluster for task in self.tasks):
             return None
-        return [task.cluster or task.id for task in self.tasks]
+        return [task.group for task in self.tasks]
 
     def require(self, started: "PlanRecord", *, where: str) -> None:
         """Refuses a journal that was started under another plan.
