@@ -32,6 +32,11 @@ class TaskRecord(Struct, frozen=True, array_like=True, gc=False):
     """Of its payload, stratum and cluster."""
     cluster: str | None = None
 
+    @property
+    def group(self) -> str:
+        """As the task's."""
+        return self.cluster or self.id
+
 
 class LoggedRecord(Struct, frozen=True, kw_only=True):
     """Runs of the agent alone from before the pilot, which count as runs of the baseline."""
