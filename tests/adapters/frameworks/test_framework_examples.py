@@ -1,6 +1,7 @@
 """Examples of frameworks run as they stand, where the framework is installed."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ FOLDER = Path(__file__).parents[3] / "examples" / "frameworks"
 NEEDED = {
     "inspect_boxes.py": "inspect_ai",
     "langchain_agent.py": "langchain",
+    "mini_swe_agent.py": "minisweagent",
     "openai_agents_agent.py": "agents",
     "openai_client.py": "openai",
     "pydantic_ai_agent.py": "pydantic_ai",
@@ -44,7 +46,9 @@ def said(name, folder):
         command = ["-m", "forbear", "decide", *map(str, (folder / "logs").glob("*.eval"))]
     else:
         command = [str(FOLDER / name)]
-    return subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, check=True).stdout
+    quiet = os.environ | {"MSWEA_SILENT_STARTUP": "1"}  # it prints its version otherwise
+    done = subprocess.run([sys.executable, *command], cwd=folder, env=quiet, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -56,6 +60,7 @@ def test_it_is_short(name):
     ("module", "blocked", "made"),
     [
         ("inspect", "inspect_ai", "watched_task(None)"),
+        ("mini_swe_agent", "minisweagent.exceptions", "WatchedModel(None, None)"),
         ("smolagents", "smolagents", "WatchedModel(None, None)"),
         ("langchain", "langchain.agents.middleware", "watching(None)"),
         ("openai_agents", "agents.models.interface", "watched_model(None, None)"),
