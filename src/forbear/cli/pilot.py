@@ -44,6 +44,7 @@ _TEMPLATES = {
     "own": ("own.toml", "my_parts.py"),
     "sweep": ("sweep.toml",),
     "heuristics": ("heuristics.toml",),
+    "gaia": ("gaia.toml", "gaia-sample.jsonl", "gaia_inspect.py"),
 }
 """What `init` writes: the pilot's file, and what lies beside it."""
 
@@ -94,6 +95,7 @@ def init(file: Path, template: str) -> None:
     own         your agent, world and critic: three functions
     sweep       the household's policy at many thresholds, steps and budgets
     heuristics  the household's critic beside clocks and coins
+    gaia        questions in GAIA's layout; with tools, run by Inspect
     """  # noqa: D301  # click reads the character
     from importlib.resources import files
 

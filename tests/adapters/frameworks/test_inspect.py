@@ -1,5 +1,8 @@
 """The real package, its agents, its scripted model, and the logs that it writes."""
 
+import shutil
+from importlib.resources import files
+
 import pytest
 
 inspect_ai = pytest.importorskip("inspect_ai", reason="inspect-ai is not installed: pip install 'forbear[inspect]'")
@@ -224,3 +227,20 @@ def test_outside_of_inspect_a_model_has_to_be_named(monkeypatch):
     monkeypatch.delenv("INSPECT_EVAL_MODEL", raising=False)
     with pytest.raises(InvalidInput, match="no model is being evaluated here"):
         watched_task(counting())
+
+
+def test_the_template_of_gaia_is_run_on_a_file_of_its_layout_and_scored_by_its_own_scorer(tmp_path, monkeypatch):
+    pytest.importorskip("inspect_evals", reason="inspect-evals is not installed: pip install inspect-evals")
+    for name in ("gaia_inspect.py", "gaia-sample.jsonl"):
+        shutil.copy(files("forbear.adapters").joinpath("pilots", name), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    model, _ = script(("submit", {"answer": "0"}), ("submit", {"answer": " $174 "}), ("submit", {"answer": "neon"}))
+    logs = eval("gaia_inspect.py", model=model, task_args={"data": "gaia-sample.jsonl"}, log_dir="logs", display="none")
+    assert [log.status for log in logs] == ["success"] * 2
+    answers = [{sample.scores["gaia_scorer"].answer for sample in log.samples} for log in logs]
+    right = [{sample.id for sample in log.samples if sample.scores["gaia_scorer"].value == "C"} for log in logs]
+    assert answers == [{"0", " $174 ", "neon"}, {"neon"}]
+    assert right[1] == {"sample-03"}
+    found = read_logs(sorted(tmp_path.glob("logs/*.eval")))
+    assert list(found.arms) == ["baseline", "rollback"]
+    assert len(found.rows) == 24
