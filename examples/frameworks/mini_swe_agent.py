@@ -1,6 +1,6 @@
 """Pilot mini-swe-agent: forbear stands where it calls its model. Needs no key; commands run in a folder of their own.
 
-pip install 'forbear[mini_swe_agent]'
+pip install 'forbear[mini-swe-agent]'
 """
 
 import random

@@ -2,6 +2,7 @@
 
 import json
 import random
+import runpy
 import subprocess
 import sys
 
@@ -285,8 +286,9 @@ def test_the_template_of_swebench_lite_asks_for_instances_and_takes_the_harnesse
     assert capsys.readouterr().out.endswith("next: python tell_reports.py ask\n")
 
     def script(*given):
-        done = subprocess.run([sys.executable, "tell_reports.py", *given], capture_output=True, text=True, check=True)
-        return done.stdout
+        monkeypatch.setattr(sys, "argv", ["tell_reports.py", *given])
+        runpy.run_path("tell_reports.py", run_name="__main__")
+        return capsys.readouterr().out
 
     def report(name, resolved, broken=(), left_out=()):
         ids = [f"sample__project-{n}" for n in range(1, 9) if n not in left_out]

@@ -2,9 +2,11 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -70,4 +72,10 @@ def test_it_is_short(name):
 def test_a_framework_that_is_missing_is_named_with_the_command_that_brings_it(module, blocked, made):
     code = f"import sys; sys.modules['{blocked}'] = None\nfrom forbear.adapters.frameworks.{module} import *\n{made}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert f"pip install 'forbear[{module}]'" in done.stderr
+    assert f"pip install 'forbear[{module.replace('_', '-')}]'" in done.stderr
+
+
+def test_extras_are_called_as_every_pip_finds_them():
+    """One with an underscore is written into the package's metadata with a dash, and older pips then find none."""
+    project = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not [name for name in project["optional-dependencies"] if re.fullmatch(r"[a-z]+(-[a-z]+)*", name) is None]

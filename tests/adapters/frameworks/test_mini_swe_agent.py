@@ -5,7 +5,7 @@ import os
 import pytest
 
 os.environ.setdefault("MSWEA_SILENT_STARTUP", "1")
-pytest.importorskip("minisweagent", reason="it is not installed: pip install 'forbear[mini_swe_agent]'")
+pytest.importorskip("minisweagent", reason="it is not installed: pip install 'forbear[mini-swe-agent]'")
 
 from minisweagent.agents.default import DefaultAgent
 from minisweagent.environments.local import LocalEnvironment

@@ -34,7 +34,7 @@ class WatchedModel:
         Raises:
             InvalidInput: mini-swe-agent is not installed.
         """
-        module = needed("minisweagent.exceptions", package="mini-swe-agent", extra="mini_swe_agent")
+        module = needed("minisweagent.exceptions", package="mini-swe-agent", extra="mini-swe-agent")
         self._interrupts = module.InterruptAgentFlow
         self._model, self._watch = model, watch
 
