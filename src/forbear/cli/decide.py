@@ -12,12 +12,15 @@ import click
 
 from forbear.cli.brought import elsewhere, from_counts, from_files
 from forbear.cli.design import ShapeName, looks_of, shape_option
+from forbear.cli.report import charts_option, write_charts, write_page
 from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import ForbearError, InvalidInput
 from forbear.wording import listed, shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from forbear.adapters.formats.reading import Reading
     from forbear.analysis.pairing import Pairing
     from forbear.report.view import DecisionView
@@ -185,6 +188,7 @@ names it), 20 if all are FORBEAR, else 21.
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json: one object and nothing else.")
 @click.option("--brief", is_flag=True, help="One line an arm.")
 @click.option("--report", metavar="FILE", help="Also write the verdict as one HTML page to look at and to send.")
+@charts_option
 @click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
 def decide(
     files: tuple[str, ...],
@@ -214,6 +218,7 @@ def decide(
     as_json: bool,
     brief: bool,
     report: str | None,
+    charts: Path | None,
     gate: bool,
 ) -> int:
     """Reads, decides, prints; returns the exit code."""
@@ -276,9 +281,9 @@ def decide(
         costs=_costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile),
     )
     _print(view, output=printed)
-    if report is not None:
+    if report is not None or charts is not None:
         single = declared is None and not anytime
-        _write_report(report, view, {one.treated: one for one in brought.asked} if single else {}, rule)
+        _write_report(report, charts, view, {one.treated: one for one in brought.asked} if single else {}, rule)
     if printed == "json" and brought.ignored:
         click.echo(f"note: columns not used: {listed(brought.ignored)}", err=True)
     return _through_the_gate(verdicts) if gate else 0
@@ -295,10 +300,12 @@ def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
     return GATE["FORBEAR"] if set(said.values()) == {"FORBEAR"} else GATE["UNDECIDED"]
 
 
-def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule) -> None:
-    """The page; the gain elsewhere has the interval of a single look, and is shown for one only."""
+def _write_report(
+    report: str | None, charts: Path | None, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule
+) -> None:
+    """The page and its pictures; the gain elsewhere has the interval of a single look, and is shown for one only."""
     from forbear.analysis.evidence import elsewhere as gains_elsewhere
-    from forbear.cli.report import write_page
+    from forbear.report import pictures
     from forbear.report.html import decision_html
     from forbear.report.sections import breakeven
 
@@ -309,8 +316,11 @@ def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairin
         if (curve := gains_elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
     }
     title = f"{' and '.join(view['verdicts'])} against {view['baseline']}"
-    write_page(report, decision_html(view, title=title, break_even=curves))
-    click.echo(f"Report:  {shown(report, limit=200)}  (open it in a browser)", err=True)
+    if report is not None:
+        write_page(report, decision_html(view, title=title, break_even=curves))
+        click.echo(f"Report:  {shown(report, limit=200)}  (open it in a browser)", err=True)
+    if charts is not None:
+        click.echo(write_charts(charts, pictures.of_decision(view, curves), note=title), err=True)
 
 
 def _from_report(

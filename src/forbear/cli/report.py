@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from forbear.errors import OutputUnwritable
-from forbear.wording import shown
+from forbear.wording import counted, shown
 
 if TYPE_CHECKING:
+    from forbear.report.pictures import Picture
     from forbear.report.pilot_view import PilotView
 
 _HELP = """Write the report of a pilot's journal: one HTML page, nothing loaded.
 
 The page is made from the journal alone, as `forbear pilot run` makes it;
 pilots that their host runs (ask, tell) have theirs by this command. It carries
-its verdicts: forbear decide report.html reads them.
+its verdicts: forbear decide report.html reads them. --charts writes its
+pictures as files too: SVG, and PNG with the extra charts.
 
 \b
 Examples:
     forbear report runs/pilot
     forbear report runs/pilot -o for-my-colleague.html
+    forbear report runs/pilot --charts pictures/
 
 Exit codes: 0 done, 2 no journal, or no look taken yet, 3 cannot be written.
 """
+
+
+charts_option = click.option(
+    "--charts", type=click.Path(path_type=Path), metavar="DIR", help="Also write the pictures as files: SVG and PNG."
+)
 
 
 @click.command(help=_HELP, short_help="A pilot's journal as one HTML page.")
 @click.argument("journal", metavar="JOURNAL", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="[default: JOURNAL/report.html]")
 @click.option("--title", help="Of the page. [default: Pilot and the journal's name]")
-def report(journal: Path, output: Path | None, title: str | None) -> None:
+@charts_option
+def report(journal: Path, output: Path | None, title: str | None, charts: Path | None) -> None:
     """Reads, analyses, writes."""
     from forbear.analysis.evidence import evidence_of
     from forbear.analysis.result import analyse_journal
@@ -54,6 +64,20 @@ def report(journal: Path, output: Path | None, title: str | None) -> None:
         raise problem
     click.echo(view["overview"]["text"])
     click.echo(f"Report:  {shown(str(path), limit=200)}  (open it in a browser)")
+    if charts is not None:
+        from forbear.report import pictures
+
+        note = f"{view['title']}: plan {view['plan_digest'][:12]}, {view['made_by']}"
+        click.echo(write_charts(charts, pictures.of_pilot(view), note=note))
+
+
+def write_charts(folder: Path, pictures: Iterable[tuple[str, Picture]], *, note: str) -> str:
+    """Writes pictures as files; says in a line what was written, and why no PNG."""
+    from forbear.report.picture_files import why_no_png, write_pictures
+
+    files, why = write_pictures(folder, pictures, note=note), why_no_png()
+    said = f"Charts:  {shown(str(folder), limit=200)}  ({counted(len(files), 'file')})"
+    return said if why is None else f"{said}  {why}"
 
 
 def write_page(path: str, text: str) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from forbear.report.critic_view import BinView
-from forbear.report.pilot_view import TreatedView
 from forbear.report.sections.advantage import AdvantageView
+from forbear.report.sections.breakeven import BreakEvenView
 from forbear.report.sections.counts import CountsView
 from forbear.report.sections.forks import DroppedView, StepView
 from forbear.report.sections.path import PathView
@@ -184,11 +184,10 @@ class BreakEvenChart(TypedDict):
     """The pilot's failure rate in per cent, where a slider begins."""
 
 
-def break_even_chart(arm: TreatedView) -> BreakEvenChart | None:
-    """Where to draw the gain over failure rates; None where it is unknown."""
-    curve, verdict = arm["break_even"], arm["verdict"]
-    failure = verdict["failure_rate"]
-    if curve is None or failure is None or failure["value"] is None:
+def break_even_chart(arm: ArmView, curve: BreakEvenView) -> BreakEvenChart | None:
+    """Where to draw the gain over failure rates; None where that of the baseline is unknown."""
+    failure = arm["failure_rate"]
+    if failure is None or failure["value"] is None:
         return None
     left, right, top, bottom = 68.0, 616.0, 16.0, 212.0
     way = curve["points"]
@@ -203,7 +202,7 @@ def break_even_chart(arm: TreatedView) -> BreakEvenChart | None:
     upper = [f"{x(point['failure_rate'])},{y(point['high'])}" for point in way]
     lower = [f"{x(point['failure_rate'])},{y(point['low'])}" for point in reversed(way)]
     gains = [(point["failure_rate"], point["gain"] if point["line"] is None else point["line"]) for point in way]
-    marks, even = [(x(failure["value"]), f"p {percent(failure['value'])}")], verdict["break_even_failure_rate"]
+    marks, even = [(x(failure["value"]), f"p {percent(failure['value'])}")], arm["break_even_failure_rate"]
     if even is not None and even["value"] is not None:
         marks.append((x(even["value"]), f"p* {percent(even['value'])}"))
     return BreakEvenChart(

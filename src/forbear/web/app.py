@@ -22,7 +22,8 @@ from forbear.analysis.result import analyse_journal
 from forbear.errors import ForbearError
 from forbear.records.journal import Journal
 from forbear.records.model import Episode
-from forbear.report.html import asset, environment, pilot_html
+from forbear.report.engine import asset
+from forbear.report.html import environment, pilot_html
 from forbear.report.pilot_view import pilot_view
 from forbear.report.sections.forks import parts, side
 from forbear.web.journals import OUTCOMES, Found, Journals, Opened
