@@ -74,3 +74,13 @@ def test_a_page_that_cannot_be_written_costs_no_verdict(tmp_path, capfd):
 def test_what_is_no_journal_has_no_report(tmp_path, capfd):
     assert forbear(["report", str(tmp_path)]) == 2
     assert "no readable journal" in capfd.readouterr().err
+
+
+def test_markdown_is_printed_or_written(journal, tmp_path, capfd):
+    assert forbear(["report", str(journal), "--format", "md"]) == 0
+    text = capfd.readouterr().out
+    assert text.startswith("### forbear: ")
+    assert not (journal / "report.html").exists()
+    assert forbear(["report", str(journal), "--format", "md", "-o", str(tmp_path / "r.md")]) == 0
+    assert (tmp_path / "r.md").read_text("utf-8") == text
+    assert "browser" not in capfd.readouterr().out

@@ -16,12 +16,14 @@ from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import Task
 from forbear.report.charts import in_order
 from forbear.report.html import pilot_html
+from forbear.report.markdown import markdown, pilot_markdown
 from forbear.report.pilot_text import pilot_text, plan_text
 from forbear.report.pilot_view import pilot_json, pilot_view
 from forbear.report.sections.forks import MOST_FORKS
 from forbear.runner.plan import freeze
 from forbear.stats.looks.looks import Looks
 from forbear.testing import CoinFlipAgent, WordCritic
+from forbear.wording import percent, points, points_interval
 from runner.pilots import ALL_ARMS, POLICY, plan, run
 
 HOSTILE = '<script>alert(1)</script>\x1b[31m[red]{{ 7*7 }}"onload='
@@ -174,6 +176,43 @@ def test_json_has_the_documented_keys(pilot):
     assert data["critic"]["auroc"]["confidence"] == 0.95
 
 
+def test_markdown_says_what_to_do_and_what_it_took(pilot):
+    view, _, _ = pilot
+    text = pilot_markdown(view)
+    lines = text.splitlines()
+    assert lines[0].startswith("### forbear: ")
+    assert markdown(view["overview"]["text"]) in lines[0]
+    for name, arm in view["arms"].items():
+        gain = arm["verdict"]["success_gain"]
+        (row,) = (line for line in lines if line.startswith(f"| {name} |") and points(gain["value"]) in line)
+        assert points_interval(gain["low"], gain["high"]) in row
+        for said in (*arm["verdict"]["cautions"], *arm["verdict"]["next"], *arm["verdict"]["reasons"]):
+            assert f"- {markdown(said['text'])}" in lines
+        assert f"| {name} | {percent(arm['success'])} |" in text
+    tested = [name for name, arm in view["arms"].items() if not arm["is_control"]]
+    for name in tested[:6]:  # what to do stands before what is folded
+        assert text.index(f"**{name}**") < text.index("<details>")
+    assert view["plan_digest"][:12] in text
+    assert f"{view['calls']['paid']:,}" in text
+    assert text.count("<details>") == text.count("</details>") == len(view["arms"])
+    tables = [line.count("|") for line in lines if line.startswith("| ")]
+    assert set(tables) == {10, 7, 5}
+    assert "Again: `" not in text
+    assert "Again: `forbear report it`" in pilot_markdown({**view, "command": "forbear report it"})
+
+
+def test_markdown_of_many_arms_fits_a_comment(pilot):
+    view, _, _ = pilot
+    arms = {f"{name}{i}": arm for i in range(60) for name, arm in view["arms"].items()}
+    text = pilot_markdown({**view, "arms": arms})
+    assert len(text) < 65_536
+    assert "arms is in the page" in text
+    waits = {name: {**arm, "verdict": {**arm["verdict"], "recommendation": "UNDECIDED"}} for name, arm in arms.items()}
+    go = {**waits.popitem()[1], "verdict": {**view["arms"]["rollback"]["verdict"], "arm": "the last"}}
+    go["verdict"]["recommendation"] = "INTERVENE"
+    assert "\n| the last | ✅ INTERVENE | " in pilot_markdown({**view, "arms": {**waits, "the last": go}})
+
+
 def test_hostile_text_is_inert(tmp_path):
     tasks = [Task(id=f"{HOSTILE}{i}") for i in range(30)]
     agent = CoinFlipAgent({"open": 3, HOSTILE: 2, "jump": 0.7}, warned={"jump": 1})
@@ -188,8 +227,10 @@ def test_hostile_text_is_inert(tmp_path):
     assert "&lt;script&gt;" in page
     assert "<i>" not in page
     assert "{{ 7*7 }}" in page
-    for text in (page, pilot_text(view)):
+    for text in (page, pilot_text(view), pilot_markdown({**view, "command": f"forbear `{HOSTILE}"})):
         assert "\x1b" not in text
+    assert "<script>" not in re.sub(r"\\.", "", text)
+    assert "<i>" not in text
 
 
 @pytest.mark.slow

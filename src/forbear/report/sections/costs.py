@@ -166,23 +166,32 @@ def text(
         terminal.table(("paid by", "tokens in", "of them cached", "out", "critic in", "out", "cost"), known, left=(0,))
     for name, arm in switched.items():
         if arm is not None:
-            terminal.line(f"Switching {shown(name, limit=20)} on takes {_switched(arm)}.")
-    saved = percent((calls["alone"] - calls["paid"]) / max(calls["alone"], 1))
-    terminal.line(
-        f"Run apart, the arms would have taken {calls['alone']:,} agent calls; sharing what they have in "
-        f"common took {calls['paid']:,} ({saved} saved)."
-    )
-    if (bill := calls["bill"])["tokens"] is not None:
-        terminal.line(f"Paid for in all, critics included: {_worded(bill)}.")
+            terminal.line(switched_text(shown(name, limit=20), arm))
+    for line in calls_text(calls):
+        terminal.line(line)
     if unused:
         lie = "1 episode lies" if len(unused) == 1 else f"{len(unused)} episodes lie"
         terminal.line(f"{lie} beyond the end of an arm: kept in the journal, not used.")
 
 
-def _switched(arm: SwitchingOnView) -> str:
+def switched_text(name: str, arm: SwitchingOnView) -> str:
+    """What switching an arm on takes, as a sentence."""
     recovered = arm["per_recovered"]
     each = f"{_worded(arm['per_episode'])} more per episode (agent and critic)"
-    return each if recovered["calls"] is None else f"{each}, {_worded(recovered)} per recovered task"
+    rescued = "" if recovered["calls"] is None else f", {_worded(recovered)} per recovered task"
+    return f"Switching {name} on takes {each}{rescued}."
+
+
+def calls_text(calls: CallsView) -> list[str]:
+    """What sharing saved and what all of it took, as sentences."""
+    saved = percent((calls["alone"] - calls["paid"]) / max(calls["alone"], 1))
+    lines = [
+        f"Run apart, the arms would have taken {calls['alone']:,} agent calls; sharing what they have in "
+        f"common took {calls['paid']:,} ({saved} saved)."
+    ]
+    if (bill := calls["bill"])["tokens"] is not None:
+        lines.append(f"Paid for in all, critics included: {_worded(bill)}.")
+    return lines
 
 
 def _worded(taken: AmountView) -> str:
