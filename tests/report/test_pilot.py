@@ -14,6 +14,7 @@ from forbear.interventions import Append
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import Task
+from forbear.report.bars import ceilings_chart, doings_chart
 from forbear.report.charts import in_order
 from forbear.report.html import pilot_html
 from forbear.report.markdown import markdown, pilot_markdown
@@ -174,6 +175,51 @@ def test_json_has_the_documented_keys(pilot):
         assert arm["verdict"]["format"] == "forbear-verdict-2"
         assert arm["new_calls"] <= arm["agent_calls"]
     assert data["critic"]["auroc"]["confidence"] == 0.95
+
+
+def test_what_could_have_been_gained_stands_beside_what_was(pilot):
+    view, result, _ = pilot
+    rows = {row["label"]: row for row in view["ceilings"]["rows"]}
+    for name, arm in view["arms"].items():
+        verdict, rerun = arm["verdict"], result.plan.arms[name].kind == "rerun"
+        row = rows.pop(f"{name}: the better of two runs" if rerun else name)
+        assert row["ceiling"] == pytest.approx(verdict["recovered"] / verdict["pairs"])
+        assert row["tax"] == (0 if rerun else pytest.approx(verdict["disrupted"] / verdict["pairs"]))
+        assert row["gain"] == (None if rerun else verdict["success_gain"])
+        calls = {one: view["arms"][one]["agent_calls"] for one in view["arms"]}
+        alone = 0 if rerun else view["baseline"]["agent_calls"]
+        assert row["more_calls"] == pytest.approx((calls[name] - alone) / 40)
+    assert rows == {}
+    chart = ceilings_chart(view["ceilings"])
+    for drawn, row in zip(chart["rows"], view["ceilings"]["rows"], strict=True):
+        assert 0 <= drawn["tax"] <= chart["zero"] <= drawn["ceiling"] <= 640
+        assert (drawn["value"] is None) == (row["gain"] is None)
+    page = pilot_html(view)
+    assert "What could have been gained" in page
+    assert "rerun: the better of two runs" in page
+
+
+def test_several_seeds_are_a_choice_too(tmp_path):
+    view, result, _ = found(tmp_path / "j", plan([Arm.baseline(), Arm("rollback", POLICY)], n=20, seeds=(1, 2)))
+    (row,) = (row for row in view["ceilings"]["rows"] if row["label"].startswith("best of 2 runs by "))
+    won = [[result.episodes[f"t{n:02}", seed, "baseline"].success for seed in (1, 2)] for n in range(20)]
+    assert row["ceiling"] == pytest.approx(sum(map(any, won)) / 20 - sum(map(sum, won)) / 40)
+    assert row["gain"]["value"] <= row["ceiling"]
+    assert row["label"] in pilot_html(view)
+
+
+def test_what_arms_did_is_drawn_as_it_stands_in_the_table(pilot):
+    view, _, _ = pilot
+    arms = {view["baseline"]["arm"]: view["baseline"], **view["arms"]}
+    chart = doings_chart(arms)
+    for row, (name, arm) in zip(chart["rows"], arms.items(), strict=True):
+        assert row["arm"] == name
+        shares = [arm["no_answer_rate"], arm["cascade_rate"], arm["noop_rate"]]
+        assert [bar["share"] for bar in row["bars"]] == shares
+        assert [bar["length"] for bar in row["bars"]] == (
+            [None if share is None else pytest.approx(96 * share, abs=0.1) for share in shares]
+        )
+    assert doings_chart({f"arm {n}": view["baseline"] for n in range(99)})["left_out"] == 59
 
 
 def test_markdown_says_what_to_do_and_what_it_took(pilot):

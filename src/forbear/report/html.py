@@ -38,7 +38,7 @@ def decision_html(
         break_even: By arm, the gain over failure rates, where it is known.
         command: What makes it again, if it was a command.
     """
-    rest = {"oracle_gain": None, "path": None, "advantage": None}
+    rest = {"oracle_gain": None, "path": None, "advantage": None, "sources": None}
     arms = {
         name: {"verdict": verdict, "break_even": break_even.get(name), **rest}
         for name, verdict in view["verdicts"].items()
@@ -79,6 +79,10 @@ def environment(loader: BaseLoader) -> Environment:
         "break_even_picture": pictures.break_even,
         "path_picture": pictures.path,
         "advantage_picture": pictures.advantage,
+        "sources_picture": pictures.sources,
+        "strata_picture": pictures.strata,
+        "doings_picture": pictures.doings,
+        "ceilings_picture": pictures.ceilings,
         "roc_picture": pictures.roc,
         "reliability_picture": pictures.reliability,
         "sparkline": charts.sparkline,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from markupsafe import Markup
 
-from forbear.report import charts
+from forbear.report import bars, charts
 from forbear.report.engine import bounded, own_templates
 from forbear.wording import count, percent, points, points_interval
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from forbear.report.pilot_view import PilotView
     from forbear.report.sections.advantage import AdvantageView
     from forbear.report.sections.breakeven import BreakEvenView
+    from forbear.report.sections.ceilings import CeilingsView
+    from forbear.report.sections.costs import CostView
     from forbear.report.sections.path import PathView
+    from forbear.report.sections.sources import SourcesView
     from forbear.report.view import ArmView, DecisionView
 
 _WIDE, _SQUARE = 640, (362, 348)
@@ -142,10 +145,76 @@ def advantage(found: AdvantageView, arm: str = "") -> Picture:
         kind="advantage",
         title=_of("Gain", arm) + ", by where it first stepped in",
         says="gain by the step and the score of the first intervention",
-        caption="",
+        caption=found["caveat"],
         wide=_WIDE,
         high=chart["height"],
         body=_drawn("rows", chart),
+    )
+
+
+def sources(found: SourcesView, arm: str = "") -> Picture:
+    """Recovered and disrupted runs by the step of the first intervention, and by how many there were."""
+    said = [
+        f"{one['label']}: {one['recovered']} recovered, {one['disrupted']} disrupted of {one['runs']}"
+        for one in found["by_step"] or found["by_interventions"]
+    ]
+    by = "step of the first intervention" if found["by_step"] else "interventions in the run"
+    return Picture(
+        kind="sources",
+        title=f"Where harm and help{_of('', arm)} come from",
+        says=f"runs by {by}; {'; '.join(said)}",
+        caption=found["caveat"],
+        wide=_WIDE,
+        high=210,
+        body=_drawn("columns", bars.columns_chart(found)),
+    )
+
+
+def strata(found: SourcesView, arm: str = "") -> Picture | None:
+    """The gain by kind of task; None where there are fewer than two."""
+    if not found["by_stratum"]:
+        return None
+    chart = charts.rows_chart([found["by_stratum"]])
+    return Picture(
+        kind="strata",
+        title=_of("Gain by kind of task", arm),
+        says="gain by kind of task",
+        caption=found["of_strata"],
+        wide=_WIDE,
+        high=chart["height"],
+        body=_drawn("rows", chart),
+    )
+
+
+def doings(arms: Mapping[str, CostView]) -> Picture:
+    """How many episodes of each arm had no answer, how many were cascades, and what was tried in vain."""
+    chart = bars.doings_chart(arms)
+    more = f" {count(chart['left_out'])} more arms stand in the table." if chart["left_out"] else ""
+    return Picture(
+        kind="doings",
+        title="What each arm did",
+        says="shares of episodes without an answer and with three interventions or more; of interventions in vain",
+        caption="No answer: episodes that ended before the world said that they are over. Cascades: three "
+        f"interventions or more. Same again: of interventions, those after which the agent proposed the same.{more}",
+        wide=_WIDE,
+        high=chart["height"],
+        body=_drawn("doings", chart),
+    )
+
+
+def ceilings(found: CeilingsView) -> Picture:
+    """Gains beside what could have been gained."""
+    chart = bars.ceilings_chart(found)
+    return Picture(
+        kind="ceilings",
+        title="What could have been gained",
+        says="the gain of each arm, between what its disruptions took and what it would have gained without them",
+        caption="Bars: pairs that were disrupted and recovered, as shares of all; without disruptions an arm would "
+        "have gained the right one. Of a choice between runs: what one gains that knows the outcomes. Dots: the gain, "
+        "with its interval.",
+        wide=_WIDE,
+        high=chart["height"],
+        body=_drawn("ceilings", chart),
     )
 
 
@@ -188,17 +257,22 @@ def _of(what: str, critic: str) -> str:
 def of_pilot(view: PilotView) -> Iterator[tuple[str, Picture]]:
     """All pictures of a pilot's report, each with the name of the arm or critic that it is about."""
     for name, arm in view["arms"].items():
-        verdict, stepped, curve = arm["verdict"], arm["advantage"], arm["break_even"]
+        verdict, stepped, curve, where = arm["verdict"], arm["advantage"], arm["break_even"], arm["sources"]
         found = [
             flow(verdict) if verdict["failure_rate"] else None,
             gain(verdict),
             None
             if curve is None
             else break_even(verdict, curve, shared=True, watched=arm["path"]["reason"] == "watch"),
+            None if where is None else sources(where, name),
+            None if where is None else strata(where, name),
             None if stepped is None else advantage(stepped, name),
             path(arm["path"], name),
         ]
         yield from ((name, picture) for picture in found if picture is not None)
+    yield "", doings({view["baseline"]["arm"]: view["baseline"], **view["arms"]})
+    if view["ceilings"]["rows"]:
+        yield "", ceilings(view["ceilings"])
     for critic, curves in view["curves"].items():
         for picture in (roc(curves["roc"], critic), reliability(curves["reliability"], critic)):
             if picture is not None:

@@ -44,7 +44,11 @@ class CostView(TypedDict):
     cascade_rate: float | None
     no_answer_rate: float | None
     rollback_noops: int
+    noop_rate: float | None
+    """Of the interventions, those after which the agent proposed the very same again."""
     shared_episodes: int
+    paid_seconds: float | None
+    """That its calls took, all roles together; None where nobody tells. Several may have been under way at a time."""
     usage: dict[str, Any]
     """By role (`agent`, `critic`, `feedback`), what was `paid` and what `reused`; unknown is left out."""
     tokens: TokensView | None
@@ -103,7 +107,9 @@ def view(arm: ArmResult) -> CostView:
         cascade_rate=_share(arm.cascades, arm.episodes),
         no_answer_rate=_share(arm.no_answers, arm.episodes),
         rollback_noops=arm.rollback_noops,
+        noop_rate=_share(arm.rollback_noops, arm.interventions),
         shared_episodes=arm.shared_episodes,
+        paid_seconds=_seconds(usage),
         usage=usage,
         tokens=_tokens(usage),
     )
@@ -234,6 +240,11 @@ def _tokens(usage: dict[str, Any]) -> TokensView | None:
         critic_out=critic.get("output_tokens"),
         cost=sum(known) if known else None,
     )
+
+
+def _seconds(usage: dict[str, Any]) -> float | None:
+    known = [_paid(usage, role).get("seconds") for role in ("agent", "critic", "feedback")]
+    return sum(found) if (found := [one for one in known if one is not None]) else None
 
 
 def _token_row(name: str, tokens: TokensView) -> tuple[str, ...]:
