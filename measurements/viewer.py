@@ -30,6 +30,7 @@ PAGES = {
     "episodes with a word": "/journal/j/?words=jump",
     "episode beside its baseline": "/journal/j/episode?task=t7&seed=42&arm=rollback",
     "how far it is": "/journal/j/status",
+    "the report, again": "/journal/j/report",
 }
 
 
@@ -73,6 +74,7 @@ def main() -> None:
 
         print(f"{2 * tasks:,} episodes; the journal is read with the first page: {asked('/journal/j/'):,.0f} ms")
         print(f"the first search, which makes small letters of all: {asked('/journal/j/?words=first'):,.0f} ms")
+        print(f"the report, made once for each state of the journal: {asked('/journal/j/report'):,.0f} ms")
         for name, path in PAGES.items():
             print(f"{name:<32} {statistics.median(asked(path) for _ in range(5)):>7.1f} ms")
         server.should_exit = True

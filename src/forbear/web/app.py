@@ -18,8 +18,10 @@ from starlette.routing import Route
 
 from forbear.analysis.evidence import evidence_of
 from forbear.analysis.monitor import monitor_of
-from forbear.analysis.result import analyse_journal
+from forbear.analysis.plan_record import PlanRecord
+from forbear.analysis.result import analyse
 from forbear.errors import ForbearError
+from forbear.records.content import JournalContent
 from forbear.records.journal import Journal
 from forbear.records.model import Episode
 from forbear.report.engine import asset
@@ -126,12 +128,16 @@ class _Viewer:
         return _not_there(request) if opened is None else PlainTextResponse("\n".join(_status(opened)))
 
     def report(self, request: Request) -> Response:
-        found = self._journals.find(request.path_params["name"])
-        if found is None:
+        found, opened = self._opened(request)
+        if found is None or opened is None:
             return _not_there(request)
-        result = analyse_journal(Journal(found.directory))
-        view = pilot_view(result, evidence_of(result), title=f"Pilot {found.name}", journal=found.name)
-        page = pilot_html(view)
+        name = found.name
+
+        def made(plan: PlanRecord, content: JournalContent) -> str:
+            result = analyse(plan, content)
+            return pilot_html(pilot_view(result, evidence_of(result), title=f"Pilot {name}", journal=name))
+
+        page = opened.report("report", made)
         # The page says itself what may run in it, by its hash.
         return HTMLResponse(page, headers={"Content-Security-Policy": "frame-ancestors 'none'"})
 
@@ -171,8 +177,6 @@ def _critic(opened: Opened, episode: Episode) -> str | None:
 
 def _planned(found: Found) -> dict[str, Any]:
     """What a plan says of its size, without reading episodes."""
-    from forbear.analysis.plan_record import PlanRecord
-
     plan = PlanRecord.of(Journal(found.directory).plan(), where=found.name)
     return {"tasks": len(plan.tasks), "seeds": len(plan.seeds), "arms": list(plan.arms)}
 

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,9 @@ MOST_JOURNALS = 500
 _DEPTH = 4
 """Folders below the one that is served."""
 _KEPT = 8
-"""Journals in memory."""
+"""Journals in memory, with their reports."""
+_MOST_BYTES = 256 << 20
+"""Of the files of those journals together, but for the last one; in memory they are several times as large."""
 _AGAIN = 5.0
 """A journal that grows is read again after this many times what reading it took."""
 
@@ -49,6 +51,16 @@ class Opened:
     took: float
     texts: dict[EpisodeKey, str] = field(default_factory=dict)
     """By episode what was seen and done in it, in small letters; filled by the first search."""
+    reports: dict[str, str] = field(default_factory=dict)
+    """Pages made of this content, by name: they are as lasting as it is."""
+    making: threading.Lock = field(default_factory=threading.Lock)
+
+    def report(self, name: str, make: Callable[[PlanRecord, JournalContent], str]) -> str:
+        """A page made of the content, once however many ask for it."""
+        with self.making:
+            if name not in self.reports:
+                self.reports[name] = make(self.plan, self.content)
+            return self.reports[name]
 
     def episodes(self, *, arm: str = "", outcome: str = "", words: str = "") -> Iterator[Episode]:
         """Those that fit, in the order in which they were written; an empty condition fits all."""
@@ -78,9 +90,11 @@ class Journals:
 
     Args:
         root: The folder; one that is a journal itself is shown alone.
+        most_bytes: Of the files of journals that are kept in memory, but for the last one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._root = root.resolve()
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lines: dict[str, tuple[int, int]] = {}
@@ -121,7 +135,9 @@ class Journals:
             took = time.monotonic() - now
             opened = Opened(plan=plan, content=content, size=size, read_at=now + took, took=took)
             self._opened[found.name] = opened
-            while len(self._opened) > _KEPT:
+            while len(self._opened) > 1 and (
+                len(self._opened) > _KEPT or sum(one.size for one in self._opened.values()) > self._most_bytes
+            ):
                 self._opened.popitem(last=False)
             return opened
 
