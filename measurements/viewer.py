@@ -57,7 +57,8 @@ def main() -> None:
         port = listening.getsockname()[1]
         app = make_app(Path(folder), hosts=frozenset({f"127.0.0.1:{port}"}))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-        threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        serving.start()
         while not server.started:
             time.sleep(0.01)
 
@@ -78,6 +79,7 @@ def main() -> None:
         for name, path in PAGES.items():
             print(f"{name:<32} {statistics.median(asked(path) for _ in range(5)):>7.1f} ms")
         server.should_exit = True
+        serving.join()
 
 
 if __name__ == "__main__":

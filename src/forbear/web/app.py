@@ -5,6 +5,7 @@ by the template engine; pages load nothing from elsewhere.
 """
 
 import hmac
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from forbear.analysis.plan_record import PlanRecord
 from forbear.analysis.result import analyse
 from forbear.errors import ForbearError
 from forbear.records.content import JournalContent
-from forbear.records.journal import Journal
 from forbear.records.model import Episode
 from forbear.report.engine import asset
 from forbear.report.html import environment, pilot_html
@@ -98,7 +98,7 @@ class _Viewer:
         rows = []
         for found in self._journals.found():
             try:
-                rows.append({"found": found, "plan": _planned(found), "problem": None})
+                rows.append({"found": found, "plan": self._journals.planned(found), "problem": None})
             except ForbearError as error:
                 rows.append({"found": found, "plan": None, "problem": str(error)})
         return _page("index.html", rows=rows)
@@ -175,12 +175,6 @@ def _critic(opened: Opened, episode: Episode) -> str | None:
     return opened.plan.arms[episode.arm].critic
 
 
-def _planned(found: Found) -> dict[str, Any]:
-    """What a plan says of its size, without reading episodes."""
-    plan = PlanRecord.of(Journal(found.directory).plan(), where=found.name)
-    return {"tasks": len(plan.tasks), "seeds": len(plan.seeds), "arms": list(plan.arms)}
-
-
 def _row(episode: Episode) -> dict[str, Any]:
     return {
         "task": episode.task.id,
@@ -194,17 +188,21 @@ def _row(episode: Episode) -> dict[str, Any]:
 
 def _status(opened: Opened) -> list[str]:
     """How far a pilot is, a line an arm."""
-    plan, content = opened.plan, opened.content
+    return opened.report("status", _far).splitlines()
+
+
+def _far(plan: PlanRecord, content: JournalContent) -> str:
     monitor, planned = monitor_of(plan, content), len(plan.tasks) * len(plan.seeds)
     lines = [f"{'over' if monitor.over else 'evidence'}: the first {monitor.tasks:,} of {len(plan.tasks):,} tasks"]
+    by_arm = Counter(arm for _, _, arm in content.episodes)
     for arm in plan.arms:
-        done = sum(key[2] == arm for key in content.episodes)
+        done = by_arm[arm]
         end = monitor.ends.get(arm)
         lines.append(
             f"{arm}: {done:,} of {planned:,} episodes"
             + (f"; ended after {end.tasks:,} tasks" if end is not None else "")
         )
-    return lines
+    return "\n".join(lines)
 
 
 def _number(text: str | None) -> int:

@@ -41,6 +41,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a plan says of its size."""
+
+    tasks: int
+    seeds: int
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A journal's content."""
 
@@ -52,11 +61,11 @@ class Opened:
     texts: dict[EpisodeKey, str] = field(default_factory=dict)
     """By episode what was seen and done in it, in small letters; filled by the first search."""
     reports: dict[str, str] = field(default_factory=dict)
-    """Pages made of this content, by name: they are as lasting as it is."""
+    """What was made of this content, by name: it is as lasting as that."""
     making: threading.Lock = field(default_factory=threading.Lock)
 
     def report(self, name: str, make: Callable[[PlanRecord, JournalContent], str]) -> str:
-        """A page made of the content, once however many ask for it."""
+        """What a function makes of the content, once however many ask for it."""
         with self.making:
             if name not in self.reports:
                 self.reports[name] = make(self.plan, self.content)
@@ -99,6 +108,7 @@ class Journals:
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lines: dict[str, tuple[int, int]] = {}
         self._known: dict[str, Path] = {}
+        self._plans: dict[str, tuple[tuple[int, int], Planned]] = {}
         self._lock = threading.Lock()
 
     def found(self) -> list[Found]:
@@ -115,6 +125,25 @@ class Journals:
                 return self._described(known)
             self._known = {self._name(directory): directory for directory in self._directories()}
             return self._described(self._known[name]) if name in self._known else None
+
+    def planned(self, found: Found) -> Planned:
+        """What a journal's plan says of its size, without reading episodes; the plan itself is not kept.
+
+        Raises:
+            InvalidInput: It cannot be read.
+        """
+        try:
+            stat = (found.directory / "plan.json").stat()
+            state = (stat.st_size, stat.st_mtime_ns)
+        except OSError:  # gone since the walk: reading it says so
+            state = (0, 0)
+        with self._lock:
+            known = self._plans.get(found.name)
+            if known is None or known[0] != state:
+                plan = PlanRecord.of(Journal(found.directory).plan(), where=found.name)
+                size = Planned(tasks=len(plan.tasks), seeds=len(plan.seeds), arms=tuple(plan.arms))
+                known = self._plans[found.name] = (state, size)
+            return known[1]
 
     def open(self, found: Found) -> Opened:
         """A journal's content.
