@@ -14,6 +14,7 @@ import forbear as fb
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PICTURES = ROOT / "docs" / "pictures"
 DOCUMENTS = ["README.md", "docs/formats.md"]
 
 
@@ -123,7 +124,10 @@ def test_the_tutorial_can_be_followed(tmp_path):
 
 @pytest.mark.slow
 def test_the_readme_shows_the_embedded_pilot(tmp_path):
-    """`make pilot`, twice: what the README shows of its output, and the second time nothing is run again."""
+    """`make pilot`, twice: what the README shows of its output, and the second time nothing is run again.
+
+    The pictures of the pages are those that `make docs` draws of it.
+    """
     shown = next(text for kind, text in blocks("README.md") if kind == "text" and text.startswith("treated arm"))
     command = f"forbear pilot run examples/pilot.toml --journal {tmp_path}"
     output = shell(command).replace(str(tmp_path), "runs/pilot")
@@ -131,6 +135,17 @@ def test_the_readme_shows_the_embedded_pilot(tmp_path):
     lines = (tmp_path / "episodes.jsonl").read_bytes()
     assert shell(command).replace(str(tmp_path), "runs/pilot") == output
     assert (tmp_path / "episodes.jsonl").read_bytes() == lines
+    draw = [sys.executable, ROOT / "docs" / "pictures.py", "--journal", tmp_path, "--to", tmp_path / "drawn"]
+    subprocess.run(draw, check=True)
+    drawn, shown = ({file.name: file.read_bytes() for file in at.iterdir()} for at in (tmp_path / "drawn", PICTURES))
+    assert set(drawn) == set(shown)
+    assert [name for name in drawn if drawn[name] != shown[name]] == [], "make docs draws them anew"
+
+
+def test_every_picture_is_shown_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    shown = {name for page in pages for name in re.findall(r"pictures/([\w-]+\.svg)\)", page.read_text("utf-8"))}
+    assert shown == {file.name for file in PICTURES.iterdir()}
 
 
 def test_both_documents_show_commands():

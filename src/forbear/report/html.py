@@ -16,6 +16,7 @@ from forbear.report.pilot_view import PilotView
 from forbear.report.sections import overview
 from forbear.report.sections.breakeven import BreakEvenView
 from forbear.report.view import FORMAT, DecisionView
+from forbear.report.words import WORDS
 
 
 def pilot_html(view: PilotView) -> str:
@@ -55,7 +56,7 @@ def decision_html(
 
 
 def _rendered(name: str, **values: object) -> str:
-    return page(name).render(style=asset("page.css"), script=asset("pilot.js"), **values)
+    return page(name).render(style=asset("page.css"), script=asset("pilot.js"), words=WORDS, **values)
 
 
 def page(name: str) -> Template:
