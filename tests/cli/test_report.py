@@ -32,6 +32,7 @@ def test_a_decision_is_written_as_a_page_that_decide_and_its_gate_read(tmp_path,
     text = page.read_text("utf-8")
     assert "FORBEAR" in text
     assert "My deployment fails at" in text
+    assert f"<code>forbear decide --counts 40,2,12,46 --report {page} --gate</code>" in text
 
 
 def test_looks_show_no_gain_elsewhere(tmp_path):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from forbear.cli.decide_options import charts_option
 from forbear.errors import OutputUnwritable
 from forbear.wording import counted, shown
 
@@ -32,11 +33,6 @@ Examples:
 
 Exit codes: 0 done, 2 no journal, or no look taken yet, 3 cannot be written.
 """
-
-
-charts_option = click.option(
-    "--charts", type=click.Path(path_type=Path), metavar="DIR", help="Also write the pictures as files: SVG and PNG."
-)
 
 
 @click.command(help=_HELP, short_help="A pilot's journal as one HTML page.")
