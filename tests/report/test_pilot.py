@@ -279,6 +279,28 @@ def test_hostile_text_is_inert(tmp_path):
     assert "<i>" not in text
 
 
+def test_a_page_of_many_arms_draws_some_and_names_all(pilot):
+    view, _, _ = pilot
+    (name, arm), *_ = view["arms"].items()
+
+    def called(other, recommendation):
+        return {**arm, "verdict": {**arm["verdict"], "arm": other, "recommendation": recommendation}, "forks": []}
+
+    arms = {f"{name}-{n}": called(f"{name}-{n}", "UNDECIDED") for n in range(99)}
+    arms["the last"] = called("the last", "INTERVENE")
+    page = pilot_html({**view, "arms": arms})
+    assert len(page) < 2_000_000
+    sections = re.findall(r'<section class="arm.*?</section>', page, re.DOTALL)
+    assert len(sections) == 60
+    assert sum("My deployment fails at" in section for section in sections) == 12
+    assert "My deployment fails at" in sections[-1]
+    assert 'id="arm-100"' in sections[-1]
+    rows = page[: page.index("<section")]
+    assert all(other in rows for other in arms)
+    assert set(re.findall(r'href="#(arm-\d+)"', page)) == set(re.findall(r'id="(arm-\d+)"', page))
+    assert "Of 100 arms 12 have all their pictures here, and 60 their numbers" in page
+
+
 @pytest.mark.slow
 def test_a_page_is_bounded(tmp_path):
     agent = CoinFlipAgent({"x" * 5000: 1, "open": 5}, warned={"jump": 1})

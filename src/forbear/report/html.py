@@ -6,6 +6,7 @@ without its script, which only filters, sorts and shows sentences that were comp
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 from jinja2 import BaseLoader, Environment, PackageLoader, Template
 
@@ -17,6 +18,11 @@ from forbear.report.sections import overview
 from forbear.report.sections.breakeven import BreakEvenView
 from forbear.report.view import FORMAT, DecisionView
 from forbear.report.words import WORDS
+
+MOST_DRAWN = 12
+"""Arms with all their pictures; a sweep has many, and a page is to be sent."""
+MOST_TOLD = 60
+"""Arms with numbers of their own; all stand in the overview and in what `forbear decide` reads."""
 
 
 def pilot_html(view: PilotView) -> str:
@@ -55,8 +61,21 @@ def decision_html(
     )
 
 
-def _rendered(name: str, **values: object) -> str:
-    return page(name).render(style=asset("page.css"), script=asset("pilot.js"), words=WORDS, **values)
+def _rendered(name: str, *, verdicts: DecisionView, view: Mapping[str, Any], **values: object) -> str:
+    arms = view["arms"]
+    # Those that are to be switched on first, in the order of the plan.
+    order = sorted(arms, key=lambda arm: arms[arm]["verdict"]["recommendation"] != "INTERVENE")
+    return page(name).render(
+        style=asset("page.css"),
+        script=asset("pilot.js"),
+        words=WORDS,
+        view=view,
+        verdicts=verdicts,
+        ids={arm: f"arm-{number}" for number, arm in enumerate(arms, 1)},
+        drawn=set(order[:MOST_DRAWN]),
+        told=set(order[:MOST_TOLD]),
+        **values,
+    )
 
 
 def page(name: str) -> Template:
