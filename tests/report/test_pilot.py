@@ -4,6 +4,8 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import get_args, get_type_hints, is_typeddict
 
 import pytest
 
@@ -19,7 +21,7 @@ from forbear.report.charts import in_order
 from forbear.report.html import pilot_html
 from forbear.report.markdown import markdown, pilot_markdown
 from forbear.report.pilot_text import pilot_text, plan_text
-from forbear.report.pilot_view import pilot_json, pilot_view
+from forbear.report.pilot_view import PilotView, pilot_json, pilot_view
 from forbear.report.sections.forks import MOST_FORKS
 from forbear.runner.plan import freeze
 from forbear.stats.looks.looks import Looks
@@ -27,6 +29,7 @@ from forbear.testing import CoinFlipAgent, WordCritic
 from forbear.wording import percent, points, points_interval
 from runner.pilots import ALL_ARMS, POLICY, plan, run
 
+DOCS = Path(__file__).parents[2] / "docs"
 HOSTILE = '<script>alert(1)</script>\x1b[31m[red]{{ 7*7 }}"onload='
 
 
@@ -257,6 +260,24 @@ def test_markdown_of_many_arms_fits_a_comment(pilot):
     go = {**waits.popitem()[1], "verdict": {**view["arms"]["rollback"]["verdict"], "arm": "the last"}}
     go["verdict"]["recommendation"] = "INTERVENE"
     assert "\n| the last | ✅ INTERVENE | " in pilot_markdown({**view, "arms": {**waits, "the last": go}})
+
+
+def test_every_key_of_the_json_is_documented():
+    text, seen, missing = (DOCS / "formats.md").read_text("utf-8"), set(), []
+
+    def walk(kind):
+        for part in get_args(kind):
+            walk(part)
+        if is_typeddict(kind) and kind not in seen:
+            seen.add(kind)
+            for key, of in get_type_hints(kind).items():
+                if f"`{key}`" not in text and f'"{key}"' not in text:
+                    missing.append(f"{kind.__name__}.{key}")
+                walk(of)
+
+    walk(PilotView)
+    assert len(seen) > 20
+    assert missing == []
 
 
 def test_hostile_text_is_inert(tmp_path):
