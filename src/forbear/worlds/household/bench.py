@@ -5,10 +5,12 @@ Everything here was fixed before the full run, and nothing by what an arm gained
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from forbear.analysis.blind import matching_rates
+from forbear.contracts.agent import Agent
+from forbear.contracts.environment import Environment
 from forbear.policy.arm import Arm
 from forbear.records.journal import Journal
 from forbear.records.model import Task
@@ -54,17 +56,28 @@ def bench_plan(player: str, *, arms: Sequence[str] = ARMS, tasks: int = 200, see
     return _plan(player, generated_tasks(tasks, TASK_SEED), chosen_arms(arms_of(player), arms), seeds)
 
 
-def _plan(player: str, tasks: Sequence[Task], arms: Sequence[Arm], seeds: int) -> PilotPlan:
+def fixed_plan(
+    *,
+    tasks: Sequence[Task],
+    agent: Callable[[], Agent],
+    environment: Callable[[], Environment],
+    arms: Sequence[Arm],
+    seeds: int,
+) -> PilotPlan:
+    """A pilot to be drawn from: all its tasks, one look at the end, no stop on the way."""
     return PilotPlan(
         tasks=tasks,
-        agent=partial(agent, player=player),
+        agent=agent,
         environment=environment,
         arms=arms,
         seeds=draw_seeds(seeds),
         max_steps=STEPS,
-        # A full run, to be drawn from: no stop on the way.
         looks=Looks(tasks=(len(tasks),), watch=False),
     )
+
+
+def _plan(player: str, tasks: Sequence[Task], arms: Sequence[Arm], seeds: int) -> PilotPlan:
+    return fixed_plan(tasks=tasks, agent=partial(agent, player=player), environment=environment, arms=arms, seeds=seeds)
 
 
 def benchmark() -> Benchmark:
