@@ -112,7 +112,7 @@ def walkthroughs(shared_data: Path) -> dict[str, list[str]]:
 def test_a_chat_model_plays_real_games_under_the_arms_of_the_players(
     shared_data: Path, walkthroughs: dict[str, list[str]], tmp_path: Path, capsys
 ):
-    """A server that knows the walkthrough of every second game, by the task's id in its prompt; else it looks around."""
+    """A server that knows the walkthrough of every second game, by the task's id in its prompt; else it looks."""
     known = dict(list(sorted(walkthroughs.items()))[::2])
 
     def respond(request):

@@ -42,6 +42,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "lora": "forbear.critics.lora.critic:lora_critic",
         "matched-random": "forbear.critics.heuristic:matched_random",
         "random": "forbear.critics.heuristic:RandomCritic",
+        "recorded-outcome": "forbear.critics.recorded:recorded_outcome",
         "repeated-action": "forbear.critics.heuristic:RepeatedAction",
         "step-count": "forbear.critics.heuristic:StepCount",
         "token-probability": "forbear.critics.tokens:TokenProbability",

@@ -18,9 +18,9 @@ from forbear.worlds.household.real_players import (
 )
 from forbear.worlds.household.real_train import FOLDS, dealt, train_real
 
-TINY = Recipe(demonstrations=20, agent_iterations=20, critic_tasks=48, critic_l2=1.0, calibration="temperature")
+TINY = Recipe(demonstrations=20, agent_iterations=20, critic_tasks=24, calibration_tasks=12, critic_l2=1.0)
 GAMES = [
-    dataclasses.replace(game, id=f"task-{number}/trial_1") for number, game in enumerate(generate(seed=29, count=24))
+    dataclasses.replace(game, id=f"task-{number}/trial_1") for number, game in enumerate(generate(seed=29, count=16))
 ]
 
 
@@ -63,12 +63,12 @@ def test_what_is_written_is_read_and_a_card_of_other_weights_refused(trained, tm
 
 
 def test_parts_are_whole_rooms_and_none_is_empty():
-    trials = [dataclasses.replace(GAMES[n // 3], id=f"task-{n // 3}/trial_{n}") for n in range(60)]
+    trials = [dataclasses.replace(GAMES[n // 3], id=f"task-{n // 3}/trial_{n}") for n in range(48)]
     parts = dealt(trials)
     assert len(parts) == FOLDS
     assert sorted(game.id for part in parts for game in part) == sorted(game.id for game in trials)
     rooms = [{game.id.partition("/")[0] for game in part} for part in parts]
-    assert sum(map(len, rooms)) == len(set().union(*rooms)) == 20
+    assert sum(map(len, rooms)) == len(set().union(*rooms)) == 16
     with pytest.raises(InvalidInput, match="too few"):
         dealt(GAMES[:3])
 

@@ -129,7 +129,8 @@ def _rates(
         agent=lambda: agent,
         environment=lambda: HouseholdEnvironment(games),
         arms=arms,
-        seeds=max(1, round(200 / len(games))),
+        # Half as many episodes an arm as a critic's temperature of a generated household's player is fitted on.
+        seeds=max(1, round(recipe.calibration_tasks / 2 / len(games))),
     )
     with tempfile.TemporaryDirectory(prefix="forbear-rates-") as folder:
         result = asyncio.run(run_pilot(replace(plan, max_steps=recipe.steps), Journal(folder)))
