@@ -11,9 +11,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from household_results import agent_tables, auroc, put, table
+from household_results import auroc, put, table
 
 from forbear.report import bench_view
 from forbear.wording import percent, points, points_interval
@@ -38,19 +39,25 @@ def main() -> None:
     command = [sys.executable, "-m", "forbear", "bench", "alfworld", "--json", f"--workers={options.workers}"]
     command += [f"--journal={options.journal}", *([] if data is None else [f"--data={data}"])]
     view = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    text = "\n".join([*overview(view), *agent_tables(view, of="games")])
+    text = "\n".join([*overview(view), *outcomes(view)])
     put(text, options.write, begin=BEGIN, end=END)
 
 
-def overview(view: bench_view.BenchView):
+def overview(view: bench_view.BenchView) -> Iterable[str]:
     """A row an agent: its success, its critic, and the gain of some arms with its interval."""
     rows = []
     for one in view["agents"]:
-        by_arm = {row["arm"]: row for row in one["rows"]}
-        rows.append(
-            (f"`{one['agent']}`", percent(one["success"]["value"]), auroc(one), *(gain(by_arm[a]) for a in SHOWN))
-        )
+        found = {row["arm"]: row for row in one["rows"]}
+        rows.append((one["agent"], percent(one["success"]["value"]), auroc(one), *(gain(found[arm]) for arm in SHOWN)))
     yield from table(("agent", "alone", "AUROC", *SHOWN), rows)
+
+
+def outcomes(view: bench_view.BenchView) -> Iterable[str]:
+    """Of each agent every arm, and what its critic adds to the same sentences at random moments."""
+    for one in view["agents"]:
+        yield f"### {one['agent']}, on real games\n"
+        yield from table(bench_view.OUTCOMES, [bench_view.outcome_cells(row) for row in one["rows"]])
+        yield "  \n".join(bench_view.against_blind(one["rows"])) + "\n"
 
 
 def gain(row: bench_view.RowView) -> str:

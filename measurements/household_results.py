@@ -56,7 +56,21 @@ def put(text: str, path: Path | None, *, begin: str, end: str) -> None:
 
 
 def tables(view: bench_view.BenchView) -> Iterable[str]:
-    yield from agent_tables(view, of="households")
+    for one in view["agents"]:
+        success, rows = one["success"], one["rows"]
+        yield f"### {one['agent']}\n"
+        yield (
+            f"{one['tasks']:,} households x {one['seeds']} draws. Baseline {percent(success['value'])} "
+            f"({percent_interval(success['low'], success['high'])}), {one['agent_calls_per_episode']:.1f} calls per "
+            f"episode, no answer {percent(one['no_answer_rate'], 0)}; the better of two runs "
+            f"{points(one['oracle_best_of_two'])}, whoever chooses. AUROC of its critic {auroc(one)}.\n"
+        )
+        yield from table(bench_view.OUTCOMES, [bench_view.outcome_cells(row) for row in rows])
+        yield from table(bench_view.BEHAVIOUR, [bench_view.behaviour_cells(row) for row in rows])
+        headings, choices = bench_view.equal_calls(rows)
+        if choices:
+            yield from table(headings, choices)
+        yield "  \n".join(bench_view.against_blind(rows)) + "\n"
     yield "### Does a pilot of 50 tasks know?\n"
     for one in view["agents"]:
         full = {row["arm"]: row["recommendation"] for row in one["rows"]}
@@ -83,25 +97,6 @@ def tables(view: bench_view.BenchView) -> Iterable[str]:
         f"Median of the {len(few)} rows that both designs decide: {middle['fewer_calls']:.1f} times fewer calls "
         f"({min(few):.1f} to {max(few):.1f}), {middle['fewer_tokens']:.1f} times fewer tokens.\n"
     )
-
-
-def agent_tables(view: bench_view.BenchView, *, of: str) -> Iterable[str]:
-    """An agent's two tables, and what choosing gains at equal calls."""
-    for one in view["agents"]:
-        success, rows = one["success"], one["rows"]
-        yield f"### {one['agent']}\n"
-        yield (
-            f"{one['tasks']:,} {of} x {one['seeds']} draws. Baseline {percent(success['value'])} "
-            f"({percent_interval(success['low'], success['high'])}), {one['agent_calls_per_episode']:.1f} calls per "
-            f"episode, no answer {percent(one['no_answer_rate'], 0)}; the better of two runs "
-            f"{points(one['oracle_best_of_two'])}, whoever chooses. AUROC of its critic {auroc(one)}.\n"
-        )
-        yield from table(bench_view.OUTCOMES, [bench_view.outcome_cells(row) for row in rows])
-        yield from table(bench_view.BEHAVIOUR, [bench_view.behaviour_cells(row) for row in rows])
-        headings, choices = bench_view.equal_calls(rows)
-        if choices:
-            yield from table(headings, choices)
-        yield "  \n".join(bench_view.against_blind(rows)) + "\n"
 
 
 def known(view: bench_view.BenchView) -> Iterable[str]:
