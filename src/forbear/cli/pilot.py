@@ -41,6 +41,8 @@ _TEMPLATES = {
     "own": ("own.toml", "my_parts.py"),
     "sweep": ("sweep.toml",),
     "heuristics": ("heuristics.toml",),
+    "oracle": ("oracle.toml",),
+    "feedback": ("feedback.toml",),
     "gaia": ("gaia.toml", "gaia-sample.jsonl", "gaia_inspect.py"),
     "swebench-lite": ("swebench-lite.toml", "instances.jsonl", "tell_reports.py"),
 }
@@ -93,6 +95,8 @@ def init(file: Path, template: str) -> None:
     own         your agent, world and critic: three functions
     sweep       the household's policy at many thresholds, steps and budgets
     heuristics  the household's critic beside clocks and coins
+    oracle      beside one that knows how each run ends; needs the sweep's journal
+    feedback    told, silent, or told what a model writes; a local language model
     gaia        questions in GAIA's layout; with tools, run by Inspect
     swebench-lite   outcomes that SWE-bench's harness reports, as you run it
     """  # noqa: D301  # click reads the character
