@@ -121,7 +121,8 @@ def test_the_plan_says_what_to_expect(pilot, capsys):
     [
         ("looks = [10, 20]", "the last look is at 20 tasks, the plan has 30"),
         ("looks = [20, 10, 30]", "looks must rise"),
-        ('looks = "often"', "run.looks: expected a list"),
+        ('looks = "often"', "run.looks: looks are rising whole numbers"),
+        ("looks = 30", "run.looks: expected a list"),
         ('looks = ["a"]', "looks are whole numbers"),
         ('shape = "round"', "the shape of looks"),
         ("futility = 2", "futility is a probability"),
