@@ -43,13 +43,17 @@ def said(name, folder):
     if name == "inspect_boxes.py":
         shutil.copy(FOLDER / name, folder)
         shutil.rmtree(folder / "logs", ignore_errors=True)
-        outside = [sys.executable, "-m", "inspect_ai", "eval", name, "--model", "mockllm/model", "--display", "none"]
-        subprocess.run(outside, cwd=folder, capture_output=True, check=True)
-        command = ["-m", "forbear", "decide", *map(str, (folder / "logs").glob("*.eval"))]
-    else:
-        command = [str(FOLDER / name)]
+        ran(["-m", "inspect_ai", "eval", name, "--model", "mockllm/model", "--display", "none"], folder)
+        return ran(["-m", "forbear", "decide", *map(str, sorted((folder / "logs").glob("*.eval")))], folder)
+    return ran([str(FOLDER / name)], folder)
+
+
+def ran(command, folder):
     quiet = os.environ | {"MSWEA_SILENT_STARTUP": "1"}  # it prints its version otherwise
-    done = subprocess.run([sys.executable, *command], cwd=folder, env=quiet, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=quiet, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
