@@ -20,8 +20,10 @@ demo: $(VENV)/.installed
 	$(BIN)/forbear decide --counts 35,7,11,47
 
 # The household's tables in docs/results.md: three quarters of an hour of one core from nothing; again, it only counts.
+# Those on real ALFWorld games, some minutes, where the games are.
 results: $(VENV)/.installed
 	$(BIN)/python measurements/household_results.py --write docs/results.md
+	$(BIN)/python measurements/alfworld_results.py --write docs/results.md
 
 # Fast inner loop: before every commit, under a minute.
 check: lint
@@ -47,9 +49,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The documentation as a site, from the same pages: build/site/index.html.
+# The documentation as a site, from the same pages, with its pictures drawn anew: build/site/index.html.
 docs: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/python docs/pictures.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "build/site/index.html"
 
