@@ -70,6 +70,7 @@ def main() -> int:
         begun = time.monotonic()
         python = made(name, list(extras))
         sys.stdout.write(f"environment {name}: {time.monotonic() - begun:.0f} s\n")
+        sys.stdout.flush()
         for extra, (package, example) in extras.items():
             good, summary = tested(python, extra, example)
             failed |= not good
