@@ -39,15 +39,20 @@ def main() -> None:
     command = [sys.executable, "-m", "forbear", "bench", "household", "--pilot-study", "--calls", "--json", *asked]
     view = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     text = "\n".join([*tables(view), *(line for kind in STORIES for line in story(kind, options.journal))])
-    if options.write is None:
+    put(text, options.write, begin=BEGIN, end=END)
+
+
+def put(text: str, path: Path | None, *, begin: str, end: str) -> None:
+    """Prints it, or puts it between the two marks of a page."""
+    if path is None:
         print(text)
         return
-    page = options.write.read_text(encoding="utf-8")
-    before, mark, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        sys.exit(f"error: {options.write} has no {BEGIN} followed by {END}; add both where the tables are to stand.")
-    write_whole(options.write, f"{before}{BEGIN}\n{text}\n{END}{after}".encode())
+    page = path.read_text(encoding="utf-8")
+    before, mark, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not mark or not closed:
+        sys.exit(f"error: {path} has no {begin} followed by {end}; add both where the tables are to stand.")
+    write_whole(path, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 
 def tables(view: bench_view.BenchView) -> Iterable[str]:
@@ -62,6 +67,9 @@ def tables(view: bench_view.BenchView) -> Iterable[str]:
         )
         yield from table(bench_view.OUTCOMES, [bench_view.outcome_cells(row) for row in rows])
         yield from table(bench_view.BEHAVIOUR, [bench_view.behaviour_cells(row) for row in rows])
+        headings, choices = bench_view.equal_calls(rows)
+        if choices:
+            yield from table(headings, choices)
         yield "  \n".join(bench_view.against_blind(rows)) + "\n"
     yield "### Does a pilot of 50 tasks know?\n"
     for one in view["agents"]:

@@ -124,6 +124,24 @@ def test_the_tutorial_can_be_followed(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_page_of_swebench_lite_can_be_followed(tmp_path):
+    """Its two reports are written, its commands are run beside them, and print what it shows."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    reports, ran = iter(("base.run1.json", "critic.run1.json")), 0
+    for kind, text in blocks("docs/swebench-lite.md"):
+        if kind == "json":
+            (tmp_path / next(reports)).write_text(text, encoding="utf-8")
+        for command, expected in commands(text) if kind == "console" else []:
+            done = subprocess.run(
+                command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+            )
+            assert done.stderr == ""
+            assert_shown(done.stdout, expected)
+            ran += 1
+    assert (ran, next(reports, None)) == (4, None)
+
+
+@pytest.mark.slow
 def test_the_readme_shows_the_embedded_pilot(tmp_path):
     """`make pilot`, twice: what the README shows of its output, and the second time nothing is run again.
 

@@ -17,6 +17,7 @@ from forbear.wording import described, listed, shown
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "tasks": {
+        "alfworld:games": "forbear.worlds.household.real_games:real_tasks",
         "household:generated": "forbear.worlds.household.pilot:generated_tasks",
         "questions:file": "forbear.worlds.questions.pilot:file_tasks",
         "questions:shipped": "forbear.worlds.questions.pilot:shipped_tasks",
@@ -26,6 +27,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "household": "forbear.worlds.household.pilot:agent",
     },
     "environment": {
+        "alfworld": "forbear.worlds.household.real_games:real_environment",
         "household": "forbear.worlds.household.pilot:environment",
         "questions": "forbear.worlds.questions.pilot:environment",
     },
@@ -40,6 +42,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "lora": "forbear.critics.lora.critic:lora_critic",
         "matched-random": "forbear.critics.heuristic:matched_random",
         "random": "forbear.critics.heuristic:RandomCritic",
+        "recorded-outcome": "forbear.critics.recorded:recorded_outcome",
         "repeated-action": "forbear.critics.heuristic:RepeatedAction",
         "step-count": "forbear.critics.heuristic:StepCount",
         "token-probability": "forbear.critics.tokens:TokenProbability",

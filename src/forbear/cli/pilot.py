@@ -41,6 +41,10 @@ _TEMPLATES = {
     "own": ("own.toml", "my_parts.py"),
     "sweep": ("sweep.toml",),
     "heuristics": ("heuristics.toml",),
+    "oracle": ("oracle.toml",),
+    "feedback": ("feedback.toml",),
+    "gaia": ("gaia.toml", "gaia-sample.jsonl", "gaia_inspect.py"),
+    "swebench-lite": ("swebench-lite.toml", "instances.jsonl", "tell_reports.py"),
 }
 """What `init` writes: the pilot's file, and what lies beside it."""
 
@@ -91,9 +95,14 @@ def init(file: Path, template: str) -> None:
     own         your agent, world and critic: three functions
     sweep       the household's policy at many thresholds, steps and budgets
     heuristics  the household's critic beside clocks and coins
+    oracle      beside one that knows how each run ends; needs the sweep's journal
+    feedback    told, silent, or told what a model writes; a local language model
+    gaia        questions in GAIA's layout; with tools, run by Inspect
+    swebench-lite   outcomes that SWE-bench's harness reports, as you run it
     """  # noqa: D301  # click reads the character
     from importlib.resources import files
 
+    from forbear.adapters.host_file import is_host_file
     from forbear.files import write_whole
 
     names = {source: file if source.endswith(".toml") else file.parent / source for source in _TEMPLATES[template]}
@@ -106,7 +115,7 @@ def init(file: Path, template: str) -> None:
         except OSError as error:
             raise OutputUnwritable(f"{shown(str(path), limit=200)}: cannot be written ({error.strerror}).") from None
         click.echo(f"wrote {path}")
-    click.echo(f"next: forbear pilot check {file}")
+    click.echo("next: python tell_reports.py ask" if is_host_file(file) else f"next: forbear pilot check {file}")
 
 
 @pilot.command()

@@ -13,7 +13,7 @@ step; and others, on which both are measured. Pilots use none of these seeds.
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from forbear.worlds.household.demonstrations import demonstrate
 from forbear.worlds.household.engine import Household
 from forbear.worlds.household.environment import task_of
 from forbear.worlds.household.features import remember
+from forbear.worlds.household.games import Game
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.players import HEED, Recipe, recipe_of
 from forbear.worlds.household.seeds import SEEDS
@@ -49,12 +50,17 @@ class Rollout:
 
 
 def train_agent(recipe: Recipe) -> RankerWeights:
-    """Fits the conditional logit by penalised maximum likelihood."""
+    """Clones a player from demonstrations on generated households."""
+    return clone(recipe, generate(seed=SEEDS["demonstrations"], count=recipe.demonstrations))
+
+
+def clone(recipe: Recipe, games: Iterable[Game]) -> RankerWeights:
+    """Fits the conditional logit to demonstrations on these games, by penalised maximum likelihood."""
     rows: dict[Choice, int] = {}
     candidates, starts, played = list[int](), [0], list[int]()
     for shown in demonstrate(
+        games,
         seed=SEEDS["demonstrations"],
-        count=recipe.demonstrations,
         slip=recipe.slip,
         told=recipe.told,
         steps=recipe.demonstration_steps,
@@ -99,20 +105,21 @@ def _table(choices: Sequence[Choice]) -> csr_array:
 
 def roll_out(agent: RankerAgent, *, seed: int, count: int, steps: int) -> list[Rollout]:
     """Lets the player play the first `count` households of a seed, alone."""
-    rollouts = []
-    for game in generate(seed=seed, count=count):
-        house, task = Household(game), task_of(game)
-        text, done = house.reset(), list[Step]()
-        while not house.won and len(done) < steps:
-            number = len(done)
-            legal = tuple(house.legal_actions())
-            seen = Trajectory(task=task, steps=(*done, Step(index=number, observation=text, legal_actions=legal)))
-            draw = Draw(task_id=task.id, seed=0, role="agent", step_index=number)
-            action = agent.choose(seen, draw=draw)
-            done.append(Step(index=number, observation=text, executed=action))
-            text = house.step(action.text)
-        rollouts.append(Rollout(trajectory=Trajectory(task=task, steps=tuple(done)), success=house.won))
-    return rollouts
+    return [play(agent, game, steps=steps) for game in generate(seed=seed, count=count)]
+
+
+def play(agent: RankerAgent, game: Game, *, steps: int, seed: int = 0) -> Rollout:
+    """Lets the player play a game, alone; another seed is another draw."""
+    house, task = Household(game), task_of(game)
+    text, done = house.reset(), list[Step]()
+    while not house.won and len(done) < steps:
+        number = len(done)
+        legal = tuple(house.legal_actions())
+        seen = Trajectory(task=task, steps=(*done, Step(index=number, observation=text, legal_actions=legal)))
+        action = agent.choose(seen, draw=Draw(task_id=task.id, seed=seed, role="agent", step_index=number))
+        done.append(Step(index=number, observation=text, executed=action))
+        text = house.step(action.text)
+    return Rollout(trajectory=Trajectory(task=task, steps=tuple(done)), success=house.won)
 
 
 def judged(rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Trajectory, Action]]:
@@ -127,23 +134,33 @@ def judged(rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Trajectory, A
 
 def train_critic(recipe: Recipe, agent: RankerAgent) -> LogisticWeights:
     """Fits the critic on one set of rollouts and calibrates it on another."""
-    rollouts = roll_out(agent, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps)
+    weights = fit_critic(recipe, roll_out(agent, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps))
+    others = roll_out(agent, seed=SEEDS["calibration"], count=recipe.calibration_tasks, steps=recipe.steps)
+    fails, logits, steps = raw_scores(weights, others)
+    if recipe.calibration == "temperature":
+        return replace(weights, temperature=fit_temperature(fails, logits))
+    return replace(weights, by_step=fit_step_lines(fails, logits, steps, last=recipe.steps - 1))
+
+
+def fit_critic(recipe: Recipe, rollouts: Sequence[Rollout]) -> LogisticWeights:
+    """Fits a critic to the steps of these rollouts; it is not calibrated."""
     read = HouseholdFeatures()
     rows, failed = list[Features](), list[bool]()
     for rollout, seen, proposed in judged(rollouts):
         rows.append(read(seen, proposed))
         failed.append(not rollout.success)
-    weights = train_logistic(rows, failed, row_weights=[1.0] * len(rows), l2=recipe.critic_l2)
-    others = roll_out(agent, seed=SEEDS["calibration"], count=recipe.calibration_tasks, steps=recipe.steps)
-    critic = LogisticCritic(weights, features=read)
+    return train_logistic(rows, failed, row_weights=[1.0] * len(rows), l2=recipe.critic_l2)
+
+
+def raw_scores(weights: LogisticWeights, rollouts: Sequence[Rollout]) -> tuple[list[bool], list[float], list[int]]:
+    """What an uncalibrated critic says of each step: whether its run failed, the log-odds, the step's index."""
+    critic = LogisticCritic(weights, features=HouseholdFeatures())
     met = [
         (not rollout.success, critic.raw(seen, proposed), len(seen.steps) - 1)
-        for rollout, seen, proposed in judged(others)
+        for rollout, seen, proposed in judged(rollouts)
     ]
     fails, logits, steps = zip(*met, strict=True)
-    if recipe.calibration == "temperature":
-        return replace(weights, temperature=fit_temperature(fails, logits))
-    return replace(weights, by_step=fit_step_lines(fails, logits, steps, last=recipe.steps - 1))
+    return list(fails), list(logits), list(steps)
 
 
 def measure(recipe: Recipe, agent: RankerAgent, weights: LogisticWeights) -> tuple[float, CriticReport]:

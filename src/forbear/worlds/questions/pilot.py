@@ -9,7 +9,7 @@ from forbear.contracts.draw import Draw
 from forbear.errors import InvalidInput
 from forbear.records.model import Task
 from forbear.wording import described, listed
-from forbear.worlds.questions.environment import Mode, QuestionEnvironment
+from forbear.worlds.questions.environment import Match, Mode, QuestionEnvironment
 from forbear.worlds.questions.question import Question, task_of
 from forbear.worlds.questions.reading import parse_questions, read_questions
 
@@ -39,14 +39,15 @@ def file_tasks(
 
 
 def environment(
-    mode: Mode = "one_step", data: str | Path | None = None, f1: float | None = None
+    mode: Mode = "one_step", data: str | Path | None = None, f1: float | None = None, match: Match = "exact"
 ) -> QuestionEnvironment:
     """Makes an environment that asks any question of the file, or of those that come with the package.
 
     Raises:
-        InvalidInput: The file cannot be read, or another mode or f1 than `QuestionEnvironment` takes.
+        InvalidInput: The file cannot be read, or another mode, f1 or match than `QuestionEnvironment` takes.
     """
-    return QuestionEnvironment(shipped_questions() if data is None else read_questions(data), mode=mode, f1=f1)
+    questions = shipped_questions() if data is None else read_questions(data)
+    return QuestionEnvironment(questions, mode=mode, f1=f1, match=match)
 
 
 @lru_cache(maxsize=1)
