@@ -118,6 +118,8 @@ PUBLIC = [
     "pilot",
     "pilot_html",
     "pilot_json",
+    "pilot_markdown",
+    "pilot_pictures",
     "pilot_text",
     "pilot_view",
     "planned_outcomes",
@@ -131,6 +133,7 @@ PUBLIC = [
     "stats",
     "stratify",
     "verdicts_of",
+    "write_pictures",
 ]
 STATS = [
     "AnytimeOutcomes",

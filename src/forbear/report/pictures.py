@@ -254,8 +254,15 @@ def _of(what: str, critic: str) -> str:
     return f"{what} of {bounded(critic, 60)}" if critic else what
 
 
-def of_pilot(view: PilotView) -> Iterator[tuple[str, Picture]]:
-    """All pictures of a pilot's report, each with the name of the arm or critic that it is about."""
+def pilot_pictures(view: PilotView) -> Iterator[tuple[str, Picture]]:
+    """All pictures of a pilot's report, each with the name of the arm or critic that it is about.
+
+    Args:
+        view: From `pilot_view`.
+
+    Yields:
+        Names (empty: of all arms) and pictures, as `write_pictures` takes them.
+    """
     for name, arm in view["arms"].items():
         verdict, stepped, curve, where = arm["verdict"], arm["advantage"], arm["break_even"], arm["sources"]
         found = [
@@ -279,7 +286,7 @@ def of_pilot(view: PilotView) -> Iterator[tuple[str, Picture]]:
                 yield critic, picture
 
 
-def of_decision(view: DecisionView, curves: Mapping[str, BreakEvenView]) -> Iterator[tuple[str, Picture]]:
+def decision_pictures(view: DecisionView, curves: Mapping[str, BreakEvenView]) -> Iterator[tuple[str, Picture]]:
     """All pictures of a decision's report, each with the name of its arm."""
     for name, arm in view["verdicts"].items():
         found = [

@@ -99,7 +99,7 @@ class _Viewer:
     def index(self, request: Request) -> Response:
         rows = []
         for found in self._journals.found():
-            row: dict[str, Any] = {"found": found, "plan": None, "planned": None, "problem": None, "ago": _ago(found.changed)}
+            row: dict[str, Any] = {"found": found, "ago": _ago(found.changed), "plan": None, "problem": None}
             try:
                 plan = self._journals.planned(found)
                 row |= {"plan": plan, "planned": plan.tasks * plan.seeds * len(plan.arms)}
