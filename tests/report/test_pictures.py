@@ -48,7 +48,7 @@ def test_a_file_shows_what_the_page_shows(view):
     page, shown = plain(pilot_html(view)), list(pictures.pilot_pictures(view))
     assert {picture.kind for _, picture in shown} >= {
         *("flow", "gain", "break-even", "sources", "advantage", "path"),
-        *("doings", "ceilings", "roc", "reliability"),
+        *("doings", "ceilings", "offline", "roc", "reliability"),
     }
     for _, picture in shown:
         assert plain(picture.body) in page
