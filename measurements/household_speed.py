@@ -16,7 +16,8 @@ from forbear.worlds.household.agent import RankerAgent, shipped_weights
 from forbear.worlds.household.engine import Household
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pilot import critic
-from forbear.worlds.household.train import judged, roll_out
+from forbear.worlds.household.train import roll_out
+from forbear.worlds.rollouts import judged
 
 GAMES = list(generate(seed=21, count=60))
 HOUSES = [Household(game) for game in GAMES]
