@@ -15,9 +15,10 @@ from forbear.interventions.append import Append
 from forbear.policy.policy import InterventionPolicy, critic_name
 from forbear.records.journal import Journal
 from forbear.report.sections import forks
+from forbear.runner.benchmark import ARMS
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import freeze
-from forbear.worlds.household.bench import ARMS, BLIND_RATES, bench_plan, measured_rates
+from forbear.worlds.household.bench import BLIND_RATES, bench_plan, measured_rates
 from forbear.worlds.household.pilot import critic
 from forbear.worlds.household.players import PLAYERS
 

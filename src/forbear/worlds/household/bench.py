@@ -5,88 +5,41 @@ Everything here was fixed before the full run, and nothing by what an arm gained
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from forbear.analysis.blind import matching_rates
-from forbear.critics.blind import blind_arm
-from forbear.errors import InvalidInput
-from forbear.interventions.append import Append
-from forbear.interventions.placebo import Placebo
-from forbear.interventions.ready import TOLD, ToldRollback
-from forbear.interventions.restart import Restart
 from forbear.policy.arm import Arm
-from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Task
+from forbear.runner.benchmark import ARMS, BLIND, Benchmark, chosen_arms, draw_seeds, study_arms
 from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
 from forbear.stats.looks.looks import Looks
-from forbear.wording import listed
 from forbear.worlds.household.environment import task_of
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pilot import agent, critic, environment, generated_tasks
-from forbear.worlds.household.players import recipe_of
+from forbear.worlds.household.players import PLAYERS, recipe_of
 from forbear.worlds.household.seeds import SEEDS
 
 TASK_SEED = 16
 """Of the generated households: nothing learned from them, and no setting was chosen on them."""
-FIRST_SEED = 42
-"""Of the draws; a second seed is the next number."""
-THRESHOLD, BUDGET, STEPS = 0.6, 3, 20
-"""The study's threshold and its budget of interventions; the players' budget of steps."""
-
-_Make = Callable[[str], Arm]
+STEPS = 20
+"""The players' budget of steps."""
 
 
-def _policy(player: str, *, calibrated: bool = True) -> InterventionPolicy:
-    return InterventionPolicy(
-        critic=critic(player=player, calibrated=calibrated),
-        intervention=ToldRollback(),
-        threshold=THRESHOLD,
-        budget=BUDGET,
-    )
+def arms_of(player: str) -> Mapping[str, Arm]:
+    """The arms of one player's pilot, by name; its own critic acts in them.
+
+    Raises:
+        InvalidInput: No such player.
+    """
+    recipe_of(player)
+    uncalibrated = critic(player=player, calibrated=False)
+    return study_arms(critic(player=player), uncalibrated=uncalibrated, rates=BLIND_RATES[player])
 
 
-def _append(player: str, *, calibrated: bool = True) -> InterventionPolicy:
-    return replace(_policy(player, calibrated=calibrated), intervention=Append())
-
-
-def _charged(player: str) -> InterventionPolicy:
-    return replace(_policy(player), intervention=ToldRollback(costs_step=True))
-
-
-def _restart(player: str) -> InterventionPolicy:
-    # Undone steps stay spent, so that a second restart would leave no steps to win in.
-    return replace(_policy(player), intervention=Restart(message=TOLD), budget=1)
-
-
-ARMS: Mapping[str, _Make] = {
-    "u-rollback": lambda player: Arm("u-rollback", _policy(player, calibrated=False)),
-    "c-rollback": lambda player: Arm("c-rollback", _policy(player)),
-    "u-append": lambda player: Arm("u-append", _append(player, calibrated=False)),
-    "c-append": lambda player: Arm("c-append", _append(player)),
-    "charged": lambda player: Arm("charged", _charged(player)),
-    "restart": lambda player: Arm("restart", _restart(player)),
-    "placebo": lambda player: Arm("placebo", replace(_policy(player), intervention=Placebo())),
-    "blind-rollback": lambda player: blind_arm(
-        Arm("c-rollback", _policy(player)), rates=BLIND_RATES[player]["c-rollback"], name="blind-rollback"
-    ),
-    "blind-append": lambda player: blind_arm(
-        Arm("c-append", _append(player)), rates=BLIND_RATES[player]["c-append"], name="blind-append"
-    ),
-    "rerun": lambda player: Arm.rerun(),
-}
-"""By name. ROLLBACK drops a proposal and tells the player so, free of charge; `charged` is the same at the price of a
-step. APPEND lets the action run and tells the player with what it sees next. u- and c-: the critic before and after its
-temperature is applied. `restart` begins the task again, once. The last four are controls: a fresh draw where ROLLBACK
-would act, both interventions at random moments, and the player alone once more."""
-
-_NEEDS = {"blind-rollback": "c-rollback", "blind-append": "c-append"}
-
-
-def bench_plan(player: str, *, arms: Sequence[str] = tuple(ARMS), tasks: int = 200, seeds: int = 2) -> PilotPlan:
+def bench_plan(player: str, *, arms: Sequence[str] = ARMS, tasks: int = 200, seeds: int = 2) -> PilotPlan:
     """The pilot of one player: all its tasks, one look at the end.
 
     Args:
@@ -98,16 +51,7 @@ def bench_plan(player: str, *, arms: Sequence[str] = tuple(ARMS), tasks: int = 2
     Raises:
         InvalidInput: No such player or arm, a blind arm without the one that it is blind of, or no task or seed.
     """
-    recipe_of(player)
-    unknown = [name for name in arms if name not in ARMS]
-    if unknown or not arms:
-        raise InvalidInput(f"expected arms among {', '.join(ARMS)}, got {listed(unknown) or 'none'}.")
-    for name, like in _NEEDS.items():
-        if name in arms and like not in arms:
-            raise InvalidInput(f"'{name}' is compared with '{like}': add '{like}' to the arms, or leave it out.")
-    return _plan(
-        player, generated_tasks(tasks, TASK_SEED), [ARMS[name](player) for name in ARMS if name in arms], seeds
-    )
+    return _plan(player, generated_tasks(tasks, TASK_SEED), chosen_arms(arms_of(player), arms), seeds)
 
 
 def _plan(player: str, tasks: Sequence[Task], arms: Sequence[Arm], seeds: int) -> PilotPlan:
@@ -115,11 +59,22 @@ def _plan(player: str, tasks: Sequence[Task], arms: Sequence[Arm], seeds: int) -
         tasks=tasks,
         agent=partial(agent, player=player),
         environment=environment,
-        arms=[Arm.baseline(), *arms],
-        seeds=tuple(range(FIRST_SEED, FIRST_SEED + seeds)),
+        arms=arms,
+        seeds=draw_seeds(seeds),
         max_steps=STEPS,
         # A full run, to be drawn from: no stop on the way.
         looks=Looks(tasks=(len(tasks),), watch=False),
+    )
+
+
+def benchmark() -> Benchmark:
+    """What `forbear bench household` runs."""
+    return Benchmark(
+        name="household",
+        title="Household",
+        agents=tuple(PLAYERS),
+        plan=bench_plan,
+        critic=lambda player: critic(player=player),
     )
 
 
@@ -129,10 +84,10 @@ def measured_rates(player: str, *, tasks: int = 200) -> dict[str, tuple[float, .
     From a pilot on the households on which the critic's temperature was fitted: no bench uses those.
     """
     known = [task_of(game) for game in generate(seed=SEEDS["calibration"], count=tasks)]
-    arms = [ARMS[name](player) for name in _NEEDS.values()]
+    arms = chosen_arms(arms_of(player), list(BLIND.values()))
     with tempfile.TemporaryDirectory(prefix="forbear-rates-") as folder:
         result = asyncio.run(run_pilot(_plan(player, known, arms, 1), Journal(folder)))
-    return {name: tuple(matching_rates(result, name)) for name in _NEEDS.values()}
+    return {name: tuple(matching_rates(result, name)) for name in BLIND.values()}
 
 
 def _rates(text: str) -> tuple[float, ...]:
