@@ -1,17 +1,24 @@
-"""The factories of pilot files: `questions:shipped` and `questions:file` for tasks, `questions` for the world."""
+"""The factories of pilot files: `questions:generated`, `:shipped` and `:file` for tasks, `questions` for other parts."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
 from forbear.contracts.draw import Draw
+from forbear.critics.logistic import LogisticCritic, LogisticWeights
 from forbear.errors import InvalidInput
 from forbear.records.model import Task
 from forbear.wording import described, listed
+from forbear.worlds.questions.critic import QuestionFeatures
 from forbear.worlds.questions.environment import Mode, QuestionEnvironment
+from forbear.worlds.questions.generator import GeneratedQuestions, generate
 from forbear.worlds.questions.question import Question, task_of
+from forbear.worlds.questions.reader import Reader, shipped_weights
+from forbear.worlds.questions.readers import FIRST, recipe_of
 from forbear.worlds.questions.reading import parse_questions, read_questions
+from forbear.worlds.questions.seeds import SEEDS
 
 SEED = 7
 
@@ -38,15 +45,79 @@ def file_tasks(
     return _tasks(read_questions(data).values(), n=n, kind=kind, seed=seed)
 
 
+def generated_tasks(n: int = 200, seed: int = SEED) -> list[Task]:
+    """Makes tasks; a longer list starts with a shorter one, and the kinds take turns.
+
+    Args:
+        n: How many, at least 1.
+        seed: Any whole number but those that the shipped readers and critics learned from.
+
+    Raises:
+        InvalidInput: n below 1, or one of those seeds.
+    """
+    if n < 1:
+        raise InvalidInput(f"a pilot needs at least 1 task, got n = {n}.")
+    used = [use for use, taken in SEEDS.items() if taken == seed]
+    if used:
+        raise InvalidInput(
+            f"the questions of seed {seed} were used for the shipped parts ({used[0]}); an evaluation on them would "
+            "flatter. Take another seed."
+        )
+    return [task_of(made.question) for made in generate(seed=seed, count=n)]
+
+
+def agent(*, reader: str = FIRST, temperature: float | None = None) -> Reader:
+    """Makes a reader that comes with forbear, for mode `react`.
+
+    Args:
+        reader: Which (`readers.READERS`).
+        temperature: A higher one makes it more erratic; None: its own.
+
+    Raises:
+        InvalidInput: No such reader, or unless 0.01 ≤ temperature ≤ 100.
+    """
+    own = recipe_of(reader).temperature
+    return Reader(shipped_weights(reader), temperature=own if temperature is None else temperature)
+
+
+def critic(*, reader: str = FIRST, calibrated: bool = True) -> LogisticCritic:
+    """Makes the critic that was trained on a reader's own runs.
+
+    Args:
+        reader: One of `readers.READERS`.
+        calibrated: Whether its temperature, fitted on other runs, is applied; the order of its scores is the same.
+
+    Raises:
+        InvalidInput: No such reader.
+    """
+    weights = critic_weights(reader)
+    name = f"{reader}-critic" if calibrated else f"{reader}-critic-uncalibrated"
+    weights = weights if calibrated else replace(weights, temperature=1.0)
+    return LogisticCritic(weights, features=QuestionFeatures(), name=name)
+
+
+@lru_cache(maxsize=8)
+def critic_weights(reader: str = FIRST) -> LogisticWeights:
+    """The weights of a reader's critic.
+
+    Raises:
+        InvalidInput: No reader of this name comes with forbear.
+    """
+    recipe_of(reader)
+    with resources.as_file(resources.files("forbear.worlds.questions") / "weights" / f"{reader}-critic.npz") as path:
+        return LogisticWeights.load(path)
+
+
 def environment(
     mode: Mode = "one_step", data: str | Path | None = None, f1: float | None = None
 ) -> QuestionEnvironment:
-    """Makes an environment that asks any question of the file, or of those that come with the package.
+    """Makes an environment that asks any question of the file; without one, any generated or shipped question.
 
     Raises:
         InvalidInput: The file cannot be read, or another mode or f1 than `QuestionEnvironment` takes.
     """
-    return QuestionEnvironment(shipped_questions() if data is None else read_questions(data), mode=mode, f1=f1)
+    known = GeneratedQuestions(shipped_questions()) if data is None else read_questions(data)
+    return QuestionEnvironment(known, mode=mode, f1=f1)
 
 
 @lru_cache(maxsize=1)
