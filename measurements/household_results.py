@@ -62,6 +62,9 @@ def tables(view: bench_view.BenchView) -> Iterable[str]:
         )
         yield from table(bench_view.OUTCOMES, [bench_view.outcome_cells(row) for row in rows])
         yield from table(bench_view.BEHAVIOUR, [bench_view.behaviour_cells(row) for row in rows])
+        headings, choices = bench_view.equal_calls(rows)
+        if choices:
+            yield from table(headings, choices)
         yield "  \n".join(bench_view.against_blind(rows)) + "\n"
     yield "### Does a pilot of 50 tasks know?\n"
     for one in view["agents"]:

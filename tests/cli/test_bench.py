@@ -47,13 +47,13 @@ def test_a_bench_of_players_goes_on_where_it_was_and_prints_the_same(tmp_path: P
     assert json.loads(capsys.readouterr().out) == first
     assert "doubter" in (tmp_path / "bench" / "doubter" / "report.html").read_text()
     rows = first["agents"][0]["rows"]
-    assert [row["arm"] for row in rows] == ["c-append", "rerun", "best-of-2"]
-    assert [row["kind"] for row in rows] == ["candidate", "control", "selection"]
+    assert [row["arm"] for row in rows] == ["c-append", "rerun", "best-of-2", "best-of-3", "best-of-4"]
+    assert [row["kind"] for row in rows] == ["candidate", "control", *3 * ["selection"]]
     assert run([*asked, *folder]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.partition("\nJournals: ")[0].splitlines())) <= 80
     for row in rows:
-        assert text.count(f"\n{row['arm']} ") == 2
+        assert text.count(f"\n{row['arm']} ") == (2 if row["kind"] == "control" else 3)
     assert run([*asked[:-1], "7", *folder]) == 2
     assert "it has grown" in capsys.readouterr().err
 

@@ -17,6 +17,7 @@ from forbear.wording import described, listed, shown
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "tasks": {
+        "alfworld:games": "forbear.worlds.household.real_games:real_tasks",
         "household:generated": "forbear.worlds.household.pilot:generated_tasks",
         "questions:file": "forbear.worlds.questions.pilot:file_tasks",
         "questions:generated": "forbear.worlds.questions.pilot:generated_tasks",
@@ -28,6 +29,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "questions": "forbear.worlds.questions.pilot:agent",
     },
     "environment": {
+        "alfworld": "forbear.worlds.household.real_games:real_environment",
         "household": "forbear.worlds.household.pilot:environment",
         "questions": "forbear.worlds.questions.pilot:environment",
     },

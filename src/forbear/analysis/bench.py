@@ -18,8 +18,13 @@ from forbear.stats.decision import decide
 from forbear.stats.intervals import Estimate
 from forbear.stats.verdict import Verdict
 
-SELECTION = "best-of-2"
-"""Name of the row in which the critic chooses between two runs."""
+MOST_RUNS = 4
+"""Of which a critic chooses one in a benchmark's table."""
+
+
+def selection_name(size: int) -> str:
+    """Name of the row in which a critic chooses among so many runs."""
+    return f"best-of-{size}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +33,7 @@ class BenchRow:
 
     arm: str
     kind: Literal["candidate", "control", "selection"]
-    """May be deployed, shares α by Holm; is there to be compared with; chooses between two runs. The latter two are
+    """May be deployed, shares α by Holm; is there to be compared with; chooses between runs. The latter two are
     decided by themselves."""
     success: Estimate
     """Of the treated arm."""
@@ -54,9 +59,9 @@ class BenchRow:
     """Agent calls per episode, by itself."""
     against_blind: Estimate | None
     """What its critic adds to the same intervention at random moments, in success; None where no arm is blind to it."""
-    selection_gain: float | None
-    """What the critic's best of 2 gains where it may take no more calls than this arm: its gain times the share of
-    tasks that can be run again for as many. 0 where the arm takes no more than the baseline; None without a rerun."""
+    selection_gains: Mapping[str, float]
+    """By the row of a selection, what it gains where it may take no more calls than this arm: its gain times the share
+    of tasks that can be run again for as many. 0 where the arm takes no more than the baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +77,16 @@ class BenchedAgent:
     calls: float
     """Of the baseline, per episode."""
     oracle_gain: float | None
-    """Of the better of two runs, whoever chooses; None without a rerun."""
+    """Of the better of two runs, whoever chooses; None without a second run."""
     rows: tuple[BenchRow, ...]
 
 
 def benched(
-    agent: str, result: PilotResult, evidence: Evidence, *, selections: Mapping[str, Selection] | None = None
+    agent: str,
+    result: PilotResult,
+    evidence: Evidence,
+    *,
+    selections: Mapping[str, Mapping[int, Selection]] | None = None,
 ) -> BenchedAgent:
     """Makes the rows of one agent's pilot.
 
@@ -85,14 +94,15 @@ def benched(
         agent: Its name.
         result: What was found.
         evidence: What it says.
-        selections: What each critic's choice between two runs was worth, by critic name; the first stands as a row.
+        selections: What each critic's choice between runs was worth, by critic name and number of runs, 2 among them;
+            the first critic's stand as rows.
     """
     plan, chosen = result.plan, list((selections or {}).items())
     baseline = result.arms[plan.baseline_arm]
     alone = baseline.agent_calls / baseline.episodes
     rows = [_row(result, evidence, arm, alone=alone, selections=selections or {}) for arm in plan.treated]
-    if chosen:
-        rows.append(_selected(result, evidence, *chosen[0], alone=alone))
+    for critic, by_size in chosen[:1]:
+        rows += [_selected(result, evidence, critic, by_size, size, alone=alone) for size in sorted(by_size)]
     return BenchedAgent(
         agent=agent,
         tasks=result.tasks,
@@ -100,13 +110,18 @@ def benched(
         success=_success(result, plan.baseline_arm),
         no_answer_rate=_share(baseline.no_answers, baseline.episodes),
         calls=alone,
-        oracle_gain=chosen[0][1].oracle_gain if chosen else None,
+        oracle_gain=chosen[0][1][2].oracle_gain if chosen else None,
         rows=tuple(rows),
     )
 
 
 def _row(
-    result: PilotResult, evidence: Evidence, name: str, *, alone: float, selections: Mapping[str, Selection]
+    result: PilotResult,
+    evidence: Evidence,
+    name: str,
+    *,
+    alone: float,
+    selections: Mapping[str, Mapping[int, Selection]],
 ) -> BenchRow:
     plan, arm = result.plan, result.arms[name]
     critic = plan.arms[name].critic
@@ -115,7 +130,7 @@ def _row(
     disrupted, touched = _early(result, name)
     calls = arm.agent_calls / arm.episodes
     # A blind arm, or a rerun, has no critic that could choose: the first one's choice stands beside it.
-    selection = selections.get(critic or "") or next(iter(selections.values()), None)
+    by_size = selections.get(critic or "") or next(iter(selections.values()), {})
     return BenchRow(
         arm=name,
         kind="control" if name in evidence.controls else "candidate",
@@ -132,15 +147,18 @@ def _row(
         oracle_gain=None if ceiling is None else ceiling.oracle_gain.value,
         calls=calls,
         against_blind=evidence.blind[name].gain if name in evidence.blind else None,
-        selection_gain=None if selection is None else _at_calls(selection, more=calls - alone),
+        selection_gains=_at_calls(by_size, more=calls - alone),
     )
 
 
-def _selected(result: PilotResult, evidence: Evidence, critic: str, selection: Selection, *, alone: float) -> BenchRow:
+def _selected(
+    result: PilotResult, evidence: Evidence, critic: str, by_size: Mapping[int, Selection], size: int, *, alone: float
+) -> BenchRow:
+    selection = by_size[size]
     report, outcomes = evidence.critics.get(critic), selection.outcomes
     hits = np.array([sum(runs) for runs in outcomes.treated], dtype=float)
     return BenchRow(
-        arm=SELECTION,
+        arm=selection_name(size),
         kind="selection",
         success=_rate(hits, np.array([len(runs) for runs in outcomes.treated], dtype=float)),
         verdict=decide(outcomes, result.plan.rule),
@@ -155,13 +173,17 @@ def _selected(result: PilotResult, evidence: Evidence, critic: str, selection: S
         oracle_gain=selection.oracle_gain,
         calls=alone + selection.calls,
         against_blind=None,
-        selection_gain=None,
+        selection_gains=_at_calls(by_size, more=selection.calls),
     )
 
 
-def _at_calls(selection: Selection, *, more: float) -> float:
-    gain = selection.outcomes.success_gain or 0.0
-    return gain * min(1.0, max(0.0, more) / selection.calls) if selection.calls else 0.0
+def _at_calls(by_size: Mapping[int, Selection], *, more: float) -> dict[str, float]:
+    return {
+        selection_name(size): (one.outcomes.success_gain or 0.0) * min(1.0, max(0.0, more) / one.calls)
+        if one.calls
+        else 0.0
+        for size, one in by_size.items()
+    }
 
 
 def _early(result: PilotResult, name: str) -> tuple[float | None, float | None]:

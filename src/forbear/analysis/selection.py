@@ -1,10 +1,13 @@
-"""Choosing between two runs of the agent instead of intervening in one: what the same critic is worth afterwards.
+"""Choosing between runs of the agent instead of intervening in one: what the same critic is worth afterwards.
 
-Both runs are the agent's own, the baseline's and its rerun's. The critic reads each to its last proposal, and the run
-of which it expects failure less is taken; whoever could see the outcomes would take a success wherever there is one.
+All runs are the agent's own: the baseline's and its rerun's, under every seed of the task. The critic reads each to its
+last proposal, and the run of which it expects failure least is taken; whoever could see the outcomes would take a
+success wherever there is one.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -17,69 +20,114 @@ from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.policy.policy import critic_name
 from forbear.records.model import Episode, Trajectory
 
+_Scores: TypeAlias = Mapping[tuple[str, int, str], float | None]
+"""By task, seed and arm, the p_fail of the last proposal."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The better of two runs by a critic's choice, beside the first of them."""
+    """The best of some runs by a critic's choice, beside the first of them."""
 
+    size: int
+    """How many runs there are to choose from."""
     outcomes: ClusteredOutcomes
     """Tasks × seeds: the baseline, and the run that was chosen."""
     oracle_gain: float
     """What a choice that knows the outcomes gains over the baseline: no critic gains more."""
     chance_gain: float
-    """What a coin gains: half of the difference between rerun and baseline."""
+    """What a die gains: the difference between the mean of the runs and the baseline."""
     contested: int
-    """Pairs of runs of which one succeeds: there alone a choice matters."""
+    """Choices of which some runs succeed and some do not: there alone a choice matters."""
     calls: float
-    """Agent calls that the second run takes, per episode."""
+    """Agent calls that the further runs take, per episode."""
 
 
-def best_of_two(result: PilotResult, critic: Critic, *, rerun: str = "rerun") -> Selection:
-    """Lets a critic choose between the baseline's run and the rerun's of each task and seed.
+def runs_to_choose_from(result: PilotResult, *, rerun: str = "rerun") -> int:
+    """How many runs of the agent alone a task has: a baseline per seed, and as many again with a rerun."""
+    return len(result.plan.seeds) * (2 if rerun in result.arms else 1)
+
+
+def best_of(
+    result: PilotResult, critic: Critic, *, sizes: Sequence[int] = (2,), rerun: str = "rerun"
+) -> dict[int, Selection]:
+    """Lets a critic choose between the baseline's run and others of the agent alone, of each task and seed.
+
+    The others of a seed are, in this order, its own rerun, then baseline and rerun of the seed after it, and so on,
+    round the seeds. They are draws of the same agent, so that each gain is unbiased; choices of one task share runs,
+    and tasks are what the outcomes are clustered by.
 
     Args:
-        result: Of a pilot whose arms have a rerun.
-        critic: One that watched the baseline, made anew; it reads the reruns now. Where both scores are equal, or it
-            abstained, the baseline's run is taken.
-        rerun: Name of the arm.
+        result: Of a pilot.
+        critic: One that watched the baseline, made anew; it reads the reruns now. Where scores are equal, the earlier
+            run is taken; where it abstained on the baseline's run, that one.
+        sizes: How many runs to choose from, each at least 2.
+        rerun: Name of the arm that is the agent once more, if there is one.
+
+    Returns:
+        By size. The runs of a smaller one are among those of a larger one.
 
     Raises:
-        InvalidInput: No such arm, no task that both brought to an outcome under every seed, or a critic that breaks.
+        InvalidInput: Fewer runs than that, no task with all of its runs brought to an outcome, or a critic that breaks.
+
+    Checked: against a plain enumeration of all choices of a pilot; a critic that knows the outcomes gains the oracle's
+    gain, one that says the same of all gains nothing.
     """
-    plan, name = result.plan, critic_name(critic)
-    if rerun not in result.arms:
-        raise InvalidInput(f"there is no arm {rerun!r:.60} to choose from; add a rerun.")
+    have, name = runs_to_choose_from(result, rerun=rerun), critic_name(critic)
+    if not sizes or not all(2 <= size <= have for size in sizes):
+        raise InvalidInput(
+            f"each task has {have} of the agent's own runs to choose from, asked for the best of "
+            f"{', '.join(map(str, sizes)) or 'none'}: add a rerun, or seeds."
+        )
+    pools = _pools(result, rerun)
+    if not pools:
+        raise InvalidInput("no task has all of its runs of the agent alone: there is nothing to choose from.")
+    again = [run for runs in pools for run in runs if run.arm == rerun]
+    scored = scored_now(critic, [_judged(episode) for episode in again], name=name).scores if again else ()
+    said = {_key(run): steps[-1] if steps else None for run, steps in zip(again, scored, strict=True)}
+    said |= {_key(run): _recorded(run, name) for runs in pools for run in runs if run.arm != rerun}
+    step = 2 if rerun in result.arms else 1
+    return {
+        size: _selection(
+            [[(runs + runs)[at : at + size] for at in range(0, len(runs), step)] for runs in pools], said, size=size
+        )
+        for size in sizes
+    }
 
-    def run(task: str, seed: int, arm: str) -> Episode | None:
-        return result.episodes.get((task, seed, arm))
 
-    rows = [[(run(task.id, s, plan.baseline_arm), run(task.id, s, rerun)) for s in plan.seeds] for task in plan.tasks]
-    pairs = [[(a, b) for a, b in row if a is not None and b is not None] for row in rows]
-    pairs = [row for row in pairs if len(row) == len(plan.seeds)]
-    if not pairs:
-        raise InvalidInput(f"no task has both runs under every seed: nothing to choose from in '{rerun}'.")
-    again = [b for row in pairs for _, b in row]
-    scored = scored_now(critic, [_judged(episode) for episode in again], name=name)
-    later = iter([_last(said) for said in scored.scores])
-    chosen, first = list[list[bool]](), list[list[bool]]()
-    contested = second_wins = 0
-    for row in pairs:
-        first.append([a.success is True for a, _ in row])
-        chosen.append([])
-        for a, b in row:
-            before, after = _last_recorded(a, name), next(later)
-            takes_second = before is not None and after is not None and after < before
-            chosen[-1].append((b if takes_second else a).success is True)
-            contested += a.success is not b.success
-            second_wins += b.success is True and a.success is not True
-    runs = len(again)
+def _pools(result: PilotResult, rerun: str) -> list[list[Episode]]:
+    """By task, its runs seed by seed, the baseline's before the rerun's; tasks without one of them are left out."""
+    plan = result.plan
+    arms = [plan.baseline_arm, *([rerun] if rerun in result.arms else [])]
+    found = [[result.episodes.get((task.id, seed, arm)) for seed in plan.seeds for arm in arms] for task in plan.tasks]
+    return [[run for run in runs if run is not None] for runs in found if all(run is not None for run in runs)]
+
+
+def _selection(choices: list[list[list[Episode]]], said: _Scores, *, size: int) -> Selection:
+    first = [[runs[0].success is True for runs in row] for row in choices]
+    chosen = [[_chosen(runs, said).success is True for runs in row] for row in choices]
+    won = [sum(run.success is True for run in runs) for row in choices for runs in row]
+    alone, n = sum(map(sum, first)), len(won)
     return Selection(
+        size=size,
         outcomes=ClusteredOutcomes.from_outcomes(baseline=first, treated=chosen),
-        oracle_gain=second_wins / runs,
-        chance_gain=(second_wins - (contested - second_wins)) / (2 * runs),
-        contested=contested,
-        calls=sum(b.usage.agent.calls for b in again) / runs,
+        oracle_gain=(sum(map(bool, won)) - alone) / n,
+        chance_gain=(sum(won) / size - alone) / n,
+        contested=sum(0 < some < size for some in won),
+        calls=sum(run.usage.agent.calls for row in choices for runs in row for run in runs[1:]) / n,
     )
+
+
+def _chosen(runs: Sequence[Episode], said: _Scores) -> Episode:
+    best, least = runs[0], said[_key(runs[0])]
+    for run in runs[1:]:
+        found = said[_key(run)]
+        if least is not None and found is not None and found < least:
+            best, least = run, found
+    return best
+
+
+def _key(run: Episode) -> tuple[str, int, str]:
+    return run.task.id, run.seed, run.arm
 
 
 def _judged(episode: Episode) -> JudgedRun:
@@ -92,9 +140,5 @@ def _judged(episode: Episode) -> JudgedRun:
     )
 
 
-def _last(said: tuple[float | None, ...]) -> float | None:
-    return said[-1] if said else None
-
-
-def _last_recorded(episode: Episode, critic: str) -> float | None:
+def _recorded(episode: Episode, critic: str) -> float | None:
     return episode.steps[-1].proposals[-1].p_fail.get(critic) if episode.steps and episode.steps[-1].proposals else None

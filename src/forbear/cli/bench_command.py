@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from forbear.analysis.pilot_study import CallsToDecision, PilotStudy
     from forbear.analysis.result import PilotResult
     from forbear.cli.foreign import Ours
-    from forbear.cli.stopping import Stopper
+    from forbear.models.session import ModelSettings
+    from forbear.records.journal import Journal
     from forbear.report.bench_view import Benched
     from forbear.runner.benchmark import Benchmark
+    from forbear.runner.ledger import Budget
+    from forbear.runner.plan import PilotPlan
 
 _PILOT = 50
 """Tasks of the pilots that are drawn."""
@@ -98,10 +101,19 @@ def bench_options(
     return given
 
 
-def run_bench(benchmark: Benchmark, asked: BenchOptions) -> None:
+def run_bench(
+    benchmark: Benchmark, asked: BenchOptions, *, budget: Budget | None = None, models: ModelSettings | None = None
+) -> None:
     """Runs what a benchmark's pilots lack, and prints the tables.
 
+    Args:
+        benchmark: What to run.
+        asked: How much of it.
+        budget: What may be paid for, of agents that ask language models; None: anything. Likewise the models' prices.
+        models: None: without prices.
+
     Raises:
+        BudgetSpent: The budget is; under a larger one the same command goes on.
         InvalidInput: A name that the benchmark does not have, options that do not go together, or a journal of another
             plan.
     """
@@ -110,7 +122,9 @@ def run_bench(benchmark: Benchmark, asked: BenchOptions) -> None:
     from forbear.cli.decide import color
     from forbear.cli.foreign import foreign_output
     from forbear.cli.stopping import stoppable
+    from forbear.models.session import ModelSettings
     from forbear.report.bench_view import bench_text, bench_view
+    from forbear.runner.pilot import run_pilot
 
     agents = _names(asked.agents, known=benchmark.agents, what=benchmark.agent_word)
     arms = _names(asked.arms, known=benchmark.arms, what="arm")
@@ -119,7 +133,19 @@ def run_bench(benchmark: Benchmark, asked: BenchOptions) -> None:
     kept = f"stopped; every finished episode is kept in {asked.journal}. The same command goes on."
     colored = color()
     with foreign_output() as ours, stoppable(kept) as stopper:
-        found = [_benched(benchmark, agent, arms, stopper, ours, asked) for agent in agents]
+        found = [
+            _benched(
+                benchmark,
+                agent,
+                asked,
+                lambda plan, journal: stopper.run(
+                    run_pilot(plan, journal, workers=asked.workers, budget=budget, models=models or ModelSettings())
+                ),
+                arms=arms,
+                ours=ours,
+            )
+            for agent in agents
+        ]
         view = bench_view(benchmark.name, found)
         if asked.as_json:
             click.echo(json.dumps(view, indent=2, allow_nan=False), file=ours.out)
@@ -142,16 +168,21 @@ def _names(text: str | None, *, known: Sequence[str], what: str) -> list[str]:
 
 
 def _benched(
-    benchmark: Benchmark, agent: str, arms: Sequence[str], stopper: Stopper, ours: Ours, asked: BenchOptions
+    benchmark: Benchmark,
+    agent: str,
+    asked: BenchOptions,
+    run: Callable[[PilotPlan, Journal], PilotResult],
+    *,
+    arms: Sequence[str],
+    ours: Ours,
 ) -> Benched:
     """Runs what one agent's pilot lacks, and arranges it."""
-    from forbear.analysis.bench import benched
+    from forbear.analysis.bench import MOST_RUNS, benched
     from forbear.analysis.evidence import evidence_of
-    from forbear.analysis.selection import best_of_two
+    from forbear.analysis.selection import best_of, runs_to_choose_from
     from forbear.policy.policy import critic_name
     from forbear.records.journal import Journal
     from forbear.report.bench_view import Benched
-    from forbear.runner.pilot import run_pilot
 
     directory = asked.journal / agent
     plan = benchmark.plan(agent, arms=arms, tasks=asked.tasks, seeds=asked.seeds)
@@ -162,11 +193,12 @@ def _benched(
         )
     if ours.console.is_terminal:
         ours.console.print(f"{shown(agent)} ...")
-    result = stopper.run(run_pilot(plan, Journal(directory), workers=asked.workers))
+    result = run(plan, Journal(directory))
     evidence = evidence_of(result)
     judge = benchmark.critic(agent)
-    chooses = judge is not None and critic_name(judge) in result.plan.critics and "rerun" in result.arms
-    selections = {critic_name(judge): best_of_two(result, judge)} if judge is not None and chooses else {}
+    sizes = range(2, min(MOST_RUNS, runs_to_choose_from(result)) + 1)
+    chooses = judge is not None and critic_name(judge) in result.plan.critics and len(sizes) > 0
+    selections = {critic_name(judge): best_of(result, judge, sizes=sizes)} if judge is not None and chooses else {}
     if asked.html:
         _write_page(result, evidence, f"{benchmark.title}, {agent}", directory)
     study, calls = _pilots(result, evidence, agent, asked)

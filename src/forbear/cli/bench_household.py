@@ -13,7 +13,7 @@ Each player of the household runs a pilot with these arms:
     charged                  c-rollback, the dropped proposal costs a step
     restart                  begin the task again, once
     placebo, blind-rollback, blind-append, rerun     controls
-and, from baseline and rerun, best-of-2: the critic chooses between two runs.
+and, from the runs of the player alone, best-of-2 to -4: the critic chooses.
 
 The table says success, C, B, r, d, p*, gain and verdict of each arm, and its
 critic's AUROC; docs/results.md has a full run. Journals lie in DIR, one a

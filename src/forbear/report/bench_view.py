@@ -55,7 +55,8 @@ class RowView(TypedDict):
     oracle_gain: float | None
     agent_calls_per_episode: float
     against_blind: EstimateJson | None
-    selection_gain_at_these_calls: float | None
+    selection_gain_at_these_calls: dict[str, float]
+    """By the row of a selection, what it gains where it may take no more calls than this one."""
 
 
 class AgentView(TypedDict):
@@ -157,7 +158,7 @@ def _row(row: BenchRow) -> RowView:
         oracle_gain=row.oracle_gain,
         agent_calls_per_episode=row.calls,
         against_blind=_written(row.against_blind),
-        selection_gain_at_these_calls=row.selection_gain,
+        selection_gain_at_these_calls=dict(row.selection_gains),
     )
 
 
@@ -214,8 +215,28 @@ def behaviour_cells(row: RowView) -> tuple[str, ...]:
         rate(row["noop_rate"]),
         gain(row["oracle_gain"]),
         f"{row['agent_calls_per_episode']:.1f}",
-        gain(row["selection_gain_at_these_calls"]),
+        gain(row["selection_gain_at_these_calls"].get("best-of-2")),
     )
+
+
+def equal_calls(rows: Sequence[RowView]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows: what choosing gains where it may take no more calls than an arm. Empty with one selection."""
+    from forbear.wording import points, shown
+
+    names = sorted({name for row in rows for name in row["selection_gain_at_these_calls"]})
+    if len(names) < 2:
+        return (), []
+    cells = [
+        (
+            shown(row["arm"], limit=20),
+            f"{row['agent_calls_per_episode']:.1f}",
+            points(row["success_gain"]["value"], unit=""),
+            *(points(row["selection_gain_at_these_calls"].get(name), unit="", undefined="-") for name in names),
+        )
+        for row in rows
+        if row["kind"] != "control"
+    ]
+    return ("at the calls of", "calls", "gain", *names), cells
 
 
 LEGEND = (
@@ -226,7 +247,7 @@ LEGEND = (
     "that were first touched at step 0 or 1, no ans.: episodes without an end of their own, no-op: interventions after "
     "which the same was proposed again; in per cent. oracle: what an intervention that never disrupts would gain. "
     "calls: the agent's, per episode. bo2: what the critic's best of 2 gains on so many tasks that it takes no more "
-    "calls.",
+    "calls; at the calls of: likewise, for more runs to choose from.",
 )
 
 
@@ -254,6 +275,10 @@ def bench_text(view: BenchView, *, width: int = 80, color: bool = False) -> str:
         for headings, cells in ((OUTCOMES, outcome_cells), (BEHAVIOUR, behaviour_cells)):
             last = len(headings) - 1
             terminal.table(headings, map(cells, one["rows"]), left=(0, last) if cells is outcome_cells else (0,), gap=1)
+            terminal.line()
+        sizes, choices = equal_calls(one["rows"])
+        if choices:
+            terminal.table(sizes, choices, left=(0,), gap=1)
             terminal.line()
         beside = against_blind(one["rows"])
         for line in (*beside, "") if beside else ():

@@ -39,36 +39,38 @@ def judged(rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Trajectory, A
             yield rollout, Trajectory(task=rollout.trajectory.task, steps=(*steps[:index], opened)), step.executed
 
 
-def fit_critic(
-    rollouts: Sequence[Rollout],
-    others: Sequence[Rollout],
-    *,
-    features: TranscriptFeatures,
-    l2: float,
-    calibration: Calibration,
-    steps: int,
-) -> LogisticWeights:
-    """Fits a logistic critic on rollouts and calibrates it on others.
-
-    Args:
-        rollouts: To learn from; some failed, some did not.
-        others: Of other tasks.
-        features: What it looks at.
-        l2: Penalty.
-        calibration: How.
-        steps: Budget of the rollouts; lines of steps go up to it.
-    """
+def fit_critic(rollouts: Sequence[Rollout], *, features: TranscriptFeatures, l2: float) -> LogisticWeights:
+    """Fits a logistic critic to the steps of rollouts, of which some failed and some did not; it is not calibrated."""
     rows, failed = list[Features](), list[bool]()
     for rollout, seen, proposed in judged(rollouts):
         rows.append(features(seen, proposed))
         failed.append(not rollout.success)
-    weights = train_logistic(rows, failed, row_weights=[1.0] * len(rows), l2=l2)
+    return train_logistic(rows, failed, row_weights=[1.0] * len(rows), l2=l2)
+
+
+def raw_scores(
+    weights: LogisticWeights, rollouts: Sequence[Rollout], *, features: TranscriptFeatures
+) -> tuple[list[bool], list[float], list[int]]:
+    """What an uncalibrated critic says of each step: whether its run failed, the log-odds, the step's index."""
     critic = LogisticCritic(weights, features=features)
     met = [
         (not rollout.success, critic.raw(seen, proposed), len(seen.steps) - 1)
-        for rollout, seen, proposed in judged(others)
+        for rollout, seen, proposed in judged(rollouts)
     ]
-    fails, logits, indices = zip(*met, strict=True)
+    fails, logits, steps = zip(*met, strict=True)
+    return list(fails), list(logits), list(steps)
+
+
+def calibrate_critic(
+    weights: LogisticWeights,
+    rollouts: Sequence[Rollout],
+    *,
+    features: TranscriptFeatures,
+    calibration: Calibration,
+    steps: int,
+) -> LogisticWeights:
+    """Calibrates a critic on rollouts that it has not met; `steps` is their budget, up to which lines of steps go."""
+    fails, logits, indices = raw_scores(weights, rollouts, features=features)
     if calibration == "temperature":
         return replace(weights, temperature=fit_temperature(fails, logits))
     return replace(weights, by_step=fit_step_lines(fails, logits, indices, last=steps - 1))

@@ -4,11 +4,12 @@ import math
 import os
 from itertools import pairwise
 
+import msgspec
 import pytest
 
-from forbear.analysis.bench import SELECTION, benched
+from forbear.analysis.bench import benched, selection_name
 from forbear.analysis.evidence import evidence_of
-from forbear.analysis.selection import best_of_two
+from forbear.analysis.selection import best_of, runs_to_choose_from
 from forbear.contracts.critic import Score
 from forbear.errors import InvalidInput
 from forbear.interventions.append import Append
@@ -55,7 +56,7 @@ def found(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [-1, 0, 1])
 def test_the_critic_takes_the_run_that_it_likes_better_and_the_first_of_two_alike(found, sign):
-    chosen = best_of_two(found, ByLength(sign)).outcomes
+    chosen = best_of(found, ByLength(sign))[2].outcomes
     plan = found.plan
     for task, first, taken in zip(plan.tasks, chosen.baseline, chosen.treated, strict=True):
         for seed, before, after in zip(plan.seeds, first, taken, strict=True):
@@ -68,7 +69,7 @@ def test_the_critic_takes_the_run_that_it_likes_better_and_the_first_of_two_alik
 @pytest.mark.slow
 def test_no_choice_gains_more_than_the_one_that_knows(found):
     judge = critic(player="restarter")
-    selection = best_of_two(found, judge)
+    selection = best_of(found, judge)[2]
     cells = [(found.episodes[k].success, found.episodes[k[0], k[1], "rerun"].success) for k in keys(found, "baseline")]
     won = [sum(cell) for cell in zip(*cells, strict=True)]
     assert selection.contested == sum(a != b for a, b in cells)
@@ -84,9 +85,9 @@ def keys(found, arm):
 @pytest.mark.slow
 def test_a_row_counts_what_the_episodes_say(found):
     judge = critic(player="restarter")
-    selections = {critic_name(judge): best_of_two(found, judge)}
+    selections = {critic_name(judge): best_of(found, judge, sizes=(2, 3, 4))}
     table = benched("restarter", found, evidence_of(found), selections=selections)
-    assert [row.arm for row in table.rows] == [*found.plan.treated, SELECTION]
+    assert [row.arm for row in table.rows] == [*found.plan.treated, *map(selection_name, (2, 3, 4))]
     rows = {row.arm: row for row in table.rows}
     for arm in ("c-rollback", "restart"):
         row, episodes = rows[arm], [found.episodes[key] for key in keys(found, arm)]
@@ -99,14 +100,19 @@ def test_a_row_counts_what_the_episodes_say(found):
         assert row.success.value == pytest.approx(sum(b.success for b in episodes) / len(episodes))
         assert row.interventions == pytest.approx(sum(e.interventions for e in episodes) / len(episodes))
         assert row.calls == pytest.approx(sum(e.usage.agent.calls for e in episodes) / len(episodes))
-        share = min(1.0, max(0.0, row.calls - table.calls) / selections[row.critic].calls)
-        assert row.selection_gain == pytest.approx(share * selections[row.critic].outcomes.success_gain)
+        for size, one in selections[row.critic].items():
+            share = min(1.0, max(0.0, row.calls - table.calls) / one.calls)
+            assert row.selection_gains[f"best-of-{size}"] == pytest.approx(share * one.outcomes.success_gain)
     assert rows["restart"].interventions <= 1
     assert rows["rerun"].kind == "control"
     assert rows["rerun"].auroc is None
-    assert rows[SELECTION].kind == "selection"
-    assert rows[SELECTION].auroc == rows["c-rollback"].auroc
-    assert rows[SELECTION].calls == pytest.approx(table.calls + rows["rerun"].calls)
+    two, four = rows["best-of-2"], rows["best-of-4"]
+    assert two.kind == four.kind == "selection"
+    assert two.auroc == rows["c-rollback"].auroc
+    assert two.calls == pytest.approx(table.calls + rows["rerun"].calls)
+    # Of two seeds, four runs are all that there are.
+    assert four.calls == pytest.approx(2 * two.calls)
+    assert four.selection_gains["best-of-2"] == pytest.approx(selections[two.critic][2].outcomes.success_gain)
 
 
 @pytest.mark.slow
@@ -131,11 +137,77 @@ def test_changed_runs_show_what_the_arm_s_own_critic_said(found):
     assert all(one["p_fail"] in said and one["p_fail"] > 0.6 for one in dropped)
 
 
+@dataclasses.dataclass(frozen=True)
+class Knowing:
+    """Says what a pilot's runs came to, by all that was done in them; of other prefixes it knows nothing."""
+
+    known: dict
+
+    async def score(self, trajectory, proposed, *, draw):
+        done = (*(step.executed.text for step in trajectory.steps[:-1]), proposed.text)
+        return Score(self.known.get((trajectory.task.id, done), 0.5))
+
+    def config(self):
+        return {"name": "knowing"}
+
+
+def knowing(found):
+    """A critic that knows the outcomes, and the pilot as it would be if it had watched."""
+    known, episodes = {}, {}
+    for key in [*keys(found, "baseline"), *keys(found, "rerun")]:
+        episode = found.episodes[key]
+        last = episode.steps[-1]
+        p_fail = 0.0 if episode.success else 1.0
+        known[key[0], tuple(step.executed.text for step in episode.steps)] = p_fail
+        proposals = (msgspec.structs.replace(last.proposals[-1], p_fail={critic_name(Knowing(known)): p_fail}),)
+        steps = (*episode.steps[:-1], msgspec.structs.replace(last, proposals=proposals))
+        episodes[key] = msgspec.structs.replace(episode, steps=steps)
+    return Knowing(known), dataclasses.replace(found, episodes=episodes)
+
+
 @pytest.mark.slow
-def test_without_a_rerun_there_is_nothing_to_choose_from(found):
+def test_of_more_runs_the_critic_takes_the_one_that_it_likes_best(found):
+    """Against an enumeration by itself: all runs of a task, turned to begin with the seed's own baseline."""
+    for sign in (-1, 0, 1):
+        for size, selection in best_of(found, ByLength(sign), sizes=(3, 4)).items():
+            for task, taken in zip(found.plan.tasks, selection.outcomes.treated, strict=True):
+                runs = [found.episodes[task.id, s, arm] for s in found.plan.seeds for arm in ("baseline", "rerun")]
+                for number, after in enumerate(taken):
+                    turned = [runs[(2 * number + k) % 4] for k in range(size)]
+                    assert after is min(turned, key=lambda run: sign * len(run.steps)).success
+
+
+@pytest.mark.slow
+def test_a_critic_that_knows_gains_what_can_be_gained_and_more_runs_never_take_from_it(found):
+    judge, watched = knowing(found)
+    gains = []
+    for size, selection in best_of(watched, judge, sizes=(2, 3, 4)).items():
+        assert selection.size == size
+        assert selection.outcomes.success_gain == pytest.approx(selection.oracle_gain)
+        assert selection.oracle_gain >= selection.chance_gain
+        gains.append(selection.oracle_gain)
+    assert gains == sorted(gains)
+    assert best_of(found, ByLength(0), sizes=(4,))[4].outcomes.success_gain == 0
+    # Of all runs of a task the best one wins where any does: counted from the outcomes alone.
+    any_won = [
+        any(found.episodes[task.id, seed, arm].success for seed in found.plan.seeds for arm in ("baseline", "rerun"))
+        for task in found.plan.tasks
+    ]
+    alone = [found.episodes[key].success for key in keys(found, "baseline")]
+    assert gains[-1] == pytest.approx(sum(any_won) / len(any_won) - sum(alone) / len(alone))
+
+
+@pytest.mark.slow
+def test_without_a_rerun_the_runs_of_other_seeds_are_chosen_from(found):
     bare = dataclasses.replace(found, arms={name: arm for name, arm in found.arms.items() if name != "rerun"})
-    with pytest.raises(InvalidInput, match="add a rerun"):
-        best_of_two(bare, critic(player="restarter"))
+    assert (runs_to_choose_from(found), runs_to_choose_from(bare)) == (4, 2)
+    selection = best_of(bare, ByLength(1))[2]
+    for task, taken in zip(found.plan.tasks, selection.outcomes.treated, strict=True):
+        runs = [found.episodes[task.id, seed, "baseline"] for seed in found.plan.seeds]
+        assert taken == tuple(min(order, key=lambda run: len(run.steps)).success for order in (runs, runs[::-1]))
+    for sizes in ((3,), (1,), ()):
+        with pytest.raises(InvalidInput, match="2 of the agent's own runs"):
+            best_of(bare, ByLength(1), sizes=sizes)
 
 
 def test_every_player_has_every_arm_and_blind_ones_fire_as_often_as_was_measured():

@@ -12,6 +12,7 @@ from forbear.worlds.household.agent import RankerAgent, shipped_weights
 from forbear.worlds.household.critic import HouseholdFeatures
 from forbear.worlds.household.demonstrations import demonstrate
 from forbear.worlds.household.expert import Expert
+from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pilot import agent, critic, critic_weights
 from forbear.worlds.household.players import PLAYERS, Recipe, recipe_of
 from forbear.worlds.household.train import measure, roll_out, train_agent, train_critic
@@ -59,7 +60,8 @@ def test_a_rollout_says_what_happened():
 
 
 def shown(**options):
-    return list(demonstrate(**{"seed": 17, "count": 60, "slip": 0.5, "told": 0.2, "steps": 30, **options}))
+    said = {"count": 60, "slip": 0.5, "told": 0.2, "steps": 30, **options}
+    return list(demonstrate(generate(seed=17, count=said.pop("count")), seed=17, **said))
 
 
 @pytest.mark.slow

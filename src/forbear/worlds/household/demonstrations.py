@@ -16,7 +16,7 @@ an intervention then helps or harms depends on when it comes and what it costs, 
 is one that an intervention of this package says by default.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ import numpy as np
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.worlds.household.engine import Household
 from forbear.worlds.household.expert import Expert
-from forbear.worlds.household.generator import generate
+from forbear.worlds.household.games import Game
 from forbear.worlds.household.players import Manner
 from forbear.worlds.told import CARE, REMARKS, WARNINGS
 
@@ -39,19 +39,19 @@ class Demonstration:
 
 
 def demonstrate(
-    *, seed: int, count: int, slip: float, told: float, steps: int, manner: Manner = "takes care"
+    games: Iterable[Game], *, seed: int, slip: float, told: float, steps: int, manner: Manner = "takes care"
 ) -> Iterator[Demonstration]:
-    """Plays the first `count` households of a seed and yields every choice, in order.
+    """Plays games and yields every choice, in order.
 
     Args:
-        seed: Of the generator.
-        count: How many households.
+        games: Which; one that comes again is played again, with other slips.
+        seed: Of slips and messages, together with the position of the game.
         slip: Chance of a random command, at each step.
         told: Chance of a message, at each step; warnings and remarks alike.
         steps: At most so many a household.
         manner: What the demonstrator does when it is warned.
     """
-    for index, game in enumerate(generate(seed=seed, count=count)):
+    for index, game in enumerate(games):
         rng = np.random.default_rng([seed, index])
         house, task = Household(game), Task(id=game.id)
         text, done, careful = house.reset(), list[Step](), 0

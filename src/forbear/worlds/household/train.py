@@ -13,6 +13,7 @@ step; and others, on which both are measured. Pilots use none of these seeds.
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from forbear.contracts.draw import Draw
@@ -20,24 +21,31 @@ from forbear.critics.estimates import CriticReport
 from forbear.critics.logistic import LogisticCritic, LogisticWeights
 from forbear.learned.ranker import Choices
 from forbear.records.model import Step, Trajectory
+from forbear.worlds import rollouts as common
 from forbear.worlds.household.agent import HouseholdWeights, RankerAgent, describe
 from forbear.worlds.household.critic import HouseholdFeatures
 from forbear.worlds.household.demonstrations import demonstrate
 from forbear.worlds.household.engine import Household
 from forbear.worlds.household.environment import task_of
 from forbear.worlds.household.features import remember
+from forbear.worlds.household.games import Game
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.players import HEED, Recipe, recipe_of
 from forbear.worlds.household.seeds import SEEDS
-from forbear.worlds.rollouts import Rollout, fit_critic, measured, written
+from forbear.worlds.rollouts import Rollout, measured, written
 
 
 def train_agent(recipe: Recipe) -> HouseholdWeights:
-    """Fits the conditional logit to the demonstrations."""
+    """Clones a player from demonstrations on generated households."""
+    return clone(recipe, generate(seed=SEEDS["demonstrations"], count=recipe.demonstrations))
+
+
+def clone(recipe: Recipe, games: Iterable[Game]) -> HouseholdWeights:
+    """Fits the conditional logit to demonstrations on these games, by penalised maximum likelihood."""
     choices = Choices()
     for shown in demonstrate(
+        games,
         seed=SEEDS["demonstrations"],
-        count=recipe.demonstrations,
         slip=recipe.slip,
         told=recipe.told,
         steps=recipe.demonstration_steps,
@@ -49,32 +57,43 @@ def train_agent(recipe: Recipe) -> HouseholdWeights:
 
 def roll_out(agent: RankerAgent, *, seed: int, count: int, steps: int) -> list[Rollout]:
     """Lets the player play the first `count` households of a seed, alone."""
-    rollouts = []
-    for game in generate(seed=seed, count=count):
-        house, task = Household(game), task_of(game)
-        text, done = house.reset(), list[Step]()
-        while not house.won and len(done) < steps:
-            number = len(done)
-            legal = tuple(house.legal_actions())
-            seen = Trajectory(task=task, steps=(*done, Step(index=number, observation=text, legal_actions=legal)))
-            draw = Draw(task_id=task.id, seed=0, role="agent", step_index=number)
-            action = agent.choose(seen, draw=draw)
-            done.append(Step(index=number, observation=text, executed=action))
-            text = house.step(action.text)
-        rollouts.append(Rollout(trajectory=Trajectory(task=task, steps=tuple(done)), success=house.won))
-    return rollouts
+    return [play(agent, game, steps=steps) for game in generate(seed=seed, count=count)]
+
+
+def play(agent: RankerAgent, game: Game, *, steps: int, seed: int = 0) -> Rollout:
+    """Lets the player play a game, alone; another seed is another draw."""
+    house, task = Household(game), task_of(game)
+    text, done = house.reset(), list[Step]()
+    while not house.won and len(done) < steps:
+        number = len(done)
+        legal = tuple(house.legal_actions())
+        seen = Trajectory(task=task, steps=(*done, Step(index=number, observation=text, legal_actions=legal)))
+        action = agent.choose(seen, draw=Draw(task_id=task.id, seed=seed, role="agent", step_index=number))
+        done.append(Step(index=number, observation=text, executed=action))
+        text = house.step(action.text)
+    return Rollout(trajectory=Trajectory(task=task, steps=tuple(done)), success=house.won)
 
 
 def train_critic(recipe: Recipe, agent: RankerAgent) -> LogisticWeights:
     """Fits the critic on one set of rollouts and calibrates it on another."""
-    return fit_critic(
-        roll_out(agent, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps),
+    weights = fit_critic(recipe, roll_out(agent, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps))
+    return common.calibrate_critic(
+        weights,
         roll_out(agent, seed=SEEDS["calibration"], count=recipe.calibration_tasks, steps=recipe.steps),
         features=HouseholdFeatures(),
-        l2=recipe.critic_l2,
         calibration=recipe.calibration,
         steps=recipe.steps,
     )
+
+
+def fit_critic(recipe: Recipe, rollouts: Sequence[Rollout]) -> LogisticWeights:
+    """Fits a critic to the steps of these rollouts; it is not calibrated."""
+    return common.fit_critic(rollouts, features=HouseholdFeatures(), l2=recipe.critic_l2)
+
+
+def raw_scores(weights: LogisticWeights, rollouts: Sequence[Rollout]) -> tuple[list[bool], list[float], list[int]]:
+    """What an uncalibrated critic says of each step: whether its run failed, the log-odds, the step's index."""
+    return common.raw_scores(weights, rollouts, features=HouseholdFeatures())
 
 
 def measure(recipe: Recipe, agent: RankerAgent, weights: LogisticWeights) -> tuple[float, CriticReport]:

@@ -1,4 +1,4 @@
-"""The factories of pilot files: `questions:generated`, `:shipped` and `:file` for tasks, `questions` for other parts."""
+"""Factories of pilot files: `questions:generated`, `:shipped`, `:file` for tasks, `questions` for the other parts."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

@@ -26,7 +26,7 @@ from forbear.worlds.questions.question import task_of
 from forbear.worlds.questions.reader import Reader, ReaderWeights, describe
 from forbear.worlds.questions.readers import READERS, Recipe, recipe_of
 from forbear.worlds.questions.seeds import SEEDS
-from forbear.worlds.rollouts import Rollout, fit_critic, measured, written
+from forbear.worlds.rollouts import Rollout, calibrate_critic, fit_critic, measured, written
 
 
 def train_reader(recipe: Recipe) -> ReaderWeights:
@@ -55,11 +55,12 @@ def roll_out(reader: Reader, *, seed: int, count: int, steps: int) -> list[Rollo
 
 def train_critic(recipe: Recipe, reader: Reader) -> LogisticWeights:
     """Fits the critic on one set of the reader's runs and its temperature on another."""
-    return fit_critic(
-        roll_out(reader, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps),
+    features = QuestionFeatures()
+    runs = roll_out(reader, seed=SEEDS["critic"], count=recipe.critic_tasks, steps=recipe.steps)
+    return calibrate_critic(
+        fit_critic(runs, features=features, l2=recipe.critic_l2),
         roll_out(reader, seed=SEEDS["calibration"], count=recipe.calibration_tasks, steps=recipe.steps),
-        features=QuestionFeatures(),
-        l2=recipe.critic_l2,
+        features=features,
         calibration="temperature",
         steps=recipe.steps,
     )
