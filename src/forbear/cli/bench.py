@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from forbear.cli.bench_household import household
+from forbear.cli.bench_questions import questions
 from forbear.wording import shown
 
 _HELP = """Play and check the worlds that come with forbear.
@@ -13,6 +14,7 @@ _HELP = """Play and check the worlds that come with forbear.
 \b
 Examples:
     forbear bench household
+    forbear bench questions
     forbear bench alfworld --data valid_seen.jsonl.gz --verify
 
 Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
@@ -43,6 +45,7 @@ def bench() -> None:
 
 
 bench.add_command(household)
+bench.add_command(questions)
 
 
 @bench.command(help=_ALFWORLD, short_help="Real household games.")

@@ -1,0 +1,93 @@
+"""What `forbear bench questions` runs: one pilot a reader, with the study's arms and more, settled beforehand.
+
+Everything here was fixed before the full run, and nothing by what an arm gained (docs/results.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from forbear.policy.arm import Arm
+from forbear.records.model import Task
+from forbear.runner.benchmark import ARMS, BLIND, Benchmark, blind_rates, chosen_arms, full_plan, study_arms
+from forbear.runner.plan import PilotPlan
+from forbear.worlds.questions.generator import generate
+from forbear.worlds.questions.pilot import agent, critic, environment, generated_tasks
+from forbear.worlds.questions.question import task_of
+from forbear.worlds.questions.readers import READERS, recipe_of
+from forbear.worlds.questions.seeds import SEEDS
+
+TASK_SEED = 16
+"""Of the generated questions: nothing learned from them, and no setting was chosen on them."""
+
+
+def arms_of(reader: str) -> Mapping[str, Arm]:
+    """The arms of one reader's pilot, by name; its own critic acts in them.
+
+    Raises:
+        InvalidInput: No such reader.
+    """
+    recipe_of(reader)
+    uncalibrated = critic(reader=reader, calibrated=False)
+    return study_arms(critic(reader=reader), uncalibrated=uncalibrated, rates=BLIND_RATES[reader])
+
+
+def bench_plan(reader: str, *, arms: Sequence[str] = ARMS, tasks: int = 200, seeds: int = 2) -> PilotPlan:
+    """The pilot of one reader: all its questions, one look at the end.
+
+    Args:
+        reader: One of `readers.READERS`.
+        arms: Names among `ARMS`, beside the baseline.
+        tasks: How many generated questions; more begin with the same ones.
+        seeds: Draws per question.
+
+    Raises:
+        InvalidInput: No such reader or arm, a blind arm without the one that it is blind of, or no task or seed.
+    """
+    return _plan(reader, generated_tasks(tasks, TASK_SEED), chosen_arms(arms_of(reader), arms), seeds)
+
+
+def _plan(reader: str, tasks: Sequence[Task], arms: Sequence[Arm], seeds: int) -> PilotPlan:
+    made, world = partial(agent, reader=reader), partial(environment, mode="react")
+    return full_plan(tasks, agent=made, environment=world, arms=arms, seeds=seeds, steps=recipe_of(reader).steps)
+
+
+def benchmark() -> Benchmark:
+    """What `forbear bench questions` runs."""
+    return Benchmark(
+        name="questions",
+        title="Questions",
+        agents=tuple(READERS),
+        plan=bench_plan,
+        critic=lambda reader: critic(reader=reader),
+        agent_word="reader",
+    )
+
+
+def measured_rates(reader: str, *, tasks: int = 400) -> dict[str, tuple[float, ...]]:
+    """The rates at which a blind critic would intervene as often as the calibrated one, by arm and step.
+
+    From a pilot on the questions on which the critic's temperature was fitted: no bench uses those.
+    """
+    known = [task_of(made.question) for made in generate(seed=SEEDS["calibration"], count=tasks)]
+    return blind_rates(_plan(reader, known, chosen_arms(arms_of(reader), list(BLIND.values())), 1))
+
+
+BLIND_RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
+    "skimmer": {
+        "c-rollback": rates(".085 .221 .294 .124 .078 .166 .066 .056 .043 .090"),
+        "c-append": rates(".038 .154 .277 .316 .316 .151 .108 .106 .026 .000"),
+    },
+    "beginner": {
+        "c-rollback": rates(".426 .266 .180 .064 .202 .000 .029 .016 .102 .094"),
+        "c-append": rates(".235 .289 .332 .288 .210 .123 .101 .044 .100 .033"),
+    },
+    "rambler": {
+        "c-rollback": rates(".083 .181 .237 .135 .180 .066 .000 .014 .203 .090"),
+        "c-append": rates(".040 .126 .166 .259 .252 .122 .123 .013 .072 .076"),
+    },
+    "waverer": {
+        "c-rollback": rates(".027 .112 .212 .129 .420 .013 .028 .030 .105 .063"),
+        "c-append": rates(".013 .061 .140 .218 .383 .256 .238 .015 .068 .066"),
+    },
+}
+"""By reader and arm, what `measured_rates` found."""
