@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from forbear.cli.main import run
+from forbear.testing.chat_server import ChatServer, answer
+from forbear.worlds.household.real_games import real_tasks
 
 
 def test_the_walkthroughs_of_a_file_are_counted_and_those_that_fail_named(shared_data: Path, tmp_path: Path, capsys):
@@ -85,3 +87,79 @@ def test_pilots_drawn_from_a_bench_stand_below_its_table(tmp_path: Path, capsys)
     for options, said in ((["--calls"], "--seeds 2"), (["--tasks", "99"], "--tasks 100")):
         assert run([*asked, *options]) == 2
         assert said in capsys.readouterr().err
+
+
+AGENT = """
+name = "walker"
+[model]
+use = "openai"
+options = {{ model = "test", base_url = "{url}", temperature = 0.0, patience_s = 2.0 }}
+[agent]
+use = "chat"
+options = {{ mode = "text", legal = "hint" }}
+{more}
+"""
+
+
+@pytest.fixture
+def walkthroughs(shared_data: Path) -> dict[str, list[str]]:
+    with gzip.open(shared_data / "alfworld" / "valid_seen.jsonl.gz", "rt", encoding="utf-8") as file:
+        games = [json.loads(line) for line in file]
+    return {game["id"]: game["walkthrough"] for game in games}
+
+
+@pytest.mark.slow
+def test_a_chat_model_plays_real_games_under_the_arms_of_the_players(
+    shared_data: Path, walkthroughs: dict[str, list[str]], tmp_path: Path, capsys
+):
+    """Knows the walkthrough of every second game, by the task's id in its prompt; else it looks around."""
+    known = dict(list(sorted(walkthroughs.items()))[::2])
+
+    def respond(request):
+        id = next((id for id in walkthroughs if id in request["messages"][0]["content"]), None)
+        done = sum(message["role"] == "assistant" for message in request["messages"])
+        plan = known.get(id, [])
+        return answer(f"Action: {plan[done] if done < len(plan) else 'look'}", usage=(100, 10))
+
+    data = ["bench", "alfworld", "--data", str(shared_data / "alfworld" / "valid_seen.jsonl.gz")]
+    with ChatServer(respond) as server:
+        file = tmp_path / "agent.toml"
+        (tmp_path / "system.txt").write_text("You are in the house {task}. Answer with one line: Action: ...")
+        more = 'system = "system.txt"'
+        file.write_text(AGENT.format(url=server.url, more="").replace('legal = "hint"', f'legal = "hint", {more}'))
+        asked = [*data, "--agent-file", str(file), "--arms", "c-append,rerun", "--tasks", "6", "--seeds", "1"]
+        asked += ["--journal", str(tmp_path / "bench"), "--json"]
+        assert run(asked) == 0
+        first = json.loads(capsys.readouterr().out)
+        paid = len(server.requests)
+        assert run(asked) == 0
+        assert json.loads(capsys.readouterr().out) == first
+        assert len(server.requests) == paid
+        file.write_text(file.read_text() + "[budget]\nmax_calls = 1\n")
+        assert run([*asked[:-3], "--journal", str(tmp_path / "dear")]) == 3
+        assert "max_calls = 1" in capsys.readouterr().err
+    (one,) = first["agents"]
+    assert one["agent"] == "walker"
+    won = [task.id in known for task in real_tasks(shared_data / "alfworld" / "valid_seen.jsonl.gz", n=6)]
+    assert one["success"]["value"] == pytest.approx(sum(won) / 6)
+    assert 0 < sum(won) < 6
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read"),
+        ("[agent]\nuse = 'chat'\n", "asks a language model"),
+        ("agent = 'household'\n[tasks]\nsource = 'household:generated'\n", "unknown key 'tasks'"),
+        ("agent = 'household'\nname = '../up'\n", "name: expected up to 40"),
+        ("", "'agent' is missing"),
+    ],
+)
+def test_a_file_that_describes_no_agent_is_one_line(tmp_path: Path, capsys, content: str | None, said: str):
+    file = tmp_path / "agent.toml"
+    if content is not None:
+        file.write_text(content)
+    assert run(["bench", "alfworld", "--agent-file", str(file), "--journal", str(tmp_path / "b")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error

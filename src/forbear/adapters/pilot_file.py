@@ -108,7 +108,7 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         max_memory_mb=run.count("max_memory_mb", default=0, least=0) or None,
         max_agent_errors=_max_agent_errors(run),
         max_critic_faults=_share(run, "max_critic_faults", MOST_FAULTS),
-        budget=_budget(top),
+        budget=budget_of(top),
         models=ModelSettings(
             prices=prices_of(top),
             responses=file.parent / run.take("responses", str) if "responses" in run.table else None,
@@ -134,7 +134,12 @@ def _share(section: Section, key: str, default: float) -> float:
     return value
 
 
-def _budget(top: Section) -> Budget | None:
+def budget_of(top: Section) -> Budget | None:
+    """Reads `[budget]`; None where there is none.
+
+    Raises:
+        InvalidInput: Something else than limits; the message names the place.
+    """
     section = top.section("budget", optional=True)
     limits = section.take_all({"max_calls": int, "max_tokens": int, "max_cost": float, "max_seconds": float})
     section.close()

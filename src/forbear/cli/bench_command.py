@@ -130,22 +130,17 @@ def run_bench(
     arms = _names(asked.arms, known=benchmark.arms, what="arm")
     if asked.counting and asked.seeds < 2:
         raise InvalidInput("--calls compares arms run apart, which are pairs of different seeds: ask for --seeds 2.")
+    plans = {agent: _plan(benchmark, agent, arms, asked) for agent in agents}
     kept = f"stopped; every finished episode is kept in {asked.journal}. The same command goes on."
     colored = color()
     with foreign_output() as ours, stoppable(kept) as stopper:
-        found = [
-            _benched(
-                benchmark,
-                agent,
-                asked,
-                lambda plan, journal: stopper.run(
-                    run_pilot(plan, journal, workers=asked.workers, budget=budget, models=models or ModelSettings())
-                ),
-                arms=arms,
-                ours=ours,
+
+        def run(plan: PilotPlan, journal: Journal) -> PilotResult:
+            return stopper.run(
+                run_pilot(plan, journal, workers=asked.workers, budget=budget, models=models or ModelSettings())
             )
-            for agent in agents
-        ]
+
+        found = [_benched(benchmark, agent, plan, asked, run, ours) for agent, plan in plans.items()]
         view = bench_view(benchmark.name, found)
         if asked.as_json:
             click.echo(json.dumps(view, indent=2, allow_nan=False), file=ours.out)
@@ -167,13 +162,22 @@ def _names(text: str | None, *, known: Sequence[str], what: str) -> list[str]:
     return [name for name in known if name in asked]
 
 
+def _plan(benchmark: Benchmark, agent: str, arms: Sequence[str], asked: BenchOptions) -> PilotPlan:
+    plan = benchmark.plan(agent, arms=arms, tasks=asked.tasks, seeds=asked.seeds)
+    if asked.studying and len(plan.tasks) < 2 * _PILOT:
+        raise InvalidInput(
+            f"--pilot-study draws pilots of {_PILOT} tasks from {2 * _PILOT} or more, got {len(plan.tasks)}: ask for "
+            f"--tasks {2 * _PILOT}, where there are so many."
+        )
+    return plan
+
+
 def _benched(
     benchmark: Benchmark,
     agent: str,
+    plan: PilotPlan,
     asked: BenchOptions,
     run: Callable[[PilotPlan, Journal], PilotResult],
-    *,
-    arms: Sequence[str],
     ours: Ours,
 ) -> Benched:
     """Runs what one agent's pilot lacks, and arranges it."""
@@ -185,12 +189,6 @@ def _benched(
     from forbear.report.bench_view import Benched
 
     directory = asked.journal / agent
-    plan = benchmark.plan(agent, arms=arms, tasks=asked.tasks, seeds=asked.seeds)
-    if asked.studying and len(plan.tasks) < 2 * _PILOT:
-        raise InvalidInput(
-            f"--pilot-study draws pilots of {_PILOT} tasks from {2 * _PILOT} or more, got {len(plan.tasks)}: ask for "
-            f"--tasks {2 * _PILOT}, where there are so many."
-        )
     if ours.console.is_terminal:
         ours.console.print(f"{shown(agent)} ...")
     result = run(plan, Journal(directory))

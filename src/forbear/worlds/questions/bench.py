@@ -8,7 +8,7 @@ from functools import partial
 
 from forbear.policy.arm import Arm
 from forbear.records.model import Task
-from forbear.runner.benchmark import ARMS, BLIND, Benchmark, blind_rates, chosen_arms, full_plan, study_arms
+from forbear.runner.benchmark import ARMS, BLIND, Benchmark, blind_rates, chosen_arms, full_plan, rates, study_arms
 from forbear.runner.plan import PilotPlan
 from forbear.worlds.questions.generator import generate
 from forbear.worlds.questions.pilot import agent, critic, environment, generated_tasks
