@@ -1,6 +1,7 @@
-"""The household's section of docs/results.md: runs the bench where it is not done, and writes its tables.
+"""The section of docs/results.md of a world's bench: runs the bench where it is not done, and writes its tables.
 
-    python measurements/household_results.py [--journal runs/household-full] [--tasks 1000] [--write docs/results.md]
+    python measurements/bench_results.py household [--journal runs/household-full] [--tasks 1000] [--write docs/results.md]
+    python measurements/bench_results.py questions [--write docs/results.md]
 
 Without --write it prints them. What stands between the two marks in the file is replaced; what is said about the
 tables stands below them and is written by hand. Resumes as the bench does; done, it takes a minute or two.
@@ -21,41 +22,49 @@ from forbear.report import bench_pilots, bench_view
 from forbear.report.sections import forks
 from forbear.wording import percent, percent_interval, points
 
-BEGIN, END = "<!-- household: measured -->", "<!-- household: end -->"
-STORIES = {"disrupted": ("doubter", "c-rollback"), "recovered": ("heed", "c-append")}
+STORIES = {
+    "household": {"disrupted": ("doubter", "c-rollback"), "recovered": ("heed", "c-append")},
+    "questions": {"disrupted": ("waverer", "c-append"), "recovered": ("skimmer", "c-rollback")},
+}
 """Whose first changed run is told; named before the run was made."""
+TASKS = {"household": "households", "questions": "questions"}
 MOST_STEPS = 8
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--journal", type=Path, default=Path("runs/household-full"))
+    parser.add_argument("bench", choices=STORIES)
+    parser.add_argument("--journal", type=Path)
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
+    options.journal = options.journal or Path(f"runs/{options.bench}-full")
     asked = [f"--{name}={getattr(options, name)}" for name in ("journal", "tasks", "seeds", "workers")]
-    command = [sys.executable, "-m", "forbear", "bench", "household", "--pilot-study", "--calls", "--json", *asked]
+    command = [sys.executable, "-m", "forbear", "bench", options.bench, "--pilot-study", "--calls", "--json", *asked]
     view = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    text = "\n".join([*tables(view), *(line for kind in STORIES for line in story(kind, options.journal))])
+    stories = STORIES[options.bench].items()
+    told = [line for kind, (agent, arm) in stories for line in story(kind, agent, arm, options.journal)]
+    text = "\n".join([*tables(view, of=TASKS[options.bench]), *told])
     if options.write is None:
         print(text)
         return
+    begin, end = f"<!-- {options.bench}: measured -->", f"<!-- {options.bench}: end -->"
     page = options.write.read_text(encoding="utf-8")
-    before, mark, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        sys.exit(f"error: {options.write} has no {BEGIN} followed by {END}; add both where the tables are to stand.")
-    write_whole(options.write, f"{before}{BEGIN}\n{text}\n{END}{after}".encode())
+    before, mark, rest = page.partition(begin)
+    _, last, after = rest.partition(end)
+    if not mark or not last:
+        sys.exit(f"error: {options.write} has no {begin} followed by {end}; add both where the tables are to stand.")
+    write_whole(options.write, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 
-def tables(view: bench_view.BenchView) -> Iterable[str]:
+def tables(view: bench_view.BenchView, *, of: str) -> Iterable[str]:
     for one in view["agents"]:
         success, rows = one["success"], one["rows"]
         yield f"### {one['agent']}\n"
         yield (
-            f"{one['tasks']:,} households x {one['seeds']} draws. Baseline {percent(success['value'])} "
+            f"{one['tasks']:,} {of} x {one['seeds']} draws. Baseline {percent(success['value'])} "
             f"({percent_interval(success['low'], success['high'])}), {one['agent_calls_per_episode']:.1f} calls per "
             f"episode, no answer {percent(one['no_answer_rate'], 0)}; the better of two runs "
             f"{points(one['oracle_best_of_two'])}, whoever chooses. AUROC of its critic {auroc(one)}.\n"
@@ -122,9 +131,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[st
     yield ""
 
 
-def story(kind: str, journal: Path) -> Iterable[str]:
+def story(kind: str, player: str, arm: str, journal: Path) -> Iterable[str]:
     """The first run that an arm changed so, from the fork on."""
-    player, arm = STORIES[kind]
     result: PilotResult = analyse_journal(Journal(journal / player))
     found = first_changed(kind, arm, result)
     if found is None:
