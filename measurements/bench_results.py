@@ -1,7 +1,7 @@
 """The section of docs/results.md of a world's bench: runs the bench where it is not done, and writes its tables.
 
-    python measurements/bench_results.py household [--journal runs/household-full] [--tasks 1000] [--write docs/results.md]
-    python measurements/bench_results.py questions [--write docs/results.md]
+    python measurements/bench_results.py household [--journal runs/household-full] [--tasks 1000] [--write FILE]
+    python measurements/bench_results.py questions
 
 Without --write it prints them. What stands between the two marks in the file is replaced; what is said about the
 tables stands below them and is written by hand. Resumes as the bench does; done, it takes a minute or two.

@@ -38,7 +38,7 @@ class Span:
     shape: str
     """`name2` of several words, `name1`, `number`, or the word itself where it is in lower case."""
     before: str
-    """The word before it, in lower case; empty at the beginning."""
+    """The word before it, in lower case, `name` or `number`; empty at the beginning."""
 
     @property
     def is_name(self) -> bool:
@@ -74,12 +74,14 @@ def read_sentence(text: str) -> Sentence:
             while at < len(tokens) and tokens[at][0][0].isupper() and text[end : tokens[at][1]] == " ":
                 end, at, count = tokens[at][2], at + 1, count + 1
             spans.append(Span(text[start:end], "name2" if count > 1 else "name1", before))
-        elif word[0].isdigit():
+            before = "name"
+            continue
+        if word[0].isdigit():
             spans.append(Span(word, "number", before))
         elif word.lower() not in STOP:
             words.add(stem(word))
             spans.append(Span(word, word.lower(), before))
-        before = tokens[at - 1][0].lower()
+        before = "number" if word[0].isdigit() else word.lower()
     return Sentence(frozenset(words), tuple(spans))
 
 
