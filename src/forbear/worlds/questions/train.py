@@ -22,7 +22,7 @@ from forbear.worlds.questions.critic import QuestionFeatures
 from forbear.worlds.questions.demonstrations import demonstrate
 from forbear.worlds.questions.environment import QuestionEnvironment
 from forbear.worlds.questions.generator import generate
-from forbear.worlds.questions.question import task_of
+from forbear.worlds.questions.question import Question, task_of
 from forbear.worlds.questions.reader import Reader, ReaderWeights, describe
 from forbear.worlds.questions.readers import READERS, Recipe, recipe_of
 from forbear.worlds.questions.seeds import SEEDS
@@ -39,18 +39,20 @@ def train_reader(recipe: Recipe) -> ReaderWeights:
 
 def roll_out(reader: Reader, *, seed: int, count: int, steps: int) -> list[Rollout]:
     """Lets the reader answer the first `count` questions of a seed, alone."""
-    rollouts = []
-    for made in generate(seed=seed, count=count):
-        task, world = task_of(made.question), QuestionEnvironment([made.question], mode="react")
-        told, done = world.ask(task), list[Step]()
-        while not told.done and len(done) < steps:
-            number = len(done)
-            seen = Trajectory(task=task, steps=(*done, Step(index=number, observation=told.text)))
-            action = reader.choose(seen, draw=Draw(task_id=task.id, seed=0, role="agent", step_index=number))
-            done.append(Step(index=number, observation=told.text, executed=action))
-            told = world.carry_out(action)
-        rollouts.append(Rollout(trajectory=Trajectory(task=task, steps=tuple(done)), success=told.success is True))
-    return rollouts
+    return [play(reader, made.question, steps=steps) for made in generate(seed=seed, count=count)]
+
+
+def play(reader: Reader, question: Question, *, steps: int, seed: int = 0) -> Rollout:
+    """Lets the reader answer a question, alone; another seed is another draw."""
+    task, world = task_of(question), QuestionEnvironment([question], mode="react")
+    told, done = world.ask(task), list[Step]()
+    while not told.done and len(done) < steps:
+        number = len(done)
+        seen = Trajectory(task=task, steps=(*done, Step(index=number, observation=told.text)))
+        action = reader.choose(seen, draw=Draw(task_id=task.id, seed=seed, role="agent", step_index=number))
+        done.append(Step(index=number, observation=told.text, executed=action))
+        told = world.carry_out(action)
+    return Rollout(trajectory=Trajectory(task=task, steps=tuple(done)), success=told.success is True)
 
 
 def train_critic(recipe: Recipe, reader: Reader) -> LogisticWeights:
