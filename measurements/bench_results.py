@@ -17,10 +17,12 @@ from pathlib import Path
 
 from forbear.analysis.result import PilotResult, analyse_journal
 from forbear.files import write_whole
+from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.records.journal import Journal
 from forbear.report import bench_pilots, bench_view
 from forbear.report.sections import forks
-from forbear.wording import percent, percent_interval, points
+from forbear.stats.clustered import clustered_gain_interval
+from forbear.wording import percent, percent_interval, points, points_interval
 
 STORIES = {
     "household": {"disrupted": ("doubter", "c-rollback"), "recovered": ("heed", "c-append")},
@@ -46,7 +48,7 @@ def main() -> None:
     view = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     stories = STORIES[options.bench].items()
     told = [line for kind, (agent, arm) in stories for line in story(kind, agent, arm, options.journal)]
-    text = "\n".join([*tables(view, of=TASKS[options.bench]), *told])
+    text = "\n".join([*tables(view, of=TASKS[options.bench]), *sentences(view, options.journal), *told])
     if options.write is None:
         print(text)
         return
@@ -101,6 +103,42 @@ def tables(view: bench_view.BenchView, *, of: str) -> Iterable[str]:
         f"Median of the {len(few)} rows that both designs decide: {middle['fewer_calls']:.1f} times fewer calls "
         f"({min(few):.1f} to {max(few):.1f}), {middle['fewer_tokens']:.1f} times fewer tokens.\n"
     )
+
+
+def sentences(view: bench_view.BenchView, journal: Path) -> Iterable[str]:
+    """What is said beside a fresh draw, and how often what is said is never seen."""
+    yield "### What is said\n"
+    rows = []
+    for one in view["agents"]:
+        result = analyse_journal(Journal(journal / one["agent"]))
+        rows.append([one["agent"], against(result, "c-rollback", "placebo"), f"{unseen(result, 'c-append'):.0%}"])
+    headings = ("", "c-rollback minus placebo (95 %)", "messages of c-append that come with the last action")
+    yield from table(headings, rows)
+
+
+def against(result: PilotResult, arm: str, other: str) -> str:
+    """The difference of two arms in success, on the same tasks and draws."""
+
+    def won(name: str) -> list[list[bool]]:
+        seeds = result.plan.seeds
+        return [[bool(result.episodes[task.id, seed, name].success) for seed in seeds] for task in result.plan.tasks]
+
+    pairs = ClusteredOutcomes.from_outcomes(baseline=won(other), treated=won(arm))
+    interval = clustered_gain_interval(pairs, confidence=0.95)
+    return f"{points(pairs.success_gain)} ({points_interval(interval.low, interval.high)})"
+
+
+def unseen(result: PilotResult, arm: str) -> float:
+    """The share of its interventions that stand at an episode's last step."""
+    all_of_them, late = 0, 0
+    for (_, _, name), episode in result.episodes.items():
+        if name != arm:
+            continue
+        for index, step in enumerate(episode.steps):
+            acted = sum(proposal.decision == "append" for proposal in step.proposals)
+            all_of_them += acted
+            late += acted * (index == len(episode.steps) - 1)
+    return late / max(1, all_of_them)
 
 
 def known(view: bench_view.BenchView) -> Iterable[str]:
