@@ -49,16 +49,21 @@ def main() -> None:
     stories = STORIES[options.bench].items()
     told = [line for kind, (agent, arm) in stories for line in story(kind, agent, arm, options.journal)]
     text = "\n".join([*tables(view, of=TASKS[options.bench]), *sentences(view, options.journal), *told])
-    if options.write is None:
+    begin, end = f"<!-- {options.bench}: measured -->", f"<!-- {options.bench}: end -->"
+    put(text, options.write, begin=begin, end=end)
+
+
+def put(text: str, path: Path | None, *, begin: str, end: str) -> None:
+    """Prints it, or puts it between the two marks of a page."""
+    if path is None:
         print(text)
         return
-    begin, end = f"<!-- {options.bench}: measured -->", f"<!-- {options.bench}: end -->"
-    page = options.write.read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
     before, mark, rest = page.partition(begin)
-    _, last, after = rest.partition(end)
-    if not mark or not last:
-        sys.exit(f"error: {options.write} has no {begin} followed by {end}; add both where the tables are to stand.")
-    write_whole(options.write, f"{before}{begin}\n{text}\n{end}{after}".encode())
+    _, closed, after = rest.partition(end)
+    if not mark or not closed:
+        sys.exit(f"error: {path} has no {begin} followed by {end}; add both where the tables are to stand.")
+    write_whole(path, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 
 def tables(view: bench_view.BenchView, *, of: str) -> Iterable[str]:

@@ -9,7 +9,6 @@ from scipy import stats
 
 import simulated
 from forbear import ClusteredOutcomes, DecisionRule, InvalidInput, PairedOutcomes, Recommendation, decide, decide_arms
-from forbear.outcomes.clustered import unit_counts
 from forbear.stats.clustered import (
     clustered_gain_interval,
     clustered_gain_test,
@@ -60,7 +59,7 @@ def test_the_gain_is_that_of_every_combination_or_pair(outcomes):
         else:
             gains.append(np.mean([t - b for b, t in itertools.product(before, after)]))
     assert outcomes.success_gain == pytest.approx(np.mean(gains), abs=1e-12)
-    units = unit_counts(outcomes)
+    units = outcomes.units
     assert (units.recovered - units.disrupted).sum() / units.pairs.sum() == pytest.approx(np.mean(gains), abs=1e-12)
 
 

@@ -45,6 +45,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "matched-random": "forbear.critics.heuristic:matched_random",
         "questions": "forbear.worlds.questions.pilot:critic",
         "random": "forbear.critics.heuristic:RandomCritic",
+        "recorded-outcome": "forbear.critics.recorded:recorded_outcome",
         "repeated-action": "forbear.critics.heuristic:RepeatedAction",
         "step-count": "forbear.critics.heuristic:StepCount",
         "token-probability": "forbear.critics.tokens:TokenProbability",

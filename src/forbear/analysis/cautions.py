@@ -159,6 +159,8 @@ def _control(arm: ArmRecord) -> Remark:
             "whoever steps in, and is never deployed."
         )
         return Remark(code="control", text=text, values={"blind_of": arm.blind_of})
+    if arm.intervention not in (None, "placebo"):
+        return Remark(code="control", text="A control: it is there to be compared with, and is never deployed.")
     what = "the agent alone at another seed" if arm.kind == "rerun" else "a fresh draw and nothing else"
     return Remark(code="control", text=f"A control, {what}: it measures churn and is never deployed.")
 

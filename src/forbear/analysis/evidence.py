@@ -254,7 +254,7 @@ def _best(result: PilotResult) -> Best | None:
             for task in kept
         ]
 
-    clusters = [task.cluster or task.id for task in kept]
+    clusters = [task.group for task in kept]
     outcomes = {
         name: ClusteredOutcomes.from_outcomes(
             baseline=runs(plan.baseline_arm),

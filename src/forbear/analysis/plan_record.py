@@ -32,6 +32,11 @@ class TaskRecord(Struct, frozen=True, array_like=True, gc=False):
     """Of its payload, stratum and cluster."""
     cluster: str | None = None
 
+    @property
+    def group(self) -> str:
+        """As the task's."""
+        return self.cluster or self.id
+
 
 class LoggedRecord(Struct, frozen=True, kw_only=True):
     """Runs of the agent alone from before the pilot, which count as runs of the baseline."""
@@ -254,7 +259,7 @@ class PlanRecord(Struct, frozen=True, kw_only=True):
         """What each task belongs to; None where tasks are the unit."""
         if not any(task.cluster for task in self.tasks):
             return None
-        return [task.cluster or task.id for task in self.tasks]
+        return [task.group for task in self.tasks]
 
     def require(self, started: "PlanRecord", *, where: str) -> None:
         """Refuses a journal that was started under another plan.

@@ -9,6 +9,9 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.table import IntArray, OutcomeTable
 from forbear.wording import listed, shown
 
+_SPARSE = 8
+"""Up to so many runs that there could be for each that there is, all of them are laid out instead of being sorted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
@@ -104,7 +107,14 @@ def _in_order(table: OutcomeTable, rows: IntArray, place: IntArray) -> IntArray:
     """Those rows whose task has a place, by it and by seed."""
     where = place[table.tasks.codes[rows]]
     chosen, where = rows[where >= 0], where[where >= 0]
-    ordered: IntArray = chosen[np.lexsort((table.seeds.codes[chosen], where))]
+    seeds, codes = len(table.seeds.names), table.seeds.codes[chosen]
+    ordered: IntArray
+    if len(place) * seeds <= _SPARSE * len(rows):  # a place for each run there can be: no sorting
+        at = np.full(len(place) * seeds, -1, dtype=np.int64)
+        at[where * seeds + codes] = chosen
+        ordered = at[at >= 0]
+    else:
+        ordered = chosen[np.lexsort((codes, where))]
     return ordered
 
 
@@ -168,18 +178,22 @@ def _clusters(table: OutcomeTable, rows: Sequence[IntArray], place: IntArray, so
 
 def refuse_repeats(table: OutcomeTable, arm: str, rows: IntArray) -> None:
     """Raises: one run is there twice, if it is."""
-    first: dict[tuple[int, int], int] = {}
-    for row in rows.tolist():
-        key = (int(table.tasks.codes[row]), int(table.seeds.codes[row]))
-        if key in first:
-            task, seed = shown(table.tasks.names[key[0]]), shown(table.seeds.names[key[1]])
-            hint = (
-                "Keep one of the two rows."
-                if seed
-                else "Keep one of the two rows, or name the column that tells the runs apart: --seed-col NAME."
-            )
-            raise InvalidInput(
-                f"task '{task}', arm '{shown(arm)}', seed '{seed}' is there twice: {table.places[first[key]]} and "
-                f"{table.places[row]}. {hint}"
-            )
-        first[key] = row
+    key = table.tasks.codes[rows].astype(np.int64) * len(table.seeds.names) + table.seeds.codes[rows]
+    if len(table.tasks.names) * len(table.seeds.names) <= _SPARSE * len(rows) and np.bincount(key).max() < 2:
+        return
+    order = np.argsort(key, kind="stable")
+    again = order[1:][key[order][1:] == key[order][:-1]]
+    if not again.size:
+        return
+    second = again.min()
+    first, row = int(rows[np.flatnonzero(key == key[second])[0]]), int(rows[second])
+    task, seed = (shown(labels.names[int(labels.codes[row])]) for labels in (table.tasks, table.seeds))
+    hint = (
+        "Keep one of the two rows."
+        if seed
+        else "Keep one of the two rows, or name the column that tells the runs apart: --seed-col NAME."
+    )
+    raise InvalidInput(
+        f"task '{task}', arm '{shown(arm)}', seed '{seed}' is there twice: {table.places[first]} and "
+        f"{table.places[row]}. {hint}"
+    )

@@ -6,7 +6,6 @@ import numpy as np
 
 from forbear.analysis.pairing import choose_arms, pair_arms, repeats_of
 from forbear.errors import InvalidInput
-from forbear.outcomes.clustered import unit_counts
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.outcomes.table import OutcomeTable
 from forbear.wording import listed, shown
@@ -58,7 +57,7 @@ def seen_rates(table: OutcomeTable, *, baseline: str | None = None, treated: str
     if isinstance(found, PairedOutcomes):
         p, r, d = found.failure_rate, found.recovery_rate, found.disruption_rate
     else:
-        units = unit_counts(found)
+        units = found.units
         weight = np.maximum(units.pairs, 1)
         p = float(np.mean(units.failures / weight))
         r = float(np.mean(units.recovered / weight)) / p if p else None

@@ -44,6 +44,8 @@ _TEMPLATES = {
     "own": ("own.toml", "my_parts.py"),
     "sweep": ("sweep.toml",),
     "heuristics": ("heuristics.toml",),
+    "oracle": ("oracle.toml",),
+    "feedback": ("feedback.toml",),
 }
 """What `init` writes: the pilot's file, and what lies beside it."""
 
@@ -94,6 +96,8 @@ def init(file: Path, template: str) -> None:
     own         your agent, world and critic: three functions
     sweep       the household's policy at many thresholds, steps and budgets
     heuristics  the household's critic beside clocks and coins
+    oracle      beside one that knows how each run ends; needs the sweep's journal
+    feedback    told, silent, or told what a model writes; a local language model
     """  # noqa: D301  # click reads the character
     from importlib.resources import files
 

@@ -64,8 +64,8 @@ class Intervention(Protocol):
 
     - `undoes_steps: bool`: it may return `Retry(undo=n)` with n above 0, which needs a world that can be restored or
       replayed. A plan whose world can do neither is refused when it is made.
-    - `is_control: bool`: its arm measures churn and is never deployed. It is decided by itself and takes no share of
-      alpha.
+    - `is_control: bool`: its arm is there to be compared with and is never deployed. It is decided by itself and takes
+      no share of alpha. A critic may say so too.
     """
 
     @property
@@ -102,18 +102,18 @@ def undoes_steps(intervention: Intervention) -> bool:
     return _flag(intervention, "undoes_steps")
 
 
-def is_control(intervention: Intervention) -> bool:
-    """Whether it measures churn and is never deployed; False where unsaid.
+def is_control(part: object) -> bool:
+    """Whether an intervention, or a critic, is there to be compared with and never deployed; False where unsaid.
 
     Raises:
         InvalidInput: It says something other than True or False.
     """
-    return _flag(intervention, "is_control")
+    return _flag(part, "is_control")
 
 
-def _flag(intervention: Intervention, name: str) -> bool:
-    value = getattr(intervention, name, False)
+def _flag(part: object, name: str) -> bool:
+    value = getattr(part, name, False)
     if not isinstance(value, bool):  # a method without @property is always true
-        kind = type(intervention).__name__
+        kind = type(part).__name__
         raise InvalidInput(f"{kind}.{name} must be a property that is True or False, got {described(value)}.")
     return value

@@ -24,7 +24,7 @@ class JudgedFork:
     @property
     def group(self) -> str:
         """What must not be in two splits: the task, or the cluster of tasks that it belongs to."""
-        return self.trajectory.task.cluster or self.trajectory.task.id
+        return self.trajectory.task.group
 
     @property
     def gain(self) -> float:

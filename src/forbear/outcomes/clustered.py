@@ -6,6 +6,7 @@ numbers per unit: recovered, disrupted and all pairs.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any, Self
 
@@ -27,6 +28,31 @@ _FORMAT = "forbear-clustered-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitCounts:
+    """Pairs by unit; fractions where the seeds of a task are not paired (all their combinations, weight one in sum)."""
+
+    both_fail: Floats
+    recovered: Floats
+    disrupted: Floats
+    both_succeed: Floats
+
+    @property
+    def pairs(self) -> Floats:
+        """All pairs of each unit."""
+        return self.both_fail + self.recovered + self.disrupted + self.both_succeed
+
+    @property
+    def failures(self) -> Floats:
+        """Pairs of each unit that fail under the baseline."""
+        return self.both_fail + self.recovered
+
+    @property
+    def successes(self) -> Floats:
+        """Pairs of each unit that succeed under the baseline."""
+        return self.disrupted + self.both_succeed
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: what is counted once is kept
 class ClusteredOutcomes:
     """Outcomes of several seeds per task, under both arms; `+` puts the tasks of two pilots together.
 
@@ -73,12 +99,12 @@ class ClusteredOutcomes:
         """The number of tasks."""
         return len(self.baseline)
 
-    @property
+    @cached_property
     def paired_seeds(self) -> bool:
         """Whether every task has as many seeds under both arms, so that seeds form pairs."""
         return all(len(b) == len(t) for b, t in zip(self.baseline, self.treated, strict=True))
 
-    @property
+    @cached_property
     def one_pair_per_task(self) -> bool:
         """Whether this is a plain table: one seed under both arms everywhere, and no clusters above tasks."""
         return self.clusters is None and all(len(seeds) == 1 for seeds in chain(self.baseline, self.treated))
@@ -98,12 +124,34 @@ class ClusteredOutcomes:
             treated=np.fromiter(chain.from_iterable(self.treated), bool),  # type: ignore[arg-type]
         )
 
+    @cached_property
+    def units(self) -> UnitCounts:
+        """The four counts of every task, or of every cluster above tasks where clusters are given."""
+        if self.paired_seeds:
+            sizes = np.fromiter(map(len, self.baseline), np.int64)
+            task = np.repeat(np.arange(self.tasks), sizes)
+            before = np.fromiter(chain.from_iterable(self.baseline), bool)
+            after = np.fromiter(chain.from_iterable(self.treated), bool)
+            cells = np.bincount(4 * task + 2 * before + after, minlength=4 * self.tasks).reshape(-1, 4).astype(float)
+        else:
+            # A seed of one arm against each seed of the other: the products of the two success rates of the task.
+            before = np.array([sum(seeds) / len(seeds) for seeds in self.baseline])
+            after = np.array([sum(seeds) / len(seeds) for seeds in self.treated])
+            cells = np.stack(
+                ((1 - before) * (1 - after), (1 - before) * after, before * (1 - after), before * after), axis=1
+            )
+        if self.clusters is not None:
+            _, unit = np.unique(np.array(self.clusters), return_inverse=True)
+            cells = np.stack([np.bincount(unit, weights=column) for column in cells.T], axis=1)
+        cells.flags.writeable = False  # shared by all who ask
+        return UnitCounts(both_fail=cells[:, 0], recovered=cells[:, 1], disrupted=cells[:, 2], both_succeed=cells[:, 3])
+
     @property
     def success_gain(self) -> float | None:
         """Δ in [−1, 1], treated minus baseline, over pairs (tasks, where seeds are not paired); None without."""
         if not self.tasks:
             return None
-        units = unit_counts(self)
+        units = self.units
         return float((units.recovered - units.disrupted).sum() / units.pairs.sum())
 
     def seed_tables(self) -> tuple[PairedOutcomes, ...]:
@@ -216,52 +264,3 @@ def cluster_labels(clusters: Sequence[str], *, tasks: int) -> tuple[str, ...]:
             "needed. Add tasks from other clusters, or leave the clusters out and speak about these clusters only."
         )
     return labels
-
-
-# --- Counts by unit -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitCounts:
-    """Pairs by unit; fractions where the seeds of a task are not paired (all their combinations, weight one in sum)."""
-
-    both_fail: Floats
-    recovered: Floats
-    disrupted: Floats
-    both_succeed: Floats
-
-    @property
-    def pairs(self) -> Floats:
-        """All pairs of each unit."""
-        return self.both_fail + self.recovered + self.disrupted + self.both_succeed
-
-    @property
-    def failures(self) -> Floats:
-        """Pairs of each unit that fail under the baseline."""
-        return self.both_fail + self.recovered
-
-    @property
-    def successes(self) -> Floats:
-        """Pairs of each unit that succeed under the baseline."""
-        return self.disrupted + self.both_succeed
-
-
-def unit_counts(outcomes: ClusteredOutcomes) -> UnitCounts:
-    """The four counts of every task, or of every cluster above tasks where clusters are given."""
-    if outcomes.paired_seeds:
-        sizes = np.fromiter(map(len, outcomes.baseline), np.int64)
-        task = np.repeat(np.arange(outcomes.tasks), sizes)
-        before = np.fromiter(chain.from_iterable(outcomes.baseline), bool)
-        after = np.fromiter(chain.from_iterable(outcomes.treated), bool)
-        cells = np.bincount(4 * task + 2 * before + after, minlength=4 * outcomes.tasks).reshape(-1, 4).astype(float)
-    else:
-        # A seed of one arm against each seed of the other: the products of the two success rates of the task.
-        before = np.array([sum(seeds) / len(seeds) for seeds in outcomes.baseline])
-        after = np.array([sum(seeds) / len(seeds) for seeds in outcomes.treated])
-        cells = np.stack(
-            ((1 - before) * (1 - after), (1 - before) * after, before * (1 - after), before * after), axis=1
-        )
-    if outcomes.clusters is not None:
-        _, unit = np.unique(np.array(outcomes.clusters), return_inverse=True)
-        cells = np.stack([np.bincount(unit, weights=column) for column in cells.T], axis=1)
-    return UnitCounts(both_fail=cells[:, 0], recovered=cells[:, 1], disrupted=cells[:, 2], both_succeed=cells[:, 3])

@@ -11,6 +11,7 @@ arm lost more than the other, less half a standard deviation, is charged to it w
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -124,8 +125,11 @@ def planned_outcomes(
 
     observed: Outcomes | None
     missing: MissingOutcomes[Outcomes] | None
-    observed, missing = observed_and_bounds(read, baseline=baseline, treated=treated, arms=arms)
     lost = dict.fromkeys(arms, 0)
+    if all(map(_whole, chain(baseline, treated))):  # nothing to sort out, be it a million tasks
+        whole = _outcomes(baseline, treated, clusters) if baseline else None  # type: ignore[arg-type]  # no None is there
+        return PlannedOutcomes(observed=whole, missing=None, tasks_lost=lost)
+    observed, missing = observed_and_bounds(read, baseline=baseline, treated=treated, arms=arms)
     for i in _known(baseline, treated, clusters)[1]:
         for arm_name, seeds in zip(arms, (baseline[i], treated[i]), strict=True):
             lost[arm_name] += any(outcome is None for outcome in seeds)
@@ -357,11 +361,16 @@ def _known(
     return _outcomes(kept_before, kept_after, None if clusters is None else [clusters[i] for i in kept]), lost
 
 
+def _whole(seeds: Sequence[bool | None]) -> bool:
+    """Whether a list holds runs, and all of them have an outcome."""
+    return isinstance(seeds, list) and bool(seeds) and None not in seeds
+
+
 def _filled(arm: MaybeOutcomes, value: bool) -> MaybeOutcomes:
     return [[value if outcome is None else outcome for outcome in seeds] for seeds in arm]
 
 
-def _outcomes(before: list[list[bool]], after: list[list[bool]], clusters: Sequence[str] | None) -> Outcomes:
+def _outcomes(before: Sequence[list[bool]], after: Sequence[list[bool]], clusters: Sequence[str] | None) -> Outcomes:
     if clusters is None and all(len(seeds) == 1 for arm in (before, after) for seeds in arm):
         return PairedOutcomes.from_outcomes(baseline=[b for (b,) in before], treated=[t for (t,) in after])
     return ClusteredOutcomes.from_outcomes(baseline=before, treated=after, clusters=clusters)

@@ -57,7 +57,8 @@ class Arm:
         """Whether it is there to be compared with, not to be deployed."""
         if self.is_rerun or self.blind_of is not None:
             return True
-        return self.policy is not None and is_control(self.policy.intervention)
+        parts = () if self.policy is None else (self.policy.intervention, self.policy.critic)
+        return any(map(is_control, parts))
 
     def config(self) -> Mapping[str, JSON]:
         """Returns what decides its behaviour; arms of equal config do the same under different names."""

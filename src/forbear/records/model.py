@@ -167,6 +167,11 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         if not isinstance(self.id, str) or not self.id:
             raise InvalidInput(f"a task's id must be a text that is not empty, got {self.id!r:.80}.")
 
+    @property
+    def group(self) -> str:
+        """What is independent of the rest: the cluster that it belongs to, else itself."""
+        return self.cluster or self.id
+
 
 class Action:
     """What an agent does at one step; immutable.

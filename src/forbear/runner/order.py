@@ -32,7 +32,7 @@ def require_plan(
         check_task(task)
     require_unique([task.id for task in tasks], what="task id")
     require_unique(list(seeds), what="seed")
-    clusters = {task.cluster or task.id for task in tasks}
+    clusters = {task.group for task in tasks}
     if any(task.cluster for task in tasks) and len(clusters) < MIN_CLUSTERS:
         raise InvalidInput(
             f"the tasks form {len(clusters)} clusters; a verdict over clusters needs at least {MIN_CLUSTERS}. Add "
@@ -161,4 +161,4 @@ def require_unique(values: Sequence[str | int], *, what: str) -> None:
 
 
 def _clusters(tasks: Sequence[Task]) -> int:
-    return len({task.cluster or task.id for task in tasks})
+    return len({task.group for task in tasks})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from forbear.errors import InvalidInput
-from forbear.outcomes.clustered import ClusteredOutcomes, unit_counts
+from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.stats.dirichlet import Units, mean_limits, mean_pvalue
 from forbear.stats.exact import MAX_EXACT_PAIRS, OneSided, check_test, exact_unconditional, score_test
 from forbear.stats.intervals import (
@@ -102,7 +102,7 @@ def clustered_gain(outcomes: ClusteredOutcomes) -> ClusteredGain:
         InvalidInput: Fewer than two tasks: seeds of one task say nothing about other tasks.
     """
     _require_tasks(outcomes)
-    units = unit_counts(outcomes)
+    units = outcomes.units
     recovered, disrupted = float(units.recovered.sum()), float(units.disrupted.sum())
     pairs, count = float(units.pairs.sum()), len(units.pairs)
     gain = (recovered - disrupted) / pairs
@@ -173,7 +173,7 @@ def gain_units(outcomes: ClusteredOutcomes) -> Units:
         InvalidInput: Fewer than two tasks.
     """
     _require_tasks(outcomes)
-    counts = unit_counts(outcomes)
+    counts = outcomes.units
     return Units.of((counts.recovered - counts.disrupted) / counts.pairs, counts.pairs)
 
 

@@ -9,14 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from forbear.errors import InvalidInput
-from forbear.outcomes.clustered import ClusteredOutcomes, UnitCounts, unit_counts
+from forbear.outcomes.clustered import ClusteredOutcomes, UnitCounts
 from forbear.outcomes.graded import GradedOutcomes
 from forbear.outcomes.paired import PairedOutcomes
 from forbear.stats.clustered import (
     ClusteredGain,
     clustered_gain,
-    clustered_gain_interval,
-    clustered_gain_test,
     clustered_rate,
     gain_units,
     seedwise_interval,
@@ -188,7 +186,6 @@ class SeveralSeeds:
 
     def __init__(self, outcomes: ClusteredOutcomes, *, guarantee: Guarantee = "calibrated") -> None:
         self.outcomes = outcomes
-        self.guarantee: Guarantee = guarantee
         self.table = outcomes.table
         self.tasks, self.pairs = outcomes.tasks, outcomes.pairs
         self._total: ClusteredGain = clustered_gain(outcomes)
@@ -215,14 +212,13 @@ class SeveralSeeds:
         return f"Dirichlet weights over {self._unit}, worst value at weight {weight:g} ({kind})"
 
     def gain(self, confidence: float) -> Estimate:
-        """The gains that the test does not reject."""
-        bounds = clustered_gain_interval(self.outcomes, confidence=confidence, guarantee=self.guarantee)
+        """The gains that the test does not reject: `clustered_gain_interval`."""
+        bounds = mean_limits(self.units[0], confidence=confidence, weight=self.units[1])
         return _estimate(self.outcomes.success_gain, bounds, confidence)
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
-        """Of the test that belongs to the interval."""
-        test = clustered_gain_test(self.outcomes, margin=margin, alternative=alternative, guarantee=self.guarantee)
-        return test.pvalue
+        """Of the test that belongs to the interval: `clustered_gain_test`, its units counted once."""
+        return mean_pvalue(self.units[0], margin=margin, alternative=alternative, weight=self.units[1])
 
     def rules_out(self, margin: float, alternative: OneSided, alpha: float) -> bool:
         """Test and interval are one."""
@@ -230,7 +226,7 @@ class SeveralSeeds:
 
     def rates(self, confidence: float) -> Rates:
         """Wilson's intervals with each rate's own design effect; Jeffreys' at the effective counts."""
-        units = unit_counts(self.outcomes)
+        units = self.outcomes.units
         recovery, recovery_effect = clustered_rate(units.recovered, units.failures, confidence=confidence)
         disruption, disruption_effect = clustered_rate(units.disrupted, units.successes, confidence=confidence)
         failure, _ = clustered_rate(units.failures, units.pairs, confidence=confidence)
@@ -298,13 +294,13 @@ class GradedScores:
         return self._method
 
     def gain(self, confidence: float) -> Estimate:
-        """The gains that the test does not reject."""
+        """The gains that the test does not reject: `clustered_gain_interval`."""
         units, weight = self.units
         bounds = mean_limits(units, confidence=confidence, weight=weight)
         return _estimate(self.outcomes.success_gain, bounds, confidence)
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
-        """Of the test that belongs to the interval."""
+        """Of the test that belongs to the interval: `clustered_gain_test`, its units counted once."""
         units, weight = self.units
         return mean_pvalue(units, margin=margin, alternative=alternative, weight=weight)
 

@@ -128,10 +128,15 @@ def _coded(column: pa.ChunkedArray, *, name: str, ids: bool, place: str) -> _Cod
         raise InvalidInput(f"{place}: '{shown(name)}' holds {shown(str(kind))}; expected text or whole numbers.")
     if pa.types.is_nested(kind):
         raise InvalidInput(f"{place}: '{shown(name)}' holds {shown(str(kind))}; name a field of it: '{shown(name)}.x'.")
-    encoded = column if pa.types.is_dictionary(column.type) else compute.dictionary_encode(column)
-    whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    if isinstance(whole, pa.ChunkedArray):
-        whole = whole.unify_dictionaries().combine_chunks()
+    try:
+        encoded = column if pa.types.is_dictionary(column.type) else compute.dictionary_encode(column)
+        whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        if isinstance(whole, pa.ChunkedArray):
+            whole = whole.unify_dictionaries().combine_chunks()
+        whole.validate(full=True)  # what a damaged file holds may be no text
+    except pa.ArrowException as error:
+        said = shown(" ".join(str(error).split()), limit=120)
+        raise InvalidInput(f"{place}: '{shown(name)}' cannot be read ({said}). Write the file again.") from None
     names, indices = whole.dictionary, whole.indices
     if not text:
         names = pa.array([_text(value) for value in names.to_pylist()], pa.string())

@@ -22,6 +22,7 @@ LIMIT = 2048 << 20
 """Bytes of a file, packed and, as it says itself, unpacked."""
 _HEADER = 1 << 16
 _PARQUET = b"PAR1"
+_FEW_ROWS = 64
 
 
 def kind_of(path: str | Path, large: int) -> str | None:
@@ -144,9 +145,12 @@ class Parquet(ColumnFile):
         from pyarrow import parquet
 
         try:
-            self._file = parquet.ParquetFile(str(path))
-            meta = self._file.metadata
-            self._leaves = [meta.schema.column(i).path for i in range(meta.num_columns)]
+            meta = parquet.read_metadata(str(path))
+            leaves = [meta.schema.column(i) for i in range(meta.num_columns)]
+            self._leaves = [leaf.path for leaf in leaves]
+            # Each text once, as it is stored: a long one that a million rows share would else be there a million times.
+            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+            self._file = parquet.ParquetFile(str(path), metadata=meta, read_dictionary=texts)
             size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
             self._types = {name: self._file.schema_arrow.field(name).type for name in self._file.schema_arrow.names}
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
@@ -177,7 +181,7 @@ class Parquet(ColumnFile):
         import pyarrow as pa
 
         try:
-            read = self._file.read(columns=list(dict.fromkeys(names)))
+            read = self._read(list(dict.fromkeys(names)))
             columns = []
             for name in names:
                 parts = [name] if name in self._types else name.split(".")
@@ -185,9 +189,31 @@ class Parquet(ColumnFile):
                 for part in parts[1:]:
                     column = pa.chunked_array([chunk.field(part) for chunk in column.chunks])
                 columns.append(column)
+            if any(len(column) != self._file.metadata.num_rows for column in columns):
+                raise ValueError("its columns hold fewer rows than it says")
+        except InvalidInput:
+            raise
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._wrong(error) from None
         return pa.table(dict(zip(names, columns, strict=True)))
+
+    def _read(self, names: list[str]) -> pa.Table:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            return self._file.read(columns=names)
+        except OSError:  # as pyarrow says that it cannot, too
+            # Texts stored as what differs from the one before: no dictionary can be read of them, and a few bytes may
+            # make many, so their size is looked at as they come.
+            plain = parquet.ParquetFile(str(self.path))
+        batches, size = [], 0
+        for batch in plain.iter_batches(batch_size=_FEW_ROWS, columns=names):
+            batches.append(batch)
+            size += batch.nbytes
+            if size > limit_of(LIMIT):
+                raise too_large(f"{self.name}, unpacked", limit_of(LIMIT))
+        return pa.Table.from_batches(batches, schema=None if batches else plain.schema_arrow)
 
 
 def release() -> None:

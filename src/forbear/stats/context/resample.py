@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forbear.errors import InvalidInput
-from forbear.outcomes.clustered import ClusteredOutcomes, unit_counts
+from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.stats.clustered import clustered_gain_interval
 from forbear.stats.intervals import Estimate, check_confidence
 from forbear.stats.rule import Guarantee
@@ -43,7 +43,7 @@ def _sums(arms: Mapping[str, ClusteredOutcomes]) -> tuple[Floats, Floats]:
                 f"arms are resampled jointly and need the same tasks in the same order, two or more; '{name}' has "
                 f"{outcomes.tasks}, the first arm {first.tasks}."
             )
-    units = [unit_counts(outcomes) for outcomes in arms.values()]
+    units = [outcomes.units for outcomes in arms.values()]
     return (
         np.stack([unit.recovered - unit.disrupted for unit in units], axis=1),
         np.stack([unit.pairs for unit in units], axis=1),

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import betaln, xlogy
 
-from forbear.outcomes.clustered import ClusteredOutcomes, unit_counts
+from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.outcomes.graded import GradedOutcomes, mean_scores
 from forbear.outcomes.missing import (
     MaybeOutcomes,
@@ -313,7 +313,7 @@ class Anytime:
                 rate_sequence(now.disrupted, now.successes, confidence=confidence),
             )
         assert isinstance(now, ClusteredOutcomes), "scores have no rates"
-        units = unit_counts(now)
+        units = now.units
         whole = np.ones(len(units.pairs), dtype=bool)
         if now.clusters is not None and self._ordered:
             whole = np.unique(now.clusters) != now.clusters[-1]  # the last one may still grow

@@ -127,7 +127,7 @@ def _read(folder: Path, name: str) -> RealPlayer:
 
 
 def real_agent(player: str = SHIPPED[0], path: str | Path | None = None) -> RankerAgent:
-    """Makes a player that learned from real games, for `agent = "alfworld"` of a pilot's file.
+    """Makes a player that learned from real games. Ask `require_unseen` before it is judged.
 
     Args:
         player: Which.

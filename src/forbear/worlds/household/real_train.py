@@ -125,7 +125,8 @@ def _rates(
         agent=lambda: agent,
         environment=lambda: HouseholdEnvironment(games),
         arms=arms,
-        seeds=max(1, round(200 / len(games))),
+        # Half as many episodes an arm as a critic's temperature of a generated household's player is fitted on.
+        seeds=max(1, round(recipe.calibration_tasks / 2 / len(games))),
     )
     found = blind_rates(replace(plan, max_steps=recipe.steps))
     return {arm: tuple(round(rate, 3) for rate in rates) for arm, rates in found.items()}
