@@ -30,6 +30,7 @@ PAGES = {
     "episodes with a word": "/journal/j/?words=jump",
     "episode beside its baseline": "/journal/j/episode?task=t7&seed=42&arm=rollback",
     "how far it is": "/journal/j/status",
+    "the report, again": "/journal/j/report",
 }
 
 
@@ -56,7 +57,8 @@ def main() -> None:
         port = listening.getsockname()[1]
         app = make_app(Path(folder), hosts=frozenset({f"127.0.0.1:{port}"}))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-        threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        serving.start()
         while not server.started:
             time.sleep(0.01)
 
@@ -73,9 +75,11 @@ def main() -> None:
 
         print(f"{2 * tasks:,} episodes; the journal is read with the first page: {asked('/journal/j/'):,.0f} ms")
         print(f"the first search, which makes small letters of all: {asked('/journal/j/?words=first'):,.0f} ms")
+        print(f"the report, made once for each state of the journal: {asked('/journal/j/report'):,.0f} ms")
         for name, path in PAGES.items():
             print(f"{name:<32} {statistics.median(asked(path) for _ in range(5)):>7.1f} ms")
         server.should_exit = True
+        serving.join()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the documents show is what happens: every console and Python block is run and its output compared."""
 
+import ast
 import itertools
 import json
 import os
@@ -14,6 +15,7 @@ import forbear as fb
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PICTURES = ROOT / "docs" / "pictures"
 DOCUMENTS = ["README.md", "docs/formats.md"]
 
 
@@ -122,8 +124,29 @@ def test_the_tutorial_can_be_followed(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_page_of_swebench_lite_can_be_followed(tmp_path):
+    """Its two reports are written, its commands are run beside them, and print what it shows."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    reports, ran = iter(("base.run1.json", "critic.run1.json")), 0
+    for kind, text in blocks("docs/swebench-lite.md"):
+        if kind == "json":
+            (tmp_path / next(reports)).write_text(text, encoding="utf-8")
+        for command, expected in commands(text) if kind == "console" else []:
+            done = subprocess.run(
+                command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+            )
+            assert done.stderr == ""
+            assert_shown(done.stdout, expected)
+            ran += 1
+    assert (ran, next(reports, None)) == (4, None)
+
+
+@pytest.mark.slow
 def test_the_readme_shows_the_embedded_pilot(tmp_path):
-    """`make pilot`, twice: what the README shows of its output, and the second time nothing is run again."""
+    """`make pilot`, twice: what the README shows of its output, and the second time nothing is run again.
+
+    The pictures of the pages are those that `make docs` draws of it.
+    """
     shown = next(text for kind, text in blocks("README.md") if kind == "text" and text.startswith("treated arm"))
     command = f"forbear pilot run examples/pilot.toml --journal {tmp_path}"
     output = shell(command).replace(str(tmp_path), "runs/pilot")
@@ -131,6 +154,17 @@ def test_the_readme_shows_the_embedded_pilot(tmp_path):
     lines = (tmp_path / "episodes.jsonl").read_bytes()
     assert shell(command).replace(str(tmp_path), "runs/pilot") == output
     assert (tmp_path / "episodes.jsonl").read_bytes() == lines
+    draw = [sys.executable, ROOT / "docs" / "pictures.py", "--journal", tmp_path, "--to", tmp_path / "drawn"]
+    subprocess.run(draw, check=True)
+    drawn, shown = ({file.name: file.read_bytes() for file in at.iterdir()} for at in (tmp_path / "drawn", PICTURES))
+    assert set(drawn) == set(shown)
+    assert [name for name in drawn if drawn[name] != shown[name]] == [], "make docs draws them anew"
+
+
+def test_every_picture_is_shown_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    shown = {name for page in pages for name in re.findall(r"pictures/([\w-]+\.svg)\)", page.read_text("utf-8"))}
+    assert shown == {file.name for file in PICTURES.iterdir()}
 
 
 def test_both_documents_show_commands():
@@ -174,3 +208,59 @@ def test_the_files_that_the_source_names_are_there():
     found = {name for path in sources for name in named.findall(path.read_text(encoding="utf-8"))}
     assert len(found) > 20
     assert [name for name in sorted(found) if not (ROOT / name).is_file()] == []
+
+
+NAMED = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+COMMAND = re.compile(r"(?:^|[\s`|($])forbear((?:[ \t]+[^\s`|>&;#)]+)+)", re.MULTILINE)
+
+
+def named_commands():
+    """Every `forbear ...` that stands in a page's code, with the page."""
+    for page in NAMED:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        code = [block for kind, block in BLOCK.findall(text) if kind in ("sh", "console")]
+        code += re.findall(r"`(forbear [^`]+)`", BLOCK.sub("", text))
+        for words in COMMAND.findall("\n".join(code)):
+            yield page.name, words.split()
+
+
+def test_commands_that_pages_name_exist_with_their_options():
+    """No page tells of a command or an option that is not there, also where nothing is run."""
+    from forbear.cli.main import cli
+
+    seen, wrong = 0, []
+    for page, words in named_commands():
+        command, rest = cli, list(words)
+        while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+            name = rest.pop(0).rstrip(".,:")
+            if not re.fullmatch(r"[a-z]+", name):
+                break
+            if name not in command.commands:
+                wrong.append(f"{page}: forbear {' '.join(words)}")
+                break
+            command = command.commands[name]
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        options = [word.split("=")[0].rstrip(".,:") for word in rest if re.match(r"--?[a-z]", word)]
+        wrong += [f"{page}: {option} of {command.name}" for option in options if option not in {*known, "--help", "-h"}]
+        seen += 1
+    assert seen > 60
+    assert wrong == []
+
+
+def test_what_pages_show_of_files_can_be_read():
+    """Python compiles and TOML reads, also where it is not run."""
+    import tomllib
+
+    read = 0
+    for page in NAMED:
+        for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+            if kind == "python":
+                compile(text, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            elif kind == "toml":
+                tomllib.loads(text)
+            elif kind == "json" and not text.startswith("{\n") and "\n{" not in text:
+                json.loads(text)
+            else:
+                continue
+            read += 1
+    assert read > 15

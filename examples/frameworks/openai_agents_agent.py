@@ -1,6 +1,6 @@
 """Pilot an agent of OpenAI's Agents SDK: forbear stands where it calls its model. Needs no key.
 
-pip install 'forbear[openai_agents]'
+pip install 'forbear[openai-agents]'
 """
 
 import random

@@ -1,6 +1,6 @@
 """Pilot an agent of Pydantic AI: forbear stands where it calls its model. Needs no key.
 
-pip install 'forbear[pydantic_ai]'
+pip install 'forbear[pydantic-ai]'
 """
 
 import random

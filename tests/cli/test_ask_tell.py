@@ -2,6 +2,7 @@
 
 import json
 import random
+import runpy
 import subprocess
 import sys
 
@@ -275,3 +276,37 @@ def test_two_shells_share_a_pilot(tmp_path):
     assert [shell.returncode for shell in shells] == [0, 0]
     # One may have stopped where all that was left was with the other, before the next look was open.
     assert len(lines) == len(set(lines)) == 16
+
+
+def test_the_template_of_swebench_lite_asks_for_instances_and_takes_the_harnesses_reports(
+    tmp_path, monkeypatch, capsys, decide
+):
+    monkeypatch.chdir(tmp_path)
+    assert forbear(["pilot", "init", "--template", "swebench-lite"]) == 0
+    assert capsys.readouterr().out.endswith("next: python tell_reports.py ask\n")
+
+    def script(*given):
+        monkeypatch.setattr(sys, "argv", ["tell_reports.py", *given])
+        runpy.run_path("tell_reports.py", run_name="__main__")
+        return capsys.readouterr().out
+
+    def report(name, resolved, broken=(), left_out=()):
+        ids = [f"sample__project-{n}" for n in range(1, 9) if n not in left_out]
+        gone = [f"sample__project-{n}" for n in broken]
+        right = [f"sample__project-{n}" for n in resolved]
+        told = {"submitted_ids": ids, "resolved_ids": right, "error_ids": gone}
+        told["unresolved_ids"] = [one for one in ids if one not in right + gone]
+        (tmp_path / f"{name}.json").write_text(json.dumps(told), encoding="utf-8")
+        return f"{name.partition('.')[0]}={name}.json"
+
+    assert "ask-critic.txt: 8 instances to run" in script("ask")
+    first = report("baseline.r1", (1, 2), broken=(8,)), report("critic.r1", (1,), left_out=(7,))
+    assert script("tell", *first) == "0 instances are complete, 1 runs are out\n"
+    assert "wrote ask-baseline.txt: 1 instances to run\nwrote ask-critic.txt: 1 instances to run\n" in script("ask")
+    assert (tmp_path / "ask-baseline.txt").read_text(encoding="utf-8") == "sample__project-8\n"
+    assert (tmp_path / "ask-critic.txt").read_text(encoding="utf-8") == "sample__project-7\n"
+    assert script("tell", report("baseline.r2", (1, 2)), report("critic.r2", (1,))) == "over\n"
+    code, out, _ = decide("runs/pilot", "--json")
+    found = json.loads(out)
+    table = [found[cell] for cell in ("both_fail", "recovered", "disrupted", "both_succeed")]
+    assert (code, table) == (0, [6, 0, 1, 1])

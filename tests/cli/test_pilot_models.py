@@ -155,6 +155,32 @@ def test_the_template_of_tools_runs_as_it_stands_where_there_is_a_model(folder, 
     assert "sk-not-a-real-one" not in kept
 
 
+def test_the_template_of_gaia_runs_as_it_stands_and_scores_as_gaia_does(folder, capsys, monkeypatch):
+    def respond(request):
+        if request.get("top_logprobs"):
+            return fixed(request)
+        asked = request["messages"][1]["content"]
+        said = (
+            "$385"
+            if "train" in asked
+            else "23,29, 31 ,37"
+            if "prime" in asked
+            else "the neon"
+            if "iron" in asked
+            else ""
+        )
+        call = {"name": "finish", "arguments": json.dumps({"answer": said})}
+        return answer("", tool_calls=[{"id": "1", "type": "function", "function": call}], finish_reason="tool_calls")
+
+    with ChatServer(respond) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-not-a-real-one")
+        assert run(["pilot", "init", "--template", "gaia"]) == 0
+        capsys.readouterr()
+        assert run(["pilot", "run", "pilot.toml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["baseline"]["success"] == pytest.approx(2 / 12)
+
+
 @pytest.mark.slow
 @needs_model
 def test_a_real_model_is_piloted_as_agent_and_critic_twice_the_same(folder, capsys):

@@ -32,6 +32,7 @@ def test_a_decision_is_written_as_a_page_that_decide_and_its_gate_read(tmp_path,
     text = page.read_text("utf-8")
     assert "FORBEAR" in text
     assert "My deployment fails at" in text
+    assert f"<code>forbear decide --counts 40,2,12,46 --report {page} --gate</code>" in text
 
 
 def test_looks_show_no_gain_elsewhere(tmp_path):
@@ -74,3 +75,13 @@ def test_a_page_that_cannot_be_written_costs_no_verdict(tmp_path, capfd):
 def test_what_is_no_journal_has_no_report(tmp_path, capfd):
     assert forbear(["report", str(tmp_path)]) == 2
     assert "no readable journal" in capfd.readouterr().err
+
+
+def test_markdown_is_printed_or_written(journal, tmp_path, capfd):
+    assert forbear(["report", str(journal), "--format", "md"]) == 0
+    text = capfd.readouterr().out
+    assert text.startswith("### forbear: ")
+    assert not (journal / "report.html").exists()
+    assert forbear(["report", str(journal), "--format", "md", "-o", str(tmp_path / "r.md")]) == 0
+    assert (tmp_path / "r.md").read_text("utf-8") == text
+    assert "browser" not in capfd.readouterr().out

@@ -1,6 +1,10 @@
 """The pages in a real browser: nothing is loaded, nothing fails, and what it shows is what Python computed."""
 
+import asyncio
 import shutil
+import struct
+import threading
+import time
 
 import pytest
 
@@ -11,7 +15,9 @@ from forbear.report.html import decision_html, pilot_html
 from forbear.report.pilot_view import pilot_view
 from forbear.report.view import decision_view
 from forbear.stats.rule import DecisionRule
-from runner.pilots import ALL_ARMS, plan, run
+from forbear.testing import CoinFlipAgent
+from runner.pilots import ALL_ARMS, order, plan, run
+from web.test_app import served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -68,6 +74,13 @@ def test_a_page_opens_without_a_network_and_everybody_can_read_it(browser, paths
         browser, paths[name], viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    taken = {}
+    for colours in ("light", "dark", scheme):
+        page.emulate_media(color_scheme=colours)
+        taken[colours] = page.screenshot()
+        assert struct.unpack(">I", taken[colours][16:20]) == (width,)
+    assert taken["light"] != taken["dark"]
+    assert min(map(len, taken.values())) > 10_000, "nearly nothing is on it"
     if name == "pilot":
         page.locator("#changed summary").first.click()
     found = axe.Axe().run(page).response["violations"]
@@ -108,6 +121,103 @@ def test_changed_tasks_are_filtered_sorted_and_opened(browser, paths, view):
     page.fill("#by-words", "no such word anywhere")
     assert shown.count() == 0
     assert complaints == []
+
+
+SHEET = 718
+"""Pixels between the margins of A4."""
+CUT_OFF = """[...document.querySelectorAll("body *:not(svg):not(svg *)")].filter(one =>
+    one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline" && one.clientWidth > 0
+    || one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 100))"""
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_paper_has_all_that_the_page_has(browser, paths, scripts):
+    page, complaints = opened(
+        browser, paths["pilot"], java_script_enabled=scripts, viewport={"width": SHEET, "height": 900}
+    )
+    page.emulate_media(media="print")
+    if scripts:
+        assert page.pdf(format="A4").startswith(b"%PDF")
+        assert page.locator("details:not([open])").count() == 0
+        assert page.evaluate(CUT_OFF) == []
+    assert page.locator("#changed .side").first.is_visible()
+    assert page.locator("#changed .side").last.is_visible()
+    assert page.get_by_text("how it was decided, plan").first.is_visible()
+    for gone in (".tools:visible", ".slider:visible"):
+        assert page.locator(gone).count() == 0
+    assert struct.unpack(">I", page.screenshot()[16:20]) == (SHEET,)
+    assert complaints == []
+
+
+def test_the_keyboard_reaches_everything_in_the_order_of_the_page(browser, paths, view):
+    page, complaints = opened(browser, paths["pilot"], viewport={"width": 1280, "height": 800})
+    stops = []
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(
+            "(at => at.id || at.getAttribute('href') || (at.tagName === 'SUMMARY' ? at.textContent : at.className))"
+            "(document.activeElement)"
+        )
+        if stops and stop == stops[0]:
+            break
+        stops.append(stop)
+    arms = range(1, len(view["arms"]) + 1)
+    wanted = [*(f"#arm-{n}" for n in arms), *(f"arm-{n}-rate" for n in arms)]
+    wanted += ["by-arm", "by-kind", "by-order", "by-words"]
+    assert [stop for stop in stops if stop in wanted] == wanted
+    summaries = [one.text_content() for one in page.locator("summary").all()]
+    assert [stop for stop in stops if stop in summaries] == summaries
+    slider, output = page.locator("#arm-1-rate"), page.locator("#arm-1 output")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert output.text_content() == next(iter(view["arms"].values()))["break_even"]["points"][0]["says"]
+    page.keyboard.press("ArrowRight")
+    assert output.text_content() == next(iter(view["arms"].values()))["break_even"]["points"][1]["says"]
+    page.locator("#changed summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#changed .side").first.is_visible()
+    assert complaints == []
+
+
+def test_the_viewer_follows_a_running_pilot(browser, tmp_path):
+    class Gated(CoinFlipAgent):
+        """Waits before the last tasks until somebody has looked."""
+
+        async def act(self, trajectory, **options):
+            if trajectory.task.id in held:
+                await asyncio.to_thread(looked.wait, 60)
+            return await super().act(trajectory, **options)
+
+    looked, weights = threading.Event(), {"open": 3, "wait": 2, "jump": 0.7}
+    pilot = plan(ALL_ARMS[:2], n=12, agent=lambda: Gated(weights))
+    held = set(order(pilot)[6:])
+    running = threading.Thread(target=run, args=(pilot, tmp_path / "mine"), kwargs={"concurrency": 1})
+    running.start()
+    with served(tmp_path) as ask:
+        waited = time.monotonic() + 60
+        while "baseline: 6 of 12" not in ask("/journal/mine/status")[1]:
+            assert time.monotonic() < waited
+            time.sleep(0.02)
+        page = browser.new_page()
+        complaints = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.clock.install()
+        page.goto(f"{ask.address}/")
+        page.get_by_role("link", name="mine").click()
+        status = page.locator("#status")
+        assert "baseline: 6 of 12 episodes" in status.text_content()
+        looked.set()
+        running.join()
+        waited = time.monotonic() + 60
+        while "baseline: 12 of 12 episodes" not in status.text_content():
+            assert time.monotonic() < waited
+            page.clock.run_for(3000)
+            time.sleep(0.02)
+        assert "over: the first 12 of 12 tasks" in status.text_content()
+        page.get_by_role("link", name="Report").click()
+        assert page.locator("#forbear-verdicts").count() == 1
+        assert complaints == []
 
 
 def test_without_scripts_the_page_is_whole(browser, paths, view):

@@ -4,6 +4,8 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import get_args, get_type_hints, is_typeddict
 
 import pytest
 
@@ -14,16 +16,20 @@ from forbear.interventions import Append
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import Task
+from forbear.report.bars import ceilings_chart, doings_chart
 from forbear.report.charts import in_order
 from forbear.report.html import pilot_html
+from forbear.report.markdown import markdown, pilot_markdown
 from forbear.report.pilot_text import pilot_text, plan_text
-from forbear.report.pilot_view import pilot_json, pilot_view
+from forbear.report.pilot_view import PilotView, pilot_json, pilot_view
 from forbear.report.sections.forks import MOST_FORKS
 from forbear.runner.plan import freeze
 from forbear.stats.looks.looks import Looks
 from forbear.testing import CoinFlipAgent, WordCritic
+from forbear.wording import percent, points, points_interval
 from runner.pilots import ALL_ARMS, POLICY, plan, run
 
+DOCS = Path(__file__).parents[2] / "docs"
 HOSTILE = '<script>alert(1)</script>\x1b[31m[red]{{ 7*7 }}"onload='
 
 
@@ -174,6 +180,106 @@ def test_json_has_the_documented_keys(pilot):
     assert data["critic"]["auroc"]["confidence"] == 0.95
 
 
+def test_what_could_have_been_gained_stands_beside_what_was(pilot):
+    view, result, _ = pilot
+    rows = {row["label"]: row for row in view["ceilings"]["rows"]}
+    for name, arm in view["arms"].items():
+        verdict, rerun = arm["verdict"], result.plan.arms[name].kind == "rerun"
+        row = rows.pop(f"{name}: the better of two runs" if rerun else name)
+        assert row["ceiling"] == pytest.approx(verdict["recovered"] / verdict["pairs"])
+        assert row["tax"] == (0 if rerun else pytest.approx(verdict["disrupted"] / verdict["pairs"]))
+        assert row["gain"] == (None if rerun else verdict["success_gain"])
+        calls = {one: view["arms"][one]["agent_calls"] for one in view["arms"]}
+        alone = 0 if rerun else view["baseline"]["agent_calls"]
+        assert row["more_calls"] == pytest.approx((calls[name] - alone) / 40)
+    assert rows == {}
+    chart = ceilings_chart(view["ceilings"])
+    for drawn, row in zip(chart["rows"], view["ceilings"]["rows"], strict=True):
+        assert 0 <= drawn["tax"] <= chart["zero"] <= drawn["ceiling"] <= 640
+        assert (drawn["value"] is None) == (row["gain"] is None)
+    page = pilot_html(view)
+    assert "What could have been gained" in page
+    assert "rerun: the better of two runs" in page
+
+
+def test_several_seeds_are_a_choice_too(tmp_path):
+    view, result, _ = found(tmp_path / "j", plan([Arm.baseline(), Arm("rollback", POLICY)], n=20, seeds=(1, 2)))
+    (row,) = (row for row in view["ceilings"]["rows"] if row["label"].startswith("best of 2 runs by "))
+    won = [[result.episodes[f"t{n:02}", seed, "baseline"].success for seed in (1, 2)] for n in range(20)]
+    assert row["ceiling"] == pytest.approx(sum(map(any, won)) / 20 - sum(map(sum, won)) / 40)
+    assert row["gain"]["value"] <= row["ceiling"]
+    assert row["label"] in pilot_html(view)
+
+
+def test_what_arms_did_is_drawn_as_it_stands_in_the_table(pilot):
+    view, _, _ = pilot
+    arms = {view["baseline"]["arm"]: view["baseline"], **view["arms"]}
+    chart = doings_chart(arms)
+    for row, (name, arm) in zip(chart["rows"], arms.items(), strict=True):
+        assert row["arm"] == name
+        shares = [arm["no_answer_rate"], arm["cascade_rate"], arm["noop_rate"]]
+        assert [bar["share"] for bar in row["bars"]] == shares
+        assert [bar["length"] for bar in row["bars"]] == (
+            [None if share is None else pytest.approx(96 * share, abs=0.1) for share in shares]
+        )
+    assert doings_chart({f"arm {n}": view["baseline"] for n in range(99)})["left_out"] == 59
+
+
+def test_markdown_says_what_to_do_and_what_it_took(pilot):
+    view, _, _ = pilot
+    text = pilot_markdown(view)
+    lines = text.splitlines()
+    assert lines[0].startswith("### forbear: ")
+    assert markdown(view["overview"]["text"]) in lines[0]
+    for name, arm in view["arms"].items():
+        gain = arm["verdict"]["success_gain"]
+        (row,) = (line for line in lines if line.startswith(f"| {name} |") and points(gain["value"]) in line)
+        assert points_interval(gain["low"], gain["high"]) in row
+        for said in (*arm["verdict"]["cautions"], *arm["verdict"]["next"], *arm["verdict"]["reasons"]):
+            assert f"- {markdown(said['text'])}" in lines
+        assert f"| {name} | {percent(arm['success'])} |" in text
+    tested = [name for name, arm in view["arms"].items() if not arm["is_control"]]
+    for name in tested[:6]:  # what to do stands before what is folded
+        assert text.index(f"**{name}**") < text.index("<details>")
+    assert view["plan_digest"][:12] in text
+    assert f"{view['calls']['paid']:,}" in text
+    assert text.count("<details>") == text.count("</details>") == len(view["arms"])
+    tables = [line.count("|") for line in lines if line.startswith("| ")]
+    assert set(tables) == {10, 7, 5}
+    assert "Again: `" not in text
+    assert "Again: `forbear report it`" in pilot_markdown({**view, "command": "forbear report it"})
+
+
+def test_markdown_of_many_arms_fits_a_comment(pilot):
+    view, _, _ = pilot
+    arms = {f"{name}{i}": arm for i in range(60) for name, arm in view["arms"].items()}
+    text = pilot_markdown({**view, "arms": arms})
+    assert len(text) < 65_536
+    assert "arms is in the page" in text
+    waits = {name: {**arm, "verdict": {**arm["verdict"], "recommendation": "UNDECIDED"}} for name, arm in arms.items()}
+    go = {**waits.popitem()[1], "verdict": {**view["arms"]["rollback"]["verdict"], "arm": "the last"}}
+    go["verdict"]["recommendation"] = "INTERVENE"
+    assert "\n| the last | ✅ INTERVENE | " in pilot_markdown({**view, "arms": {**waits, "the last": go}})
+
+
+def test_every_key_of_the_json_is_documented():
+    text, seen, missing = (DOCS / "formats.md").read_text("utf-8"), set(), []
+
+    def walk(kind):
+        for part in get_args(kind):
+            walk(part)
+        if is_typeddict(kind) and kind not in seen:
+            seen.add(kind)
+            for key, of in get_type_hints(kind).items():
+                if f"`{key}`" not in text and f'"{key}"' not in text:
+                    missing.append(f"{kind.__name__}.{key}")
+                walk(of)
+
+    walk(PilotView)
+    assert len(seen) > 20
+    assert missing == []
+
+
 def test_hostile_text_is_inert(tmp_path):
     tasks = [Task(id=f"{HOSTILE}{i}") for i in range(30)]
     agent = CoinFlipAgent({"open": 3, HOSTILE: 2, "jump": 0.7}, warned={"jump": 1})
@@ -188,8 +294,32 @@ def test_hostile_text_is_inert(tmp_path):
     assert "&lt;script&gt;" in page
     assert "<i>" not in page
     assert "{{ 7*7 }}" in page
-    for text in (page, pilot_text(view)):
+    for text in (page, pilot_text(view), pilot_markdown({**view, "command": f"forbear `{HOSTILE}"})):
         assert "\x1b" not in text
+    assert "<script>" not in re.sub(r"\\.", "", text)
+    assert "<i>" not in text
+
+
+def test_a_page_of_many_arms_draws_some_and_names_all(pilot):
+    view, _, _ = pilot
+    (name, arm), *_ = view["arms"].items()
+
+    def called(other, recommendation):
+        return {**arm, "verdict": {**arm["verdict"], "arm": other, "recommendation": recommendation}, "forks": []}
+
+    arms = {f"{name}-{n}": called(f"{name}-{n}", "UNDECIDED") for n in range(99)}
+    arms["the last"] = called("the last", "INTERVENE")
+    page = pilot_html({**view, "arms": arms})
+    assert len(page) < 2_000_000
+    sections = re.findall(r'<section class="arm.*?</section>', page, re.DOTALL)
+    assert len(sections) == 60
+    assert sum("My deployment fails at" in section for section in sections) == 12
+    assert "My deployment fails at" in sections[-1]
+    assert 'id="arm-100"' in sections[-1]
+    rows = page[: page.index("<section")]
+    assert all(other in rows for other in arms)
+    assert set(re.findall(r'href="#(arm-\d+)"', page)) == set(re.findall(r'id="(arm-\d+)"', page))
+    assert "Of 100 arms 12 have all their pictures here, and 60 their numbers" in page
 
 
 @pytest.mark.slow

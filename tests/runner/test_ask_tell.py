@@ -79,7 +79,7 @@ def test_told_what_run_pilot_found_it_finds_the_same_in_any_order(tmp_path, seed
     same = HostPlan(
         tasks=own.tasks, arms=["rollback", "append", "stop"], looks=LOOKS, rule=RULE, seeds=seeds, order_seed=0
     )
-    for hold in (1, 3, 20, 200):
+    for hold in (1, 3, 20, 200) if len(seeds) == 1 else (1, 20):
         chance, directory = random.Random(hold), tmp_path / f"host{hold}"
         with HostPilot(same, Journal(directory)) as pilot:
             # Where it asks for more than the runner needed, any outcome must do.

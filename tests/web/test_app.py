@@ -24,7 +24,7 @@ HOSTILE = '<script>alert(1)</script>\x1b[31m"onload=\u202e'
 
 @contextmanager
 def served(root, *, token=None):
-    """The viewer of a folder in a thread; yields how to ask it."""
+    """The viewer of a folder in a thread; yields how to ask it, and where it is."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     port = listening.getsockname()[1]
@@ -43,6 +43,7 @@ def served(root, *, token=None):
         connection.close()
         return answer.status, text, answer.headers
 
+    ask.address = f"http://127.0.0.1:{port}"
     try:
         yield ask
     finally:

@@ -19,6 +19,8 @@ from forbear.errors import InvalidInput
 from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.policy.policy import critic_name
 from forbear.records.model import Episode, Trajectory
+from forbear.stats.inference import inference
+from forbear.stats.intervals import Estimate
 
 _Scores: TypeAlias = Mapping[tuple[str, int, str], float | None]
 """By task, seed and arm, the p_fail of the last proposal."""
@@ -40,6 +42,70 @@ class Selection:
     """Choices of which some runs succeed and some do not: there alone a choice matters."""
     calls: float
     """Agent calls that the further runs take, per episode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestOfSeeds:
+    """The best of a task's baseline runs, by each critic that watched them, beside one of them taken at random."""
+
+    runs: int
+    """Of each task: the seeds of the plan."""
+    tasks: int
+    """Whose runs all have an outcome."""
+    oracle_gain: float
+    """What a choice that knows the outcomes gains: the share of tasks with a success, minus that of all runs."""
+    gains: Mapping[str, Estimate]
+    """By critic, what taking the run of which it expected failure least at its last proposal gains."""
+    calls: float
+    """Agent calls that the further runs of a task take."""
+
+
+def best_of_seeds(result: PilotResult) -> BestOfSeeds | None:
+    """Choosing among the baseline's own runs under several seeds, from the journal alone: no critic is asked again.
+
+    Equal scores leave the earlier seed's run; a run without a score is taken only where none has one. The interval of
+    a gain has 1 − 2·alpha, its tasks the unit, at a single look: it stands beside the verdicts and decides nothing.
+
+    Returns:
+        None of a plan of one seed, or of continuations, whose runs have more in common than their task; and where no
+        task has all its runs.
+
+    Checked: choices and gains by hand, the oracle by enumeration (tests/analysis/test_selection.py).
+    """
+    plan = result.plan
+    if len(plan.seeds) < 2 or plan.continuations > 1:
+        return None
+    rows = [[result.episodes.get((task.id, seed, plan.baseline_arm)) for seed in plan.seeds] for task in plan.tasks]
+    kept = [(task, [one for one in row if one is not None]) for task, row in zip(plan.tasks, rows, strict=True)]
+    kept = [(task, runs) for task, runs in kept if len(runs) == len(plan.seeds)]
+    if not kept:
+        return None
+    won = [[run.success is True for run in runs] for _, runs in kept]
+    units = [task.group for task, _ in kept]
+    clusters = units if len(set(units)) < len(units) else None
+    gains = {}
+    for critic in plan.watching:
+        chosen = [[_least_expected_to_fail(runs, critic).success is True] for _, runs in kept]
+        try:
+            outcomes = ClusteredOutcomes.from_outcomes(baseline=won, treated=chosen, clusters=clusters)
+            gains[critic] = inference(outcomes, guarantee=plan.rule.guarantee).gain(1 - 2 * plan.rule.alpha)
+        except InvalidInput:  # too few clusters for an interval
+            continue
+    runs_in_all = len(kept) * len(plan.seeds)
+    calls = sum(run.usage.agent.calls for _, runs in kept for run in runs) / runs_in_all
+    return BestOfSeeds(
+        runs=len(plan.seeds),
+        tasks=len(kept),
+        oracle_gain=sum(map(any, won)) / len(kept) - sum(map(sum, won)) / runs_in_all,
+        gains=gains,
+        calls=calls * (len(plan.seeds) - 1),
+    )
+
+
+def _least_expected_to_fail(runs: Sequence[Episode], critic: str) -> Episode:
+    scores = [_recorded(run, critic) for run in runs]
+    known = [(score, place) for place, score in enumerate(scores) if score is not None]
+    return runs[min(known)[1] if known else 0]
 
 
 def runs_to_choose_from(result: PilotResult, *, rerun: str = "rerun") -> int:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from forbear.cli.brought import elsewhere, from_counts, from_files
-from forbear.cli.design import ShapeName, looks_of, shape_option
-from forbear.cli.screen import columns
+from forbear.cli.decide_options import (
+    Looking,
+    Output,
+    Printing,
+    StatedRule,
+    Worth,
+    looking_options,
+    printing_options,
+    rule_options,
+    worth_options,
+)
+from forbear.cli.report import write_charts, write_page
+from forbear.cli.screen import ARGUMENTS, columns
 from forbear.cli.table_options import table_options, table_options_given
 from forbear.errors import ForbearError, InvalidInput
 from forbear.wording import listed, shown
@@ -21,12 +33,8 @@ if TYPE_CHECKING:
     from forbear.adapters.formats.reading import Reading
     from forbear.analysis.pairing import Pairing
     from forbear.report.view import DecisionView
-    from forbear.stats.context.prior import Prior
-    from forbear.stats.context.value import Costs
     from forbear.stats.rule import DecisionRule
     from forbear.stats.verdict import Verdict
-
-Output = Literal["text", "json", "md", "junit", "brief"]
 
 GATE = {"INTERVENE": 0, "FORBEAR": 20, "UNDECIDED": 21}
 """Exit codes under --gate."""
@@ -112,25 +120,7 @@ names it), 20 if all are FORBEAR, else 21.
 @click.command(help=_HELP, short_help="A verdict from paired outcomes.")
 @click.argument("files", nargs=-1, metavar="[FILE | BASELINE_FILE TREATED_FILE | JOURNAL]")
 @click.option("--counts", metavar="A,C,B,D", help="The paired table instead of a file, e.g. 35,7,11,47.")
-@click.option(
-    "--margin",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="INTERVENE only if gains up to this are rejected; a fraction. Negative: is it worse by no more than that?",
-)
-@click.option(
-    "--worthwhile",
-    type=float,
-    help="Smallest gain that pays; a fraction. [default: 0.02; the margin where that is negative]",
-)
-@click.option(
-    "--alpha",
-    type=float,
-    default=0.05,
-    show_default=True,
-    help="Largest probability of a false INTERVENE.",
-)
+@rule_options
 @click.option("--baseline", metavar="NAME", help="The arm without intervention. [default: the arm 'baseline']")
 @click.option(
     "--treated", metavar="NAME", help="The arm to report on; others still share the error rate. [default: all]"
@@ -143,102 +133,37 @@ names it), 20 if all are FORBEAR, else 21.
 @click.option(
     "--at", type=float, metavar="P", help="Also say the gain where the baseline's failure rate is P; a fraction."
 )
-@click.option(
-    "--guarantee",
-    type=click.Choice(["calibrated", "finite-sample"]),
-    default="calibrated",
-    show_default=True,
-    help="For several seeds per task: error rates kept in simulations, or by a proof.",
-)
 @click.option("--graded", is_flag=True, help="success is a score from 0 to 1: a verdict about the mean score.")
-@click.option(
-    "--missing",
-    type=click.Choice(["excess", "exclude", "worst"]),
-    default="excess",
-    show_default=True,
-    help="What INTERVENE also has to hold for: the excess of one arm's lost runs against it; nothing; all at worst.",
-)
-@click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which it is decided, declared beforehand.")
-@click.option("--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks.")
-@shape_option
-@click.option("--anytime", is_flag=True, help="A stream without a planned size: valid after every task, however often.")
-@click.option(
-    "--planned",
-    type=click.IntRange(1),
-    metavar="N",
-    help="With --anytime: about so many tasks, decided beforehand; above 2,000 small gains are found sooner.",
-)
-@click.option(
-    "--in-order", is_flag=True, help="Rows stand in the planned order: past evidence counts (--anytime, --looks)."
-)
-@click.option("--prior", metavar="UP,DOWN,SAME", help="For the worth, as tasks. [default: published pilots]")
-@click.option(
-    "--cost-of-intervening", type=float, metavar="X", help="For the worth, in successes a task. [default: --worthwhile]"
-)
-@click.option("--cost-of-harm", type=float, metavar="X", help="For the worth, of a disrupted task. [default: 0]")
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["text", "json", "md", "junit"]),
-    help="For a terminal, a program, a pull request, a test report. [default: text]",
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json: one object and nothing else.")
-@click.option("--brief", is_flag=True, help="One line an arm.")
-@click.option("--report", metavar="FILE", help="Also write the verdict as one HTML page to look at and to send.")
-@click.option("--gate", is_flag=True, help="Exit 0 INTERVENE (of one arm at least), 20 FORBEAR (of all), 21 else.")
+@looking_options
+@worth_options
+@printing_options
 def decide(
     files: tuple[str, ...],
     counts: str | None,
-    margin: float,
-    worthwhile: float | None,
-    alpha: float,
+    rule: StatedRule,
     baseline: str | None,
     treated: str | None,
     only_arm_tested: bool,
     reading: Reading,
     mix: str | None,
     at: float | None,
-    guarantee: Literal["calibrated", "finite-sample"],
     graded: bool,
-    missing: Literal["excess", "exclude", "worst"],
-    looks: str | None,
-    look: int | None,
-    shape: ShapeName | None,
-    anytime: bool,
-    planned: int | None,
-    in_order: bool,
-    prior: str | None,
-    cost_of_intervening: float | None,
-    cost_of_harm: float | None,
-    output: str | None,
-    as_json: bool,
-    brief: bool,
-    report: str | None,
-    gate: bool,
+    looking: Looking,
+    worth: Worth,
+    printing: Printing,
 ) -> int:
     """Reads, decides, prints; returns the exit code."""
     from forbear.adapters.formats.report_page import is_report
     from forbear.analysis.verdicts import decide_pairings
     from forbear.report.view import decision_view
-    from forbear.stats.rule import DecisionRule
 
-    believed, printed = _prior(prior), _output(output, as_json=as_json, brief=brief)
+    believed = worth.believed()
     if len(files) == 1 and _is_journal(files[0]):
-        stated = (cost_of_intervening, cost_of_harm)
-        return _from_journal(files[0], treated=treated, output=printed, gate=gate, believed=believed, stated=stated)
+        return _from_journal(files[0], treated=treated, worth=worth, printing=printing)
     if len(files) == 1 and is_report(files[0]):
-        stated = (cost_of_intervening, cost_of_harm)
-        return _from_report(files[0], treated=treated, output=printed, gate=gate, believed=believed, stated=stated)
-    paying = {} if worthwhile is None else {"worthwhile": worthwhile}
-    rule = DecisionRule(margin=margin, alpha=alpha, guarantee=guarantee, missing=missing, **paying)
-    declared = looks_of(looks=looks, look=look, shape=shape, anytime=anytime)
-    if (declared is not None or anytime) and (mix is not None or at is not None):
-        option = "--mix" if at is None else "--at"
-        raise click.UsageError(f"{option} has the interval of a single look; drop it, or --looks and --anytime.")
-    if planned is not None and not anytime:
-        raise click.UsageError("--planned says how long a stream will be: it belongs to --anytime.")
-    if in_order and ((not anytime and declared is None) or counts is not None):
-        raise click.UsageError("--in-order says how rows stand: it needs a FILE, and --looks or --anytime.")
+        return _from_report(files[0], treated=treated, worth=worth, printing=printing)
+    made, elsewhere_at = rule.made(), "--at" if at is not None else "--mix" if mix is not None else None
+    declared = looking.declared(elsewhere=elsewhere_at, has_rows=counts is None)
     if counts is None:
         brought = from_files(
             files,
@@ -249,21 +174,18 @@ def decide(
         )
     else:
         others = {"--baseline": baseline, "--treated": treated, "--mix": mix, "--graded": graded or None}
-        others |= {"--only-arm-tested": only_arm_tested or None}
-        clash = ["the file"] if files else [option for option, value in others.items() if value is not None]
-        if clash := clash + table_options_given():
-            raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
+        _refuse_beside_counts(files, others | {"--only-arm-tested": only_arm_tested or None})
         brought = from_counts(counts)
-    brought = elsewhere(brought, rule, mix=mix, at=at)
+    brought = elsewhere(brought, made, mix=mix, at=at)
     verdicts = decide_pairings(
         brought.pairings,
-        rule,
+        made,
         looks=declared,
-        look=look,
-        anytime=anytime,
-        in_order=in_order,
+        look=looking.look,
+        anytime=looking.anytime,
+        in_order=looking.in_order,
         table=brought.table,
-        planned=planned,
+        planned=looking.planned,
     )
     verdicts = {one.treated: verdicts[one.treated] for one in brought.asked}
     view = decision_view(
@@ -273,15 +195,21 @@ def decide(
         ignored=brought.ignored,
         understood=brought.understood,
         prior=believed,
-        costs=_costs((cost_of_intervening, cost_of_harm), worthwhile=rule.worthwhile),
+        costs=worth.costs(worthwhile=made.worthwhile),
     )
-    _print(view, output=printed)
-    if report is not None:
-        single = declared is None and not anytime
-        _write_report(report, view, {one.treated: one for one in brought.asked} if single else {}, rule)
-    if printed == "json" and brought.ignored:
+    _print(view, output=printing.output)
+    single = {one.treated: one for one in brought.asked if declared is None and not looking.anytime}
+    _write(printing, view, single, made)
+    if printing.output == "json" and brought.ignored:
         click.echo(f"note: columns not used: {listed(brought.ignored)}", err=True)
-    return _through_the_gate(verdicts) if gate else 0
+    return _through_the_gate(verdicts) if printing.gate else 0
+
+
+def _refuse_beside_counts(files: tuple[str, ...], others: Mapping[str, object]) -> None:
+    """Raises where something is given that says how a table is read."""
+    clash = ["the file"] if files else [option for option, value in others.items() if value is not None]
+    if clash := clash + table_options_given():
+        raise click.UsageError(f"--counts stands alone; drop {clash[0]}.")
 
 
 def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
@@ -295,10 +223,12 @@ def _through_the_gate(verdicts: Mapping[str, Verdict]) -> int:
     return GATE["FORBEAR"] if set(said.values()) == {"FORBEAR"} else GATE["UNDECIDED"]
 
 
-def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule) -> None:
-    """The page; the gain elsewhere has the interval of a single look, and is shown for one only."""
+def _write(printing: Printing, view: DecisionView, pairings: Mapping[str, Pairing], rule: DecisionRule) -> None:
+    """The page and its pictures; the gain elsewhere has the interval of a single look, and is shown for one only."""
+    if printing.report is None and printing.charts is None:
+        return
     from forbear.analysis.evidence import elsewhere as gains_elsewhere
-    from forbear.cli.report import write_page
+    from forbear.report import pictures
     from forbear.report.html import decision_html
     from forbear.report.sections import breakeven
 
@@ -309,19 +239,15 @@ def _write_report(report: str, view: DecisionView, pairings: Mapping[str, Pairin
         if (curve := gains_elsewhere(pairing, confidence=confidence, guarantee=rule.guarantee)) is not None
     }
     title = f"{' and '.join(view['verdicts'])} against {view['baseline']}"
-    write_page(report, decision_html(view, title=title, break_even=curves))
-    click.echo(f"Report:  {shown(report, limit=200)}  (open it in a browser)", err=True)
+    if printing.report is not None:
+        command = shlex.join(["forbear", "decide", *click.get_current_context().meta[ARGUMENTS][1:]])
+        write_page(printing.report, decision_html(view, title=title, break_even=curves, command=command))
+        click.echo(f"Report:  {shown(printing.report, limit=200)}  (open it in a browser)", err=True)
+    if printing.charts is not None:
+        click.echo(write_charts(printing.charts, pictures.of_decision(view, curves), note=title), err=True)
 
 
-def _from_report(
-    path: str,
-    *,
-    treated: str | None,
-    output: Output,
-    gate: bool,
-    believed: Prior,
-    stated: tuple[float | None, float | None],
-) -> int:
+def _from_report(path: str, *, treated: str | None, worth: Worth, printing: Printing) -> int:
     """Shows the verdicts that a page carries; returns the exit code."""
     from forbear.adapters.formats.report_page import read_report
     from forbear.report.view import decision_view
@@ -333,9 +259,10 @@ def _from_report(
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' in this report; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
-    costs = _costs(stated, worthwhile=next(iter(verdicts.values())).rule.worthwhile)
-    _print(decision_view(verdicts, baseline=read.baseline, prior=believed, costs=costs), output=output)
-    return _through_the_gate(verdicts) if gate else 0
+    costs = worth.costs(worthwhile=next(iter(verdicts.values())).rule.worthwhile)
+    view = decision_view(verdicts, baseline=read.baseline, prior=worth.believed(), costs=costs)
+    _print(view, output=printing.output)
+    return _through_the_gate(verdicts) if printing.gate else 0
 
 
 def _refuse_but_with_journal(what: str) -> None:
@@ -357,15 +284,7 @@ def _is_journal(path: str) -> bool:
     return not is_log(path)
 
 
-def _from_journal(
-    directory: str,
-    *,
-    treated: str | None,
-    output: Output,
-    gate: bool,
-    believed: Prior,
-    stated: tuple[float | None, float | None],
-) -> int:
+def _from_journal(directory: str, *, treated: str | None, worth: Worth, printing: Printing) -> int:
     """Decides on a pilot's journal as its plan says; returns the exit code."""
     from forbear.analysis.evidence import arms_tested, verdicts_of
     from forbear.analysis.result import analyse_journal
@@ -393,44 +312,10 @@ def _from_journal(
         if treated not in verdicts:
             raise InvalidInput(f"there is no arm '{shown(treated)}' to deploy; there are {listed(verdicts)}.")
         verdicts = {treated: verdicts[treated]}
-    costs = _costs(stated, worthwhile=plan.rule.worthwhile)
-    _print(decision_view(verdicts, baseline=baseline, prior=believed, costs=costs), output=output)
-    return _through_the_gate(verdicts) if gate else 0
-
-
-def _prior(text: str | None) -> Prior:
-    """What is believed before the pilot."""
-    from forbear.stats.context.prior import PUBLISHED, Prior
-
-    if text is None:
-        return PUBLISHED
-    try:
-        recovered, disrupted, alike = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidInput(
-            f"--prior needs three numbers of tasks UP,DOWN,SAME (recovered, disrupted, alike), got '{shown(text)}'. "
-            "Example: --prior 3,2,20."
-        ) from None
-    return Prior(recovered=recovered, disrupted=disrupted, alike=alike, source="as stated by --prior")
-
-
-def _costs(stated: tuple[float | None, float | None], *, worthwhile: float) -> Costs:
-    """The costs as stated; intervening costs by default the gain that is worthwhile."""
-    from forbear.stats.context.value import Costs
-
-    intervening, harm = stated
-    return Costs(
-        intervening=max(worthwhile, 0.0) if intervening is None else intervening, harm=0.0 if harm is None else harm
-    )
-
-
-def _output(output: str | None, *, as_json: bool, brief: bool) -> Output:
-    """What is printed, of three options that say it."""
-    said = [output] if output is not None else []
-    said += (["json"] if as_json else []) + (["brief"] if brief else [])
-    if len(set(said)) > 1:
-        raise click.UsageError("--format, --json and --brief say what is printed: give one of them.")
-    return cast("Output", said[0] if said else "text")
+    costs = worth.costs(worthwhile=plan.rule.worthwhile)
+    view = decision_view(verdicts, baseline=baseline, prior=worth.believed(), costs=costs)
+    _print(view, output=printing.output)
+    return _through_the_gate(verdicts) if printing.gate else 0
 
 
 def _print(view: DecisionView, *, output: Output) -> None:

@@ -27,6 +27,7 @@ from forbear.cli.pilot import pilot
 from forbear.cli.pilot_ask import ask, tell
 from forbear.cli.power import power
 from forbear.cli.report import report
+from forbear.cli.screen import ARGUMENTS
 from forbear.cli.serve import serve
 from forbear.cli.stopping import Stopped
 from forbear.errors import ForbearError
@@ -91,6 +92,7 @@ def run(arguments: Sequence[str], *, process_ends: bool = False) -> int:
     # make_context and invoke instead of cli.main: click would turn a closed pipe into exit code 1, "a bug".
     try:
         with cli.make_context("forbear", list(arguments), obj=process_ends) as context:
+            context.meta[ARGUMENTS] = list(arguments)
             code = cli.invoke(context)
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forbear.cli.pilot_options import CONTINUATIONS, FILE, JOURNAL, JSON, again, directory_of
+from forbear.cli.pilot_options import How, Which, how_it_runs, which_pilot
 from forbear.cli.screen import columns
 from forbear.cli.stopping import Stopper, stoppable
 from forbear.errors import (
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from forbear.report.pilot_view import PilotView
     from forbear.runner.plan import FrozenPlan
 
-_CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="Tasks under way at a time.")
-_WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes that run tasks, for agents that compute.")
-
 _STOPPED = (BudgetSpent, ProviderError, TooManyAgentErrors, TooManyCriticFaults)
 """What ends a pilot in the middle, with everything kept."""
 
@@ -46,6 +43,8 @@ _TEMPLATES = {
     "heuristics": ("heuristics.toml",),
     "oracle": ("oracle.toml",),
     "feedback": ("feedback.toml",),
+    "gaia": ("gaia.toml", "gaia-sample.jsonl", "gaia_inspect.py"),
+    "swebench-lite": ("swebench-lite.toml", "instances.jsonl", "tell_reports.py"),
 }
 """What `init` writes: the pilot's file, and what lies beside it."""
 
@@ -98,9 +97,12 @@ def init(file: Path, template: str) -> None:
     heuristics  the household's critic beside clocks and coins
     oracle      beside one that knows how each run ends; needs the sweep's journal
     feedback    told, silent, or told what a model writes; a local language model
+    gaia        questions in GAIA's layout; with tools, run by Inspect
+    swebench-lite   outcomes that SWE-bench's harness reports, as you run it
     """  # noqa: D301  # click reads the character
     from importlib.resources import files
 
+    from forbear.adapters.host_file import is_host_file
     from forbear.files import write_whole
 
     names = {source: file if source.endswith(".toml") else file.parent / source for source in _TEMPLATES[template]}
@@ -113,39 +115,35 @@ def init(file: Path, template: str) -> None:
         except OSError as error:
             raise OutputUnwritable(f"{shown(str(path), limit=200)}: cannot be written ({error.strerror}).") from None
         click.echo(f"wrote {path}")
-    click.echo(f"next: forbear pilot check {file}")
+    click.echo("next: python tell_reports.py ask" if is_host_file(file) else f"next: forbear pilot check {file}")
 
 
 @pilot.command()
-@FILE
-@JOURNAL
-@CONTINUATIONS
-def check(file: Path, journal: Path | None, continuations: int | None) -> None:
+@which_pilot
+def check(which: Which) -> None:
     """Try tasks from end to end: configs, determinism, the fork, the critic."""
     from forbear.cli.foreign import foreign_output
     from forbear.runner.rehearsal import rehearse
 
     with foreign_output() as ours, stoppable("stopped; nothing was started.") as stopper:
-        opened = _opened(file, journal, continuations)
+        opened = _opened(which)
         models = opened.described.models.settled(opened.directory, plan_digest=opened.frozen.digest)
         for line in stopper.run(rehearse(opened.described.plan, models=models)):
             click.echo(line, file=ours.out)
-        click.echo(f"next: forbear pilot plan {again(file, journal, continuations)}", file=ours.out)
+        click.echo(f"next: forbear pilot plan {which.again}", file=ours.out)
 
 
 @pilot.command()
-@FILE
-@JOURNAL
-@CONTINUATIONS
+@which_pilot
 @click.option("--try", "tries", type=click.IntRange(0), default=3, metavar="N", help="Tasks to try first. [default: 3]")
-def plan(file: Path, journal: Path | None, continuations: int | None, tries: int) -> None:
+def plan(which: Which, tries: int) -> None:
     """Try a few tasks, then say what the pilot will do and what it will cost."""
     from forbear.cli.foreign import foreign_output
     from forbear.report.pilot_text import plan_text
     from forbear.runner.rehearsal import shadow
 
     with foreign_output() as ours, stoppable("stopped; nothing was started.") as stopper:
-        opened, tried = _opened(file, journal, continuations), None
+        opened, tried = _opened(which), None
         described = opened.described
         if tries:
             models = described.models.settled(opened.directory, plan_digest=opened.frozen.digest)
@@ -160,63 +158,32 @@ def plan(file: Path, journal: Path | None, continuations: int | None, tries: int
             )
         text = plan_text(opened.frozen, shadow=tried, concurrency=described.concurrency)
         click.echo(text, nl=False, file=ours.out)
-        click.echo(f"next: forbear pilot run {again(file, journal, continuations)}", file=ours.out)
+        click.echo(f"next: forbear pilot run {which.again}", file=ours.out)
 
 
 @pilot.command()
-@FILE
-@JOURNAL
-@CONTINUATIONS
-@_CONCURRENCY
-@_WORKERS
+@which_pilot
+@how_it_runs
 @click.option("--look", type=click.IntRange(1), metavar="K", help="Go no further than the K-th declared look.")
-@JSON
-def run(
-    file: Path,
-    journal: Path | None,
-    continuations: int | None,
-    concurrency: int | None,
-    workers: int | None,
-    look: int | None,
-    as_json: bool,
-) -> None:
+def run(which: Which, how: How, look: int | None) -> None:
     """Run the pilot, or go on where it was stopped, until it is decided; then say so."""
 
     def last_look(opened: _Opened) -> int | None:
         declared = opened.frozen.looks.tasks
         if look is not None and look > len(declared):
             raise InvalidInput(
-                f"--look {look}: {shown(file.name)} declares {len(declared)} looks, at "
+                f"--look {look}: {shown(which.file.name)} declares {len(declared)} looks, at "
                 f"{', '.join(map(str, declared))} tasks. Name one of them by its number."
             )
         return look
 
-    _run(
-        file,
-        journal,
-        continuations=continuations,
-        concurrency=concurrency,
-        workers=workers,
-        until_look=last_look,
-        as_json=as_json,
-    )
+    _run(which, how, until_look=last_look)
 
 
 @pilot.command()
-@FILE
-@JOURNAL
-@CONTINUATIONS
-@_CONCURRENCY
-@_WORKERS
-@JSON
-def extend(
-    file: Path,
-    journal: Path | None,
-    continuations: int | None,
-    concurrency: int | None,
-    workers: int | None,
-    as_json: bool,
-) -> None:
+@which_pilot
+@how_it_runs
+def extend(which: Which, how: How) -> None:
     """Run as far as the next declared look, which is the only honest way to add tasks."""
     from forbear.analysis.monitor import monitor_of
 
@@ -234,33 +201,14 @@ def extend(
             )
         return monitor.looks_taken + 1
 
-    _require_started(file, journal, continuations)
-    _run(
-        file,
-        journal,
-        continuations=continuations,
-        concurrency=concurrency,
-        workers=workers,
-        until_look=next_look,
-        as_json=as_json,
-    )
+    _require_started(which)
+    _run(which, how, until_look=next_look)
 
 
 @pilot.command()
-@FILE
-@JOURNAL
-@CONTINUATIONS
-@_CONCURRENCY
-@_WORKERS
-@JSON
-def sweep(
-    file: Path,
-    journal: Path | None,
-    continuations: int | None,
-    concurrency: int | None,
-    workers: int | None,
-    as_json: bool,
-) -> None:
+@which_pilot
+@how_it_runs
+def sweep(which: Which, how: How) -> None:
     """Run a pilot of many settings, and print a line for each.
 
     An arm whose intervention, threshold, up_to, min_step, budget or cooldown
@@ -270,16 +218,7 @@ def sweep(
     """
     from forbear.report.sweep_text import sweep_text
 
-    _run(
-        file,
-        journal,
-        continuations=continuations,
-        concurrency=concurrency,
-        workers=workers,
-        until_look=lambda opened: None,
-        as_json=as_json,
-        text_of=sweep_text,
-    )
+    _run(which, how, until_look=lambda opened: None, text_of=sweep_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,27 +248,22 @@ class _Opened:
         return status_text(self.frozen.record, self.content(), journal=self.journal_name)
 
 
-def _opened(file: Path, journal: Path | None, continuations: int | None) -> _Opened:
+def _opened(which: Which) -> _Opened:
     from forbear.adapters.pilot_file import read_pilot_file
     from forbear.runner.plan import freeze
 
-    directory = directory_of(file, journal)
-    absolute = directory.absolute()  # before anything of somebody else's is imported
-    described = read_pilot_file(file)
-    if continuations is not None:
-        described = replace(described, plan=replace(described.plan, continuations=continuations))
-    return _Opened(described, freeze(described.plan), absolute, shown(str(directory), limit=200))
+    absolute = which.directory.absolute()  # before anything of somebody else's is imported
+    described = read_pilot_file(which.file)
+    if which.continuations is not None:
+        described = replace(described, plan=replace(described.plan, continuations=which.continuations))
+    return _Opened(described, freeze(described.plan), absolute, shown(str(which.directory), limit=200))
 
 
 def _run(
-    file: Path,
-    journal: Path | None,
+    which: Which,
+    how: How,
     *,
-    continuations: int | None,
-    concurrency: int | None,
-    workers: int | None,
     until_look: Callable[[_Opened], int | None],
-    as_json: bool,
     text_of: Callable[..., str] | None = None,
 ) -> None:
     """Runs, prints the verdict, writes the report: in this order, so that nothing that fails costs what came before."""
@@ -339,29 +273,29 @@ def _run(
     from forbear.report.pilot_text import pilot_text
     from forbear.report.pilot_view import pilot_json
 
-    directory, colored, width = directory_of(file, journal), color(), columns()
+    directory, colored, width = which.directory, color(), columns()
     kept = f"stopped; every finished episode is kept in {directory}. The same command goes on."
     # To the end, since a thread or process that an agent has left behind may still print.
     with foreign_output() as ours:
         with stoppable(kept) as stopper:
-            opened = _opened(file, journal, continuations)
+            opened = _opened(which)
             try:
                 view = _found(
                     opened,
                     stopper,
                     ours.console,
-                    concurrency=concurrency or opened.described.concurrency,
-                    workers=workers or opened.described.workers,
+                    concurrency=how.concurrency or opened.described.concurrency,
+                    workers=how.workers or opened.described.workers,
                     until_look=until_look(opened),
                     report=directory / "report.html",
-                    command=f"forbear pilot run {again(file, journal)}",
+                    command=f"forbear pilot run {which.again}",
                 )
             except _STOPPED:
-                if not as_json:
+                if not how.as_json:
                     click.echo(opened.status(), nl=False, file=ours.out)
                 raise
         path = opened.directory / "report.html"
-        if as_json:
+        if how.as_json:
             problem = write_report(view, path)
             if problem is not None:
                 view["report"] = None
@@ -369,7 +303,7 @@ def _run(
         else:
             text = [(text_of or pilot_text)(view, width=width, color=colored)]
             if not view["over"]:
-                text.append(f"\nNext:    forbear pilot extend {again(file, journal, continuations)}\n")
+                text.append(f"\nNext:    forbear pilot extend {which.again}\n")
             text.append(f"\nJournal: {directory}\n")
             try:
                 click.echo("".join(text), nl=False, color=True, file=ours.out)
@@ -424,30 +358,26 @@ def _found(
 
 
 @pilot.command()
-@FILE
-@JOURNAL
-@CONTINUATIONS
-def status(file: Path, journal: Path | None, continuations: int | None) -> None:
+@which_pilot
+def status(which: Which) -> None:
     """Say how far the pilot is."""
     from forbear.adapters.host_file import is_host_file
     from forbear.cli.foreign import foreign_output
 
-    if is_host_file(file):
+    if is_host_file(which.file):
         from forbear.cli.pilot_ask import host_status
 
-        host_status(file, journal)
+        host_status(which.file, which.journal)
         return
-    _require_started(file, journal, continuations)
+    _require_started(which)
     with foreign_output() as ours:
-        click.echo(_opened(file, journal, continuations).status(), nl=False, file=ours.out)
+        click.echo(_opened(which).status(), nl=False, file=ours.out)
 
 
-def _require_started(file: Path, journal: Path | None, continuations: int | None) -> None:
-    directory = directory_of(file, journal)
-    if not (directory / "plan.json").exists():
+def _require_started(which: Which) -> None:
+    if not (which.directory / "plan.json").exists():
         raise InvalidInput(
-            f"not started: there is no journal in {directory}. "
-            f"forbear pilot run {again(file, journal, continuations)} starts it."
+            f"not started: there is no journal in {which.directory}. forbear pilot run {which.again} starts it."
         )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from forbear.cli.decide_options import StatedRule, adding, planned_rule_options
 from forbear.cli.design import ShapeName, declared_looks, shape_option
 from forbear.cli.screen import columns
 from forbear.cli.table_options import table_options, table_options_given
@@ -63,6 +66,56 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """How a pilot that is looked at on the way is designed."""
+
+    looks: str | None
+    shape: ShapeName | None
+    no_watch: bool
+    futility: float | None
+
+    def declared(self, others: Mapping[str, bool], *, several: bool) -> Looks | None:
+        """The looks; None of pilots that are looked at once.
+
+        Args:
+            others: Options that say something of those, and whether each is given.
+            several: Whether a task has several runs.
+        """
+        if self.looks is None:
+            lost = {"--shape": self.shape is not None, "--no-watch": self.no_watch}
+            lost |= {"--futility": self.futility is not None}
+            _refuse(_given(lost), "{} belongs to looks: give them too, e.g. --looks 50,100,200.")
+            return None
+        _refuse(_given(others), "--looks is one pilot; drop {}.")
+        if several:
+            raise click.UsageError(
+                "--looks is computed for one run per task: how the seeds of a task agree decides when a pilot stops, "
+                "and effective pairs do not say that. Drop --seeds and --baseline-seeds."
+            )
+        return declared_looks(self.looks, watch=not self.no_watch, futility=self.futility, shape=self.shape)
+
+
+_looked_options = adding(
+    "looked",
+    {
+        "looks": click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which one pilot is looked at."),
+        "shape": shape_option,
+        "no_watch": click.option(
+            "--no-watch", is_flag=True, help="With --looks: harm is not watched after every task."
+        ),
+        "futility": click.option(
+            "--futility", type=float, metavar="P", help="With --looks: stop below this; 0 is never. [default: 0.05]"
+        ),
+    },
+    _Looked,
+)
+
+
+def _given(options: Mapping[str, bool]) -> list[str]:
+    return [option for option, given in options.items() if given]
+
+
 @click.command(help=_HELP, short_help="How many tasks a pilot needs, and what it would find.")
 @click.option("--gain", type=float, help="True gain, a fraction: 0.05 is 5 points.")
 @click.option("--discordance", type=float, help="True share of tasks whose outcome changes.")
@@ -77,14 +130,9 @@ Exit codes: 0 done, 1 a bug, 2 bad input, 130 Ctrl-C.
 @click.option("--seeds", type=int, default=1, show_default=True, help="Runs per task and arm.")
 @click.option("--baseline-seeds", type=int, metavar="K", help="Runs per task of the baseline alone. [default: --seeds]")
 @click.option("--agreement", type=float, default=0.0, show_default=True, help="How much the seeds of a task agree.")
-@click.option("--margin", type=float, default=0.0, show_default=True, help="As in decide.")
-@click.option("--worthwhile", type=float, help="As in decide. [default: 0.02; the margin where that is negative]")
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="As in decide.")
+@planned_rule_options
 @click.option("--power", "target", type=float, default=0.8, show_default=True, help="Asked of the size needed.")
-@click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which one pilot is looked at.")
-@shape_option
-@click.option("--no-watch", is_flag=True, help="With --looks: harm is not watched after every task.")
-@click.option("--futility", type=float, metavar="P", help="With --looks: stop below this; 0 is never. [default: 0.05]")
+@_looked_options
 @click.option("--simulate", "pilots", type=int, metavar="N", help="Also draw N pilots (needs rates).")
 @click.option("--study", is_flag=True, help="The study's minimum detectable effects beside ours, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -102,14 +150,9 @@ def power(
     seeds: int,
     baseline_seeds: int | None,
     agreement: float,
-    margin: float,
-    worthwhile: float | None,
-    alpha: float,
+    rule: StatedRule,
     target: float,
-    looks: str | None,
-    shape: ShapeName | None,
-    no_watch: bool,
-    futility: float | None,
+    looked: _Looked,
     pilots: int | None,
     study: bool,
     as_json: bool,
@@ -117,13 +160,8 @@ def power(
     """Reads the truth, asks the statistics, prints a table."""
     from forbear.stats.planning import power as power_of
     from forbear.stats.planning import tasks_needed, variance_ratio
-    from forbear.stats.rule import DecisionRule
 
-    rule = (
-        DecisionRule(margin=margin, alpha=alpha)
-        if worthwhile is None
-        else DecisionRule(margin=margin, worthwhile=worthwhile, alpha=alpha)
-    )
+    made = rule.made()
     if study:
         _print_study(as_json)
         return
@@ -136,21 +174,11 @@ def power(
         )
         failure_rate, recovery_rate, disruption_rate = _seen(table, reading, rates, baseline, treated, quiet=as_json)
     effect = _effect(gain, discordance, (failure_rate, recovery_rate, disruption_rate))
+    others = {"--tasks": tasks is not None, "--simulate": pilots is not None}
+    looks = looked.declared(others, several=seeds != 1 or baseline_seeds is not None)
     if looks is not None:
-        clash = {"--tasks": tasks is not None, "--simulate": pilots is not None}
-        _refuse([option for option, given in clash.items() if given], "--looks is one pilot; drop {}.")
-        if seeds != 1 or baseline_seeds is not None:
-            raise click.UsageError(
-                "--looks is computed for one run per task: how the seeds of a task agree decides when a pilot stops, "
-                "and effective pairs do not say that. Drop --seeds and --baseline-seeds."
-            )
-        _print_looked(effect, rule, declared_looks(looks, watch=not no_watch, futility=futility, shape=shape), as_json)
+        _print_looked(effect, made, looks, as_json)
         return
-    lost = {"--shape": shape is not None, "--no-watch": no_watch, "--futility": futility is not None}
-    _refuse(
-        [option for option, given in lost.items() if given],
-        "{} belongs to looks: give them too, e.g. --looks 50,100,200.",
-    )
     drawn_from = None
     if pilots is not None:
         if baseline_seeds is not None:
@@ -161,17 +189,17 @@ def power(
     sizes = _sizes("50,100,200" if tasks is None else tasks)
     before = seeds if baseline_seeds is None else baseline_seeds
     rows = [
-        power_of(effect, tasks=n, rule=rule, seeds=seeds, agreement=agreement, baseline_seeds=before) for n in sizes
+        power_of(effect, tasks=n, rule=made, seeds=seeds, agreement=agreement, baseline_seeds=before) for n in sizes
     ]
-    needed = tasks_needed(effect, rule=rule, power=target, seeds=seeds, agreement=agreement, baseline_seeds=before)
-    drawn = [] if pilots is None or drawn_from is None else _simulated(rows, drawn_from, agreement, rule, pilots)
+    needed = tasks_needed(effect, rule=made, power=target, seeds=seeds, agreement=agreement, baseline_seeds=before)
+    drawn = [] if pilots is None or drawn_from is None else _simulated(rows, drawn_from, agreement, made, pilots)
     if as_json:
-        payload = _payload(rows, effect, rule, needed, target)
+        payload = _payload(rows, effect, made, needed, target)
         payload["simulated"] = [{"tasks": o.truth.tasks, "pilots": o.pilots, **o.decisions} for o in drawn]
         click.echo(json.dumps(payload, indent=2, allow_nan=False))
         return
     _print_sizes(rows, drawn)
-    right = "INTERVENE" if effect.gain > rule.margin else "FORBEAR"
+    right = "INTERVENE" if effect.gain > made.margin else "FORBEAR"
     size = "more than a million" if needed is None else count(needed)
     each = counted(seeds, "seed") if baseline_seeds is None else f"{seeds} treated and {baseline_seeds} baseline runs"
     click.echo(f"\n{right} with probability {target:g} needs {size} tasks of {each}.")

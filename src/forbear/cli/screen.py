@@ -1,7 +1,10 @@
-"""What is printed to: how wide it is."""
+"""What is printed to: how wide it is; and what was typed."""
 
 import os
 import sys
+
+ARGUMENTS = "forbear.arguments"
+"""By this name a command's context has the arguments of the whole command line."""
 
 MOST = 120
 """Columns; longer lines are hard to read."""

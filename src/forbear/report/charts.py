@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from forbear.report.critic_view import BinView
-from forbear.report.pilot_view import TreatedView
-from forbear.report.sections.advantage import AdvantageView
+from forbear.report.sections.advantage import AdvantageView, RangeView
+from forbear.report.sections.breakeven import BreakEvenView
 from forbear.report.sections.counts import CountsView
 from forbear.report.sections.forks import DroppedView, StepView
 from forbear.report.sections.path import PathView
@@ -184,11 +184,10 @@ class BreakEvenChart(TypedDict):
     """The pilot's failure rate in per cent, where a slider begins."""
 
 
-def break_even_chart(arm: TreatedView) -> BreakEvenChart | None:
-    """Where to draw the gain over failure rates; None where it is unknown."""
-    curve, verdict = arm["break_even"], arm["verdict"]
-    failure = verdict["failure_rate"]
-    if curve is None or failure is None or failure["value"] is None:
+def break_even_chart(arm: ArmView, curve: BreakEvenView) -> BreakEvenChart | None:
+    """Where to draw the gain over failure rates; None where that of the baseline is unknown."""
+    failure = arm["failure_rate"]
+    if failure is None or failure["value"] is None:
         return None
     left, right, top, bottom = 68.0, 616.0, 16.0, 212.0
     way = curve["points"]
@@ -203,7 +202,7 @@ def break_even_chart(arm: TreatedView) -> BreakEvenChart | None:
     upper = [f"{x(point['failure_rate'])},{y(point['high'])}" for point in way]
     lower = [f"{x(point['failure_rate'])},{y(point['low'])}" for point in reversed(way)]
     gains = [(point["failure_rate"], point["gain"] if point["line"] is None else point["line"]) for point in way]
-    marks, even = [(x(failure["value"]), f"p {percent(failure['value'])}")], verdict["break_even_failure_rate"]
+    marks, even = [(x(failure["value"]), f"p {percent(failure['value'])}")], arm["break_even_failure_rate"]
     if even is not None and even["value"] is not None:
         marks.append((x(even["value"]), f"p* {percent(even['value'])}"))
     return BreakEvenChart(
@@ -393,13 +392,18 @@ class AdvantageChart(TypedDict):
     rows: list[RangeRow]
 
 
-_ROW, _FROM, _TO = 22, 180, 480
+_ROW, _FROM, _TO = 22, 270, 500
 
 
 def advantage_chart(advantage: AdvantageView) -> AdvantageChart:
     """Where to draw the gain of each range, those by step above those by score."""
-    ranges = [*advantage["by_step"], *advantage["by_score"]]
-    gains = [one["gain"] for one in ranges if one["gain"] is not None]
+    return rows_chart([advantage["by_step"], advantage["by_score"]])
+
+
+def rows_chart(groups: Sequence[Sequence[RangeView]]) -> AdvantageChart:
+    """Where to draw the gain of each range; groups stand a little apart."""
+    ranges = [(one, place) for place, group in enumerate(groups) for one in group]
+    gains = [one["gain"] for one, _ in ranges if one["gain"] is not None]
     ends = [abs(end) for gain in gains for end in (gain["low"], gain["high"]) if end is not None]
     reach = 1.1 * max(0.05, *ends) if ends else 0.05
 
@@ -407,7 +411,7 @@ def advantage_chart(advantage: AdvantageView) -> AdvantageChart:
         return None if value is None else round((_FROM + _TO) / 2 + value / reach * (_TO - _FROM) / 2, 1)
 
     rows = []
-    for number, one in enumerate(ranges):
+    for number, (one, place) in enumerate(ranges):
         gain = one["gain"]
         low, high, value = (None, None, None) if gain is None else (gain["low"], gain["high"], gain["value"])
         interval = "" if low is None or high is None else f" ({points_interval(low, high, unit='')})"
@@ -415,11 +419,11 @@ def advantage_chart(advantage: AdvantageView) -> AdvantageChart:
             RangeRow(
                 label=one["label"],
                 runs=f"{one['runs']:,} run{'' if one['runs'] == 1 else 's'}",
-                y=12.0 + _ROW * number + (8 if number >= len(advantage["by_step"]) else 0),
+                y=12.0 + _ROW * number + 8 * place,
                 low=x(low),
                 high=x(high),
                 value=x(value),
                 told="" if value is None else f"{points(value, unit='')}{interval}",
             )
         )
-    return AdvantageChart(height=_ROW * len(ranges) + 12, zero=(_FROM + _TO) / 2, rows=rows)
+    return AdvantageChart(height=_ROW * len(ranges) + 4 + 8 * (len(groups) - 1), zero=(_FROM + _TO) / 2, rows=rows)

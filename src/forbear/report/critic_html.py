@@ -2,7 +2,8 @@
 
 from forbear.report.critic_text import MEANINGS
 from forbear.report.critic_view import CriticView
-from forbear.report.html import asset, page
+from forbear.report.engine import asset
+from forbear.report.html import page
 
 
 def critic_html(view: CriticView) -> str:

@@ -4,23 +4,25 @@ Whatever agents, worlds and files said is escaped by the template engine and bou
 without its script, which only filters, sorts and shows sentences that were computed here.
 """
 
-import base64
 import functools
-import hashlib
-import json
 from collections.abc import Mapping
-from importlib.resources import files
+from typing import Any
 
-from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import BaseLoader, Environment, PackageLoader, Template
 
 from forbear import __version__
-from forbear.report import charts
+from forbear.report import charts, pictures
+from forbear.report.engine import asset, engine
 from forbear.report.pilot_view import PilotView
 from forbear.report.sections import overview
 from forbear.report.sections.breakeven import BreakEvenView
 from forbear.report.view import FORMAT, DecisionView
-from forbear.wording import amount, count, number, percent, points, shown
+from forbear.report.words import WORDS
+
+MOST_DRAWN = 12
+"""Arms with all their pictures; a sweep has many, and a page is to be sent."""
+MOST_TOLD = 60
+"""Arms with numbers of their own; all stand in the overview and in what `forbear decide` reads."""
 
 
 def pilot_html(view: PilotView) -> str:
@@ -43,7 +45,7 @@ def decision_html(
         break_even: By arm, the gain over failure rates, where it is known.
         command: What makes it again, if it was a command.
     """
-    rest = {"oracle_gain": None, "path": None, "advantage": None}
+    rest = {"oracle_gain": None, "path": None, "advantage": None, "sources": None}
     arms = {
         name: {"verdict": verdict, "break_even": break_even.get(name), **rest}
         for name, verdict in view["verdicts"].items()
@@ -59,8 +61,21 @@ def decision_html(
     )
 
 
-def _rendered(name: str, **values: object) -> str:
-    return page(name).render(style=asset("page.css"), script=asset("pilot.js"), **values)
+def _rendered(name: str, *, verdicts: DecisionView, view: Mapping[str, Any], **values: object) -> str:
+    arms = view["arms"]
+    # Those that are to be switched on first, in the order of the plan.
+    order = sorted(arms, key=lambda arm: arms[arm]["verdict"]["recommendation"] != "INTERVENE")
+    return page(name).render(
+        style=asset("page.css"),
+        script=asset("pilot.js"),
+        words=WORDS,
+        view=view,
+        verdicts=verdicts,
+        ids={arm: f"arm-{number}" for number, arm in enumerate(arms, 1)},
+        drawn=set(order[:MOST_DRAWN]),
+        told=set(order[:MOST_TOLD]),
+        **values,
+    )
 
 
 def page(name: str) -> Template:
@@ -69,59 +84,28 @@ def page(name: str) -> Template:
 
 
 @functools.cache
-def asset(name: str) -> str:
-    """A style or a script of ours, as it stands in a page."""
-    return files("forbear.report").joinpath("templates", "assets", name).read_text("utf-8")
-
-
-def source_hash(text: str) -> str:
-    """What a content security policy calls an inline style or script: nothing else of that kind is heeded."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def embedded(value: object) -> Markup:
-    """A value as JSON within a page: no text in it can end the element or begin another."""
-    text = json.dumps(value, allow_nan=False)
-    for mark in "<>&":
-        text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return Markup(text)  # nosec B704  # ASCII without markup, by the line above
-
-
-@functools.cache
 def _pages() -> Environment:
     return environment(PackageLoader("forbear.report"))
 
 
 def environment(loader: BaseLoader) -> Environment:
-    """A template engine that escapes values, refuses unknown ones, and knows our filters."""
-    engine = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    engine.filters |= {
-        "percent": percent,
-        "points": points,
-        "count": count,
-        "number": number,
-        "amount": amount,
-        # Line breaks are fine in a page; `shown` would mark them as what cannot be printed.
-        "bounded": lambda text, limit: shown(" ".join(text[: 4 * limit].split()), limit=limit),
-        "embedded": embedded,
-        "source_hash": source_hash,
-        # Only for what `asset` reads, which is ours.
-        "trusted": Markup,
-        "gain_chart": charts.gain_chart,
+    """The template engine of pages: it knows their pictures too."""
+    made = engine(loader)
+    made.filters |= {
         "gain_bars": charts.gain_bars,
-        "flow_chart": charts.flow_chart,
         "break_even_chart": charts.break_even_chart,
-        "path_chart": charts.path_chart,
-        "advantage_chart": charts.advantage_chart,
-        "roc_chart": charts.roc_chart,
-        "reliability_chart": charts.reliability_chart,
+        "gain_picture": pictures.gain,
+        "flow_picture": pictures.flow,
+        "break_even_picture": pictures.break_even,
+        "path_picture": pictures.path,
+        "advantage_picture": pictures.advantage,
+        "sources_picture": pictures.sources,
+        "strata_picture": pictures.strata,
+        "doings_picture": pictures.doings,
+        "ceilings_picture": pictures.ceilings,
+        "roc_picture": pictures.roc,
+        "reliability_picture": pictures.reliability,
         "sparkline": charts.sparkline,
         "in_order": charts.in_order,
     }
-    return engine
+    return made

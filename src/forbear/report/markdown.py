@@ -1,13 +1,17 @@
-"""A decision as Markdown, for the comment of a pull request: the verdicts at once, the reasons folded."""
+"""A decision or a pilot as Markdown, for a pull request or a mail: the verdicts at once, the reasons folded."""
 
 import re
 
+from forbear.report.pilot_view import PilotView
+from forbear.report.sections import costs
 from forbear.report.view import ArmView, DecisionView
 from forbear.stats.verdict import RemarkJson
 from forbear.wording import (
+    amount,
     count,
     counted,
     listed,
+    number,
     percent,
     percent_interval,
     points,
@@ -18,6 +22,12 @@ from forbear.wording import (
 )
 
 _MARKS = {"INTERVENE": "✅", "FORBEAR": "🛑", "UNDECIDED": "❔"}
+_MOST_DETAILS = 30_000
+"""Characters of what is folded; a comment on GitHub holds 65,536 in all."""
+_MOST_ROWS = 60
+"""Arms of a pilot; where there are more, those that are to be switched on come first."""
+_MOST_OPEN = 6
+"""Arms whose cautions are not folded."""
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~<>&$])")
 _BEGINS = re.compile(r"^(\d*)([-+=.)])")
 
@@ -41,16 +51,7 @@ def decision_markdown(view: DecisionView) -> str:
         view: From `decision_view`.
     """
     arms = list(view["verdicts"].values())
-    confidence = share(arms[0]["success_gain"]["confidence"], unit=" %")
-    lines = [
-        f"### forbear: {_title(arms)}",
-        "",
-        f"| arm | verdict | gain | {confidence} interval | p | recovered | disrupted | pairs | tasks |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-        *(_row(arm) for arm in arms),
-        "",
-        f"Gain in success, treated minus baseline ({markdown(view['baseline'], limit=60)}).",
-    ]
+    lines = [f"### forbear: {_title(arms)}", "", *_table(arms, baseline=view["baseline"])]
     for arm in arms:
         lines += _details(arm, several=len(arms) > 1)
     notes = [remark["text"] for remark in view["understood"]]
@@ -58,6 +59,99 @@ def decision_markdown(view: DecisionView) -> str:
         notes.append(f"Columns not used: {listed(view['ignored_columns'])}.")
     lines += _bullets("How the files were read", notes)
     return "\n".join(lines) + "\n"
+
+
+def pilot_markdown(view: PilotView) -> str:
+    """Renders a pilot: what to do, a row an arm, its cautions, what it took, and where it is from.
+
+    Args:
+        view: From `pilot_view`.
+    """
+    chosen = sorted(view["arms"], key=lambda name: view["arms"][name]["verdict"]["recommendation"] != "INTERVENE")
+    names = [name for name in view["arms"] if name in set(chosen[:_MOST_ROWS])]
+    arms = [view["arms"][name]["verdict"] for name in names]
+    left_out = len(view["arms"]) - len(arms)
+    said = {arm["recommendation"] for arm in arms} - {"CONTROL"}
+    mark = _MARKS["INTERVENE" if "INTERVENE" in said else "FORBEAR" if said == {"FORBEAR"} else "UNDECIDED"]
+    tested = [arm for arm in arms if arm["recommendation"] != "CONTROL"]
+    lines = [
+        f"### forbear: {mark} {markdown(view['overview']['text'])}",
+        "",
+        *_table(arms, baseline=view["baseline"]["arm"]),
+    ]
+    for arm in tested[:_MOST_OPEN]:
+        lines += ["", f"**{markdown(arm['arm'], limit=60)}** {markdown(arm['headline']['text'])}"]
+        lines += _bullets("Next", _texts(arm["next"])) + _bullets("Cautions", _texts(arm["cautions"]))
+    lines += ["", *_took(view, names), "", *_method(view)]
+    written = 0
+    for arm in arms:
+        details = _details(arm, several=True, open=arm in tested[:_MOST_OPEN])
+        written += sum(map(len, details))
+        if written > _MOST_DETAILS:
+            left_out += 1
+        else:
+            lines += details
+    if left_out:
+        lines += ["", f"More of {counted(left_out, 'arm')} is in the page (`forbear report`)."]
+    return "\n".join(lines) + "\n"
+
+
+def _took(view: PilotView, names: list[str]) -> list[str]:
+    """What the arms did and cost, a row each."""
+    rows = [(view["baseline"]["arm"], view["baseline"]), *((name, view["arms"][name]) for name in names)]
+    priced = any(arm["tokens"] is not None and arm["tokens"]["cost"] is not None for _, arm in rows)
+    lines = [
+        "| arm | success | interventions per episode | no answer | agent calls | of them new |"
+        + (" cost |" if priced else ""),
+        "| --- | ---: | ---: | ---: | ---: | ---: |" + (" ---: |" if priced else ""),
+    ]
+    for name, arm in rows:
+        cells = [
+            markdown(name, limit=60),
+            percent(arm["success"], undefined="-"),
+            number(arm["interventions_per_episode"]),
+            percent(arm["no_answer_rate"], undefined="-"),
+            count(arm["agent_calls"]),
+            count(arm["new_calls"]),
+            *([amount(None if arm["tokens"] is None else arm["tokens"]["cost"])] if priced else []),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    for name in names:
+        if (switching := view["arms"][name]["switching_on"]) is not None:
+            lines.append(f"- {costs.switched_text(markdown(name, limit=60), switching)}")
+    return lines + [f"- {markdown(line)}" for line in costs.calls_text(view["calls"])]
+
+
+def _method(view: PilotView) -> list[str]:
+    """Where it is from: enough to find the plan, and to make it again."""
+    of = "" if view["tasks"] == view["planned_tasks"] else f" of {view['planned_tasks']:,} planned"
+    runs = counted(view["seeds"], "seed") if view["continuations"] == 1 else f"{view['continuations']} continuations"
+    looks = ", ".join(f"{n:,}" for n in view["looks"]["tasks"][:20])
+    lines = [
+        f"{view['tasks']:,}{of} tasks × {runs}, design {view['design']}, looks declared at {looks} tasks; "
+        f"plan `{view['plan_digest'][:12]}`, {markdown(view['made_by'])}. {markdown(view['estimand'])}"
+    ]
+    if view["command"] is not None:
+        lines.append(f"Again: {_code(view['command'])}")
+    return lines
+
+
+def _code(text: str) -> str:
+    """Text that is copied as it stands; in code a backslash would not escape, so that a backtick is not let in."""
+    plain = shown(text, limit=300)
+    return markdown(plain, limit=300) if "`" in plain else f"`{plain}`"
+
+
+def _table(arms: list[ArmView], *, baseline: str) -> list[str]:
+    confidence = share(arms[0]["success_gain"]["confidence"], unit=" %")
+    return [
+        f"| arm | verdict | gain | {confidence} interval | p | recovered | disrupted | pairs | tasks |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *(_row(arm) for arm in arms),
+        "",
+        f"Gain in success, treated minus baseline ({markdown(baseline, limit=60)}).",
+    ]
 
 
 def _title(arms: list[ArmView]) -> str:
@@ -71,7 +165,7 @@ def _row(arm: ArmView) -> str:
     gain = arm["success_gain"]
     cells = [
         markdown(arm["arm"], limit=60),
-        f"{_MARKS[arm['recommendation']]} {arm['recommendation']}",
+        f"{_MARKS.get(arm['recommendation'], '·')} {arm['recommendation']}",
         points(gain["value"]),
         points_interval(gain["low"], gain["high"]),
         pvalue(arm["p_value_gain"]),
@@ -83,14 +177,15 @@ def _row(arm: ArmView) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _details(arm: ArmView, *, several: bool) -> list[str]:
-    """What stands behind an arm's verdict, folded; a single arm's cautions are not."""
+def _details(arm: ArmView, *, several: bool, open: bool = False) -> list[str]:
+    """What stands behind an arm's verdict, folded; `open`: but for its cautions and what to do, which stand above."""
     name = f"{markdown(arm['arm'], limit=60)}: " if several else ""
     cautions = _texts(arm["cautions"])
-    told = _bullets("Cautions", cautions)
-    summary = f"{name}{counted(len(cautions), 'caution')}, " if several and cautions else name
+    told = [] if open else _bullets("Cautions", cautions)
+    summary = f"{name}{counted(len(cautions), 'caution')}, " if several and told else name
     lines = [] if several else told
-    lines += ["", "<details>", f"<summary>{summary}why, and what to do</summary>", *(told if several else []), ""]
+    what = "why" if open else "why, and what to do"
+    lines += ["", "<details>", f"<summary>{summary}{what}</summary>", *(told if several else []), ""]
     lines.append("| rate | | interval | of |")
     lines.append("| --- | ---: | ---: | --- |")
     for rate in arm["rates"]:
@@ -99,7 +194,7 @@ def _details(arm: ArmView, *, several: bool) -> list[str]:
         interval = "" if estimate is None else percent_interval(estimate["low"], estimate["high"])
         of = f"{count(rate['k'])} of {count(rate['n'])} {rate['of']}" if rate["k"] is not None else rate["of"]
         lines.append(f"| {markdown(rate['symbol'])} {rate['name']} | {value} | {interval} | {markdown(of)} |")
-    for heading, remarks in (("Why", arm["reasons"]), ("Next", arm["next"]), ("How", arm["how"])):
+    for heading, remarks in (("Why", arm["reasons"]), ("Next", [] if open else arm["next"]), ("How", arm["how"])):
         lines += _bullets(heading, _texts(remarks))
     return [*lines, "", "</details>"]
 

@@ -10,12 +10,15 @@ from forbear import __version__
 from forbear.analysis.evidence import Evidence
 from forbear.analysis.plan_record import ArmRecord
 from forbear.analysis.result import PilotResult
-from forbear.report.sections import advantage, breakeven, costs, critics, forks, overview, path
+from forbear.report.sections import advantage, breakeven, ceilings, costs, critics, forks, overview, path, sources
 from forbear.report.view import ArmView, arm_view
 from forbear.stats.verdict import RemarkJson
 from forbear.wording import counted, shown
 
 FORMAT = "forbear-pilot-2"
+
+_MOST_SEEDS = 20
+"""Named in a report."""
 
 ESTIMAND = (
     "The gain is that over tasks like these with fresh draws of the agent: tasks count as a sample of the deployment's."
@@ -49,6 +52,8 @@ class TreatedView(costs.CostView):
     """What its critic adds to the same intervention at random moments; None where no arm is blind to it."""
     advantage: advantage.AdvantageView | None
     """Its gain by where it first stepped in; None where arms share no prefix, or it touched nothing."""
+    sources: sources.SourcesView | None
+    """Its changes by step, by number of interventions, by kind of task; None where it never stepped in."""
     forks: list[forks.ForkView]
     forks_left_out: int
 
@@ -70,6 +75,8 @@ class PilotView(TypedDict):
     """That count: to the end of the last arm, or to the last look that was taken."""
     planned_tasks: int
     seeds: int
+    seed_values: list[int]
+    """The first of them; every run's draws follow from its task and its seed."""
     continuations: int
     """More than 1: that many runs of each task go on from its first trigger, and `seeds` counts them."""
     design: str
@@ -86,6 +93,8 @@ class PilotView(TypedDict):
     critics: dict[str, critics.MeasuresView]
     curves: dict[str, critics.CurvesView]
     """By critic, its ROC and reliability."""
+    ceilings: ceilings.CeilingsView
+    """What was gained beside what could have been."""
     calls: costs.CallsView
     unused: list[costs.UnusedView]
 
@@ -123,6 +132,7 @@ def pilot_view(
         tasks=result.tasks,
         planned_tasks=len(plan.tasks),
         seeds=len(plan.seeds),
+        seed_values=list(plan.seeds[:_MOST_SEEDS]),
         continuations=plan.continuations,
         design=result.design,
         looks=plan.looks.to_dict(),
@@ -138,6 +148,7 @@ def pilot_view(
         critic=next(iter(measured.values()), None),
         critics=measured,
         curves=critics.curves(evidence),
+        ceilings=ceilings.view(result, evidence),
         calls=costs.calls_view(result.arms, bill=result.bill),
         unused=costs.unused_view(result.unused),
     )
@@ -201,6 +212,7 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
         else breakeven.view(curve, baseline=result.plan.baseline_arm),
         against_blind=None if arm not in evidence.blind else evidence.blind[arm].values(),
         advantage=advantage.view(arm, result),
+        sources=sources.view(arm, result),
         forks=changed,
         forks_left_out=left_out,
     )

@@ -5,6 +5,7 @@ by the template engine; pages load nothing from elsewhere.
 """
 
 import hmac
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from starlette.routing import Route
 
 from forbear.analysis.evidence import evidence_of
 from forbear.analysis.monitor import monitor_of
-from forbear.analysis.result import analyse_journal
+from forbear.analysis.plan_record import PlanRecord
+from forbear.analysis.result import analyse
 from forbear.errors import ForbearError
-from forbear.records.journal import Journal
+from forbear.records.content import JournalContent
 from forbear.records.model import Episode
-from forbear.report.html import asset, environment, pilot_html
+from forbear.report.engine import asset
+from forbear.report.html import environment, pilot_html
 from forbear.report.pilot_view import pilot_view
 from forbear.report.sections.forks import parts, side
 from forbear.web.journals import OUTCOMES, Found, Journals, Opened
@@ -95,7 +98,7 @@ class _Viewer:
         rows = []
         for found in self._journals.found():
             try:
-                rows.append({"found": found, "plan": _planned(found), "problem": None})
+                rows.append({"found": found, "plan": self._journals.planned(found), "problem": None})
             except ForbearError as error:
                 rows.append({"found": found, "plan": None, "problem": str(error)})
         return _page("index.html", rows=rows)
@@ -125,12 +128,16 @@ class _Viewer:
         return _not_there(request) if opened is None else PlainTextResponse("\n".join(_status(opened)))
 
     def report(self, request: Request) -> Response:
-        found = self._journals.find(request.path_params["name"])
-        if found is None:
+        found, opened = self._opened(request)
+        if found is None or opened is None:
             return _not_there(request)
-        result = analyse_journal(Journal(found.directory))
-        view = pilot_view(result, evidence_of(result), title=f"Pilot {found.name}", journal=found.name)
-        page = pilot_html(view)
+        name = found.name
+
+        def made(plan: PlanRecord, content: JournalContent) -> str:
+            result = analyse(plan, content)
+            return pilot_html(pilot_view(result, evidence_of(result), title=f"Pilot {name}", journal=name))
+
+        page = opened.report("report", made)
         # The page says itself what may run in it, by its hash.
         return HTMLResponse(page, headers={"Content-Security-Policy": "frame-ancestors 'none'"})
 
@@ -168,14 +175,6 @@ def _critic(opened: Opened, episode: Episode) -> str | None:
     return opened.plan.arms[episode.arm].critic
 
 
-def _planned(found: Found) -> dict[str, Any]:
-    """What a plan says of its size, without reading episodes."""
-    from forbear.analysis.plan_record import PlanRecord
-
-    plan = PlanRecord.of(Journal(found.directory).plan(), where=found.name)
-    return {"tasks": len(plan.tasks), "seeds": len(plan.seeds), "arms": list(plan.arms)}
-
-
 def _row(episode: Episode) -> dict[str, Any]:
     return {
         "task": episode.task.id,
@@ -189,17 +188,21 @@ def _row(episode: Episode) -> dict[str, Any]:
 
 def _status(opened: Opened) -> list[str]:
     """How far a pilot is, a line an arm."""
-    plan, content = opened.plan, opened.content
+    return opened.report("status", _far).splitlines()
+
+
+def _far(plan: PlanRecord, content: JournalContent) -> str:
     monitor, planned = monitor_of(plan, content), len(plan.tasks) * len(plan.seeds)
     lines = [f"{'over' if monitor.over else 'evidence'}: the first {monitor.tasks:,} of {len(plan.tasks):,} tasks"]
+    by_arm = Counter(arm for _, _, arm in content.episodes)
     for arm in plan.arms:
-        done = sum(key[2] == arm for key in content.episodes)
+        done = by_arm[arm]
         end = monitor.ends.get(arm)
         lines.append(
             f"{arm}: {done:,} of {planned:,} episodes"
             + (f"; ended after {end.tasks:,} tasks" if end is not None else "")
         )
-    return lines
+    return "\n".join(lines)
 
 
 def _number(text: str | None) -> int:

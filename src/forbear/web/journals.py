@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,9 @@ MOST_JOURNALS = 500
 _DEPTH = 4
 """Folders below the one that is served."""
 _KEPT = 8
-"""Journals in memory."""
+"""Journals in memory, with their reports."""
+_MOST_BYTES = 256 << 20
+"""Of the files of those journals together, but for the last one; in memory they are several times as large."""
 _AGAIN = 5.0
 """A journal that grows is read again after this many times what reading it took."""
 
@@ -39,6 +41,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a plan says of its size."""
+
+    tasks: int
+    seeds: int
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A journal's content."""
 
@@ -49,6 +60,16 @@ class Opened:
     took: float
     texts: dict[EpisodeKey, str] = field(default_factory=dict)
     """By episode what was seen and done in it, in small letters; filled by the first search."""
+    reports: dict[str, str] = field(default_factory=dict)
+    """What was made of this content, by name: it is as lasting as that."""
+    making: threading.Lock = field(default_factory=threading.Lock)
+
+    def report(self, name: str, make: Callable[[PlanRecord, JournalContent], str]) -> str:
+        """What a function makes of the content, once however many ask for it."""
+        with self.making:
+            if name not in self.reports:
+                self.reports[name] = make(self.plan, self.content)
+            return self.reports[name]
 
     def episodes(self, *, arm: str = "", outcome: str = "", words: str = "") -> Iterator[Episode]:
         """Those that fit, in the order in which they were written; an empty condition fits all."""
@@ -78,13 +99,16 @@ class Journals:
 
     Args:
         root: The folder; one that is a journal itself is shown alone.
+        most_bytes: Of the files of journals that are kept in memory, but for the last one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._root = root.resolve()
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lines: dict[str, tuple[int, int]] = {}
         self._known: dict[str, Path] = {}
+        self._plans: dict[str, tuple[tuple[int, int], Planned]] = {}
         self._lock = threading.Lock()
 
     def found(self) -> list[Found]:
@@ -101,6 +125,25 @@ class Journals:
                 return self._described(known)
             self._known = {self._name(directory): directory for directory in self._directories()}
             return self._described(self._known[name]) if name in self._known else None
+
+    def planned(self, found: Found) -> Planned:
+        """What a journal's plan says of its size, without reading episodes; the plan itself is not kept.
+
+        Raises:
+            InvalidInput: It cannot be read.
+        """
+        try:
+            stat = (found.directory / "plan.json").stat()
+            state = (stat.st_size, stat.st_mtime_ns)
+        except OSError:  # gone since the walk: reading it says so
+            state = (0, 0)
+        with self._lock:
+            known = self._plans.get(found.name)
+            if known is None or known[0] != state:
+                plan = PlanRecord.of(Journal(found.directory).plan(), where=found.name)
+                size = Planned(tasks=len(plan.tasks), seeds=len(plan.seeds), arms=tuple(plan.arms))
+                known = self._plans[found.name] = (state, size)
+            return known[1]
 
     def open(self, found: Found) -> Opened:
         """A journal's content.
@@ -121,7 +164,9 @@ class Journals:
             took = time.monotonic() - now
             opened = Opened(plan=plan, content=content, size=size, read_at=now + took, took=took)
             self._opened[found.name] = opened
-            while len(self._opened) > _KEPT:
+            while len(self._opened) > 1 and (
+                len(self._opened) > _KEPT or sum(one.size for one in self._opened.values()) > self._most_bytes
+            ):
                 self._opened.popitem(last=False)
             return opened
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-pytest.importorskip("agents.testing", reason="openai-agents is not installed: pip install 'forbear[openai_agents]'")
+pytest.importorskip("agents.testing", reason="openai-agents is not installed: pip install 'forbear[openai-agents]'")
 
 from agents import Agent, RunConfig, Runner, function_tool
 from agents.testing import ScriptedModel, assistant_message, function_call

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-pytest.importorskip("pydantic_ai", reason="pydantic_ai is not installed: pip install 'forbear[pydantic_ai]'")
+pytest.importorskip("pydantic_ai", reason="pydantic_ai is not installed: pip install 'forbear[pydantic-ai]'")
 
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart

@@ -26,7 +26,7 @@ def watched_model(model: Any, watch: Watch) -> Any:
     Raises:
         InvalidInput: The Agents SDK is not installed.
     """
-    base: Any = needed("agents.models.interface", package="OpenAI's Agents SDK", extra="openai_agents").Model
+    base: Any = needed("agents.models.interface", package="OpenAI's Agents SDK", extra="openai-agents").Model
 
     class WatchedModel(base):  # type: ignore[misc]  # known where the package is
         async def get_response(

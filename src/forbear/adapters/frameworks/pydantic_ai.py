@@ -27,7 +27,7 @@ def watched_model(model: Any, watch: Watch) -> Any:
     Raises:
         InvalidInput: Pydantic AI is not installed.
     """
-    wrapper = needed("pydantic_ai.models.wrapper", package="Pydantic AI", extra="pydantic_ai")
+    wrapper = needed("pydantic_ai.models.wrapper", package="Pydantic AI", extra="pydantic-ai")
     base: Any = wrapper.WrapperModel
 
     class WatchedModel(base):  # type: ignore[misc]  # known where the package is
@@ -73,7 +73,7 @@ def _message(one: Any, *, is_first: bool) -> Message:
 def _woven(messages: Sequence[Any], told: Sequence[Told]) -> list[Any]:
     """What is told stands behind what was seen then, in the same request."""
     woven = list(messages)
-    parts = needed("pydantic_ai.messages", package="Pydantic AI", extra="pydantic_ai")
+    parts = needed("pydantic_ai.messages", package="Pydantic AI", extra="pydantic-ai")
     for one in told:
         at = min(one.at, len(woven)) - 1
         woven[at] = replace(woven[at], parts=[*woven[at].parts, parts.UserPromptPart(one.text)])

@@ -44,7 +44,11 @@ class CostView(TypedDict):
     cascade_rate: float | None
     no_answer_rate: float | None
     rollback_noops: int
+    noop_rate: float | None
+    """Of the interventions, those after which the agent proposed the very same again."""
     shared_episodes: int
+    paid_seconds: float | None
+    """That its calls took, all roles together; None where nobody tells. Several may have been under way at a time."""
     usage: dict[str, Any]
     """By role (`agent`, `critic`, `feedback`), what was `paid` and what `reused`; unknown is left out."""
     tokens: TokensView | None
@@ -103,7 +107,9 @@ def view(arm: ArmResult) -> CostView:
         cascade_rate=_share(arm.cascades, arm.episodes),
         no_answer_rate=_share(arm.no_answers, arm.episodes),
         rollback_noops=arm.rollback_noops,
+        noop_rate=_share(arm.rollback_noops, arm.interventions),
         shared_episodes=arm.shared_episodes,
+        paid_seconds=_seconds(usage),
         usage=usage,
         tokens=_tokens(usage),
     )
@@ -166,23 +172,32 @@ def text(
         terminal.table(("paid by", "tokens in", "of them cached", "out", "critic in", "out", "cost"), known, left=(0,))
     for name, arm in switched.items():
         if arm is not None:
-            terminal.line(f"Switching {shown(name, limit=20)} on takes {_switched(arm)}.")
-    saved = percent((calls["alone"] - calls["paid"]) / max(calls["alone"], 1))
-    terminal.line(
-        f"Run apart, the arms would have taken {calls['alone']:,} agent calls; sharing what they have in "
-        f"common took {calls['paid']:,} ({saved} saved)."
-    )
-    if (bill := calls["bill"])["tokens"] is not None:
-        terminal.line(f"Paid for in all, critics included: {_worded(bill)}.")
+            terminal.line(switched_text(shown(name, limit=20), arm))
+    for line in calls_text(calls):
+        terminal.line(line)
     if unused:
         lie = "1 episode lies" if len(unused) == 1 else f"{len(unused)} episodes lie"
         terminal.line(f"{lie} beyond the end of an arm: kept in the journal, not used.")
 
 
-def _switched(arm: SwitchingOnView) -> str:
+def switched_text(name: str, arm: SwitchingOnView) -> str:
+    """What switching an arm on takes, as a sentence."""
     recovered = arm["per_recovered"]
     each = f"{_worded(arm['per_episode'])} more per episode (agent and critic)"
-    return each if recovered["calls"] is None else f"{each}, {_worded(recovered)} per recovered task"
+    rescued = "" if recovered["calls"] is None else f", {_worded(recovered)} per recovered task"
+    return f"Switching {name} on takes {each}{rescued}."
+
+
+def calls_text(calls: CallsView) -> list[str]:
+    """What sharing saved and what all of it took, as sentences."""
+    saved = percent((calls["alone"] - calls["paid"]) / max(calls["alone"], 1))
+    lines = [
+        f"Run apart, the arms would have taken {calls['alone']:,} agent calls; sharing what they have in "
+        f"common took {calls['paid']:,} ({saved} saved)."
+    ]
+    if (bill := calls["bill"])["tokens"] is not None:
+        lines.append(f"Paid for in all, critics included: {_worded(bill)}.")
+    return lines
 
 
 def _worded(taken: AmountView) -> str:
@@ -225,6 +240,11 @@ def _tokens(usage: dict[str, Any]) -> TokensView | None:
         critic_out=critic.get("output_tokens"),
         cost=sum(known) if known else None,
     )
+
+
+def _seconds(usage: dict[str, Any]) -> float | None:
+    known = [_paid(usage, role).get("seconds") for role in ("agent", "critic", "feedback")]
+    return sum(found) if (found := [one for one in known if one is not None]) else None
 
 
 def _token_row(name: str, tokens: TokensView) -> tuple[str, ...]:

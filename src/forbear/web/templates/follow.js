@@ -3,6 +3,10 @@
 const status = document.getElementById("status");
 setInterval(async () => {
   if (document.hidden) return;
-  const answer = await fetch(status.dataset.from);
-  if (answer.ok) status.textContent = await answer.text();
+  try {
+    const answer = await fetch(status.dataset.from);
+    if (answer.ok) status.textContent = await answer.text();
+  } catch {
+    // The viewer was stopped: what was last known stands.
+  }
 }, 3000);

@@ -12,12 +12,16 @@ from forbear.contracts.environment import Observation
 from forbear.errors import InvalidInput
 from forbear.records.model import JSON, Action, Task
 from forbear.wording import described, shown
+from forbear.worlds.questions.gaia import gaia_match
 from forbear.worlds.questions.matching import exact_match, f1
 from forbear.worlds.questions.question import Paragraph, Question, task_of
 
 Mode: TypeAlias = Literal["one_step", "draft", "react"]
 """`one_step`: the paragraphs are shown, and the first action is the answer; `draft`: the second is, so that there is
 something to say between the two; `react`: they have to be searched."""
+
+Match: TypeAlias = Literal["exact", "gaia"]
+"""When an answer is right: by HotPotQA's normalisation, or by GAIA's."""
 
 FIRST_SENTENCES = 5
 """Of a paragraph that was found; the others are found by `lookup`."""
@@ -69,7 +73,12 @@ class QuestionEnvironment:
     replay_safe = True
 
     def __init__(
-        self, questions: Iterable[Question] | Mapping[str, Question], *, mode: Mode, f1: float | None = None
+        self,
+        questions: Iterable[Question] | Mapping[str, Question],
+        *,
+        mode: Mode,
+        f1: float | None = None,
+        match: Match = "exact",
     ) -> None:
         """Keeps the questions, or where to find them by id.
 
@@ -77,16 +86,19 @@ class QuestionEnvironment:
             questions: Those of the tasks.
             mode: How they are asked.
             f1: From which F1 on an answer is a success, in (0, 1]; None: exact matches are.
+            match: How answers are normalised before they are compared; f1 needs "exact".
 
         Raises:
-            InvalidInput: Another mode, or f1 out of range.
+            InvalidInput: Another mode or match, or f1 out of range.
         """
         if mode not in ("one_step", "draft", "react"):
             raise InvalidInput(f"mode must be 'one_step', 'draft' or 'react', got {described(mode)}.")
         if f1 is not None and not (isinstance(f1, int | float) and not isinstance(f1, bool) and 0 < f1 <= 1):
             raise InvalidInput(f"f1 must be above 0 and at most 1, got {described(f1)}.")
+        if match not in ("exact", "gaia") or (match == "gaia" and f1 is not None):
+            raise InvalidInput(f"match must be 'exact', or 'gaia' without f1, got {described(match)}.")
         self._questions = questions if isinstance(questions, Mapping) else {one.id: one for one in questions}
-        self._mode, self._f1 = mode, f1
+        self._mode, self._f1, self._match = mode, f1, match
         self._asked: Question | None = None
         self._place = Place()
 
@@ -161,6 +173,7 @@ class QuestionEnvironment:
     def config(self) -> Mapping[str, JSON]:
         """The rules; the questions are in the tasks' payloads."""
         success = "exact match" if self._f1 is None else f"F1 of at least {float(self._f1)!r}"
+        success = "GAIA's match" if self._match == "gaia" else success
         return {"name": "questions", "mode": self._mode, "success": success, "version": 1}
 
     def _search(self, question: Question, query: str) -> Observation:
@@ -187,7 +200,10 @@ class QuestionEnvironment:
 
     def _finish(self, question: Question, answer: str) -> Observation:
         self._place = replace(self._place, done=True)
-        right = exact_match(answer, question.answers) if self._f1 is None else f1(answer, question.answers) >= self._f1
+        if self._f1 is not None:
+            right = f1(answer, question.answers) >= self._f1
+        else:
+            right = (gaia_match if self._match == "gaia" else exact_match)(answer, question.answers)
         # An accepted answer that is an article only would make nothing an answer.
         return Observation(text="Answered.", done=True, success=right and bool(answer))
 

@@ -12,7 +12,7 @@ from forbear.errors import InvalidInput
 from forbear.records.model import Task
 from forbear.wording import described, listed
 from forbear.worlds.questions.critic import QuestionFeatures
-from forbear.worlds.questions.environment import Mode, QuestionEnvironment
+from forbear.worlds.questions.environment import Match, Mode, QuestionEnvironment
 from forbear.worlds.questions.generator import GeneratedQuestions, generate
 from forbear.worlds.questions.question import Question, task_of
 from forbear.worlds.questions.reader import Reader, shipped_weights
@@ -109,15 +109,15 @@ def critic_weights(reader: str = FIRST) -> LogisticWeights:
 
 
 def environment(
-    mode: Mode = "one_step", data: str | Path | None = None, f1: float | None = None
+    mode: Mode = "one_step", data: str | Path | None = None, f1: float | None = None, match: Match = "exact"
 ) -> QuestionEnvironment:
     """Makes an environment that asks any question of the file; without one, any generated or shipped question.
 
     Raises:
-        InvalidInput: The file cannot be read, or another mode or f1 than `QuestionEnvironment` takes.
+        InvalidInput: The file cannot be read, or another mode, f1 or match than `QuestionEnvironment` takes.
     """
     known = GeneratedQuestions(shipped_questions()) if data is None else read_questions(data)
-    return QuestionEnvironment(known, mode=mode, f1=f1)
+    return QuestionEnvironment(known, mode=mode, f1=f1, match=match)
 
 
 @lru_cache(maxsize=1)

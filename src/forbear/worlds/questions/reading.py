@@ -1,4 +1,4 @@
-"""Files of questions: HotPotQA's in both layouts in circulation, SQuAD-like ones, and lines of one's own.
+"""Files of questions: HotPotQA's in both layouts in circulation, SQuAD-like ones, GAIA's, and lines of one's own.
 
 One reader for all of them: a file is a JSON list, SQuAD's nested object, or JSON lines, plain or compressed by gzip,
 and each question says by its fields which layout it is of (docs/questions.md).
@@ -16,6 +16,7 @@ from typing import Any
 from forbear.errors import InvalidInput
 from forbear.files import limit_of, read_bounded, too_large
 from forbear.wording import described, shown
+from forbear.worlds.questions.gaia import from_gaia
 from forbear.worlds.questions.question import Paragraph, Question
 
 LIMIT = 256 << 20
@@ -81,7 +82,12 @@ def parse_questions(data: bytes | bytearray, *, name: str) -> Mapping[str, Quest
         raise InvalidInput(f"{name}, line {line}: not UTF-8; save it as UTF-8.") from None
     found: dict[str, Question] = {}
     places: dict[str, str] = {}
-    for place, record in _records(text, name):
+    files = 0
+    for place, given in _records(text, name):
+        record = from_gaia(given, place)
+        if record is None:
+            files += 1
+            continue
         question = _question(record, place=place, number=len(found) + 1)
         if question.id in found:
             raise InvalidInput(
@@ -89,6 +95,8 @@ def parse_questions(data: bytes | bytearray, *, name: str) -> Mapping[str, Quest
                 "question each."
             )
         found[question.id], places[question.id] = question, place.removeprefix(f"{name}, ")
+    if not found and files:
+        raise InvalidInput(f"{name}: all of its questions come with a file, which this world cannot show.")
     if not found:
         raise InvalidInput(f"{name} holds no question; {_MEND}.")
     return MappingProxyType(found)

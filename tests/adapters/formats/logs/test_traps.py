@@ -109,6 +109,16 @@ def test_arms_are_named_by_what_tells_them_apart(write):
     assert list(found.arms) == ["x", "critic=True"]
 
 
+def test_a_pilot_that_inspect_ran_says_its_arms_itself(write):
+    logs = []
+    for arm, about in (("baseline", {"arm": "baseline"}), ("rollback", {"arm": "rollback"}), ("no", "not ours")):
+        log = inspect_log(arm, ids=["a", "b"], status="cancelled", a="C")
+        log["eval"] |= {"metadata": {"forbear": about}}
+        logs.append(write(log, f"{arm}.json"))
+    assert list(read_logs(logs[:2]).arms) == ["baseline", "rollback"]
+    assert list(read_logs(logs[1:]).arms) == ["rollback", "m"]
+
+
 def test_arms_that_are_tasks_of_their_own_meet_on_one_data_set_and_benchmarks_stay_one_arm(write):
     def log(name, task, asked, dataset=None, **samples):
         whole = inspect_log(name, **samples)

@@ -39,6 +39,13 @@ class _Spec(Struct):
     model_generate_config: dict[str, Any] | None = None
     model_roles: Any = None
     dataset: _Dataset | None = None
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def arm(self) -> str:
+        """Of a task that `adapters/frameworks/inspect.py` made; metadata are the user's otherwise."""
+        about = (self.metadata or {}).get("forbear")
+        return text(about.get("arm")) if isinstance(about, dict) else ""
 
 
 class _Step(Struct):
@@ -153,6 +160,7 @@ def _log(probe: Probe, header: _Header, samples: Sequence[_Sample], choice: Choi
             task=task,
             key=_key(task, None, spec),
             group=spec.task,
+            arm=spec.arm,
             fault="missing",
             reason=f"never run ({shown(header.status)})",
             place=f"sample {shown(task)}",
@@ -183,6 +191,7 @@ def _silent(run: Run) -> Run:
         task=run.task,
         key=run.key,
         group=run.group,
+        arm=run.arm,
         repeat=run.repeat,
         fault="error",
         reason="no model was called",
@@ -231,6 +240,7 @@ def _run(sample: _Sample, spec: _Spec, choice: Choice) -> Run:
         task=task,
         key=_key(task, sample.input, spec),
         group=spec.task,
+        arm=spec.arm,
         repeat=sample.epoch,
         scores=scores,
         fault=fault,  # type: ignore[arg-type]

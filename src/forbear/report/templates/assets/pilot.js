@@ -13,7 +13,7 @@ for (const slider of document.querySelectorAll("[data-curve]")) {
     const at = Number(slider.dataset.left) + (Number(slider.dataset.width) * input.value) / 100;
     line.setAttribute("x1", at);
     line.setAttribute("x2", at);
-    line.removeAttribute("hidden");
+    line.setAttribute("visibility", "visible");
   };
   input.addEventListener("input", show);
   slider.hidden = false;
