@@ -8,7 +8,6 @@ relatives are English words. A question depends on (seed, index) alone, and a lo
 `Made` says beside the question how it is answered: for demonstrations and tests; no reader sees that.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from forbear.errors import InvalidInput
 from forbear.worlds.dice import Dice
+from forbear.worlds.generated import Generated
 from forbear.worlds.questions.question import Paragraph, Question
 
 Kind: TypeAlias = Literal["thing", "self", "kin", "town", "older", "which"]
@@ -121,34 +121,21 @@ def generate(*, seed: int, count: int, start: int = 0) -> Iterator[Made]:
         yield _made(seed, index)
 
 
-_ID = re.compile(r"[a-z]+/(-?[0-9]{1,20})/([0-9]{1,12})")
+class GeneratedQuestions(Generated[Question]):
+    """All generated questions by their ids, and others that are given."""
 
-
-class GeneratedQuestions(Mapping[str, Question]):
-    """All generated questions by their ids "kind/seed/index", made when asked for, and others; there is no last one."""
+    of = "questions"
 
     def __init__(self, others: Mapping[str, Question] | None = None) -> None:
         self._others = others or {}
 
+    def made(self, seed: int, index: int) -> Question:
+        """Makes one."""
+        return _question(seed, index)
+
     def __getitem__(self, key: str) -> Question:
         """Returns the question; KeyError where none has this id."""
-        if key in self._others:
-            return self._others[key]
-        found = _ID.fullmatch(key)
-        if found is None:
-            raise KeyError(key)
-        question = _question(int(found[1]), int(found[2]))
-        if question.id != key:
-            raise KeyError(key)
-        return question
-
-    def __iter__(self) -> Iterator[str]:
-        """Refused: there is no last one."""
-        raise InvalidInput("generated questions are endless; ask for them by id.")
-
-    def __len__(self) -> int:
-        """Refused: there is no number of them."""
-        raise InvalidInput("generated questions are endless; ask for them by id.")
+        return self._others[key] if key in self._others else super().__getitem__(key)
 
 
 @lru_cache(maxsize=4096)

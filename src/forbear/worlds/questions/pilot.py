@@ -11,6 +11,7 @@ from forbear.critics.logistic import LogisticCritic, LogisticWeights
 from forbear.errors import InvalidInput
 from forbear.records.model import Task
 from forbear.wording import described, listed
+from forbear.worlds.generated import require_unused
 from forbear.worlds.questions.critic import QuestionFeatures
 from forbear.worlds.questions.environment import Match, Mode, QuestionEnvironment
 from forbear.worlds.questions.generator import GeneratedQuestions, generate
@@ -55,14 +56,7 @@ def generated_tasks(n: int = 200, seed: int = SEED) -> list[Task]:
     Raises:
         InvalidInput: n below 1, or one of those seeds.
     """
-    if n < 1:
-        raise InvalidInput(f"a pilot needs at least 1 task, got n = {n}.")
-    used = [use for use, taken in SEEDS.items() if taken == seed]
-    if used:
-        raise InvalidInput(
-            f"the questions of seed {seed} were used for the shipped parts ({used[0]}); an evaluation on them would "
-            "flatter. Take another seed."
-        )
+    require_unused(seed, used=SEEDS, n=n, of="questions")
     return [task_of(made.question) for made in generate(seed=seed, count=n)]
 
 
