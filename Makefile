@@ -19,10 +19,11 @@ pilot-llm: $(VENV)/.installed-local
 demo: $(VENV)/.installed
 	$(BIN)/forbear decide --counts 35,7,11,47
 
-# The household's tables in docs/results.md: three quarters of an hour of one core from nothing; again, it only counts.
-# Those on real ALFWorld games, some minutes, where the games are.
+# The benches' tables in docs/results.md: an hour of one core from nothing; again, it only counts. Those on real ALFWorld
+# games, some minutes, where the games are.
 results: $(VENV)/.installed
-	$(BIN)/python measurements/household_results.py --write docs/results.md
+	$(BIN)/python measurements/bench_results.py household --write docs/results.md
+	$(BIN)/python measurements/bench_results.py questions --write docs/results.md
 	$(BIN)/python measurements/alfworld_results.py --write docs/results.md
 
 # Fast inner loop: before every commit, under a minute.
