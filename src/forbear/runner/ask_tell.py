@@ -65,6 +65,25 @@ class Assignment:
         """Task id, seed and arm."""
         return (self.task.id, self.seed, self.arm)
 
+    def to_dict(self) -> dict[str, JSON]:
+        """As JSON has it (`forbear-ask-1`)."""
+        return {
+            "task": self.task.id,
+            "payload": self.task.payload,
+            "seed": self.seed,
+            "arm": self.arm,
+            "runs_as": self.runs_as,
+            "config": self.config,
+            "draw_seed": self.draw_seed,
+            "until": self.until,
+        }
+
+
+NOTHING_TO_RUN: Mapping[str, None] = dict.fromkeys(
+    ("task", "payload", "seed", "arm", "runs_as", "config", "draw_seed", "until")
+)
+"""The same where there is nothing to run: all null, so that readers need to ask for `task` only."""
+
 
 class HostPilot:
     """A pilot that is asked and told; it holds its journal until it is closed, and is a context manager that closes it.
