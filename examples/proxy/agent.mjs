@@ -32,7 +32,7 @@ for (;;) {
   let success = null; // the outside world broke it: it is asked for again
   let reason = "";
   try {
-    success = await add(it.base_url, it.payload, it.draw_seed);
+    success = await add(it.base_url, it.payload, it.model_seed);
   } catch (error) {
     reason = String(error);
   }

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,9 +82,8 @@ def play(client, it):
     """An agent that knows a base URL and nothing else."""
     path = "/" + it["base_url"].split("/", 3)[3]
     messages = [{"role": "user", "content": "What is in the box? Say look, or what it is."}]
-    seed = zlib.crc32(f"{it['task']} {it['draw_seed']}".encode())
     for _ in range(4):
-        said = client.chat(messages, task=None, path=path, seed=seed)
+        said = client.chat(messages, task=None, path=path, seed=it["model_seed"])
         if said.status != 200:
             return None
         if said.text != "look":

@@ -13,6 +13,8 @@ from forbear.models.session import current_session
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Task, Termination, Usage
+from forbear.runner.ask_tell import HostPilot
+from forbear.runner.host_plan import HostPlan
 from forbear.testing import ScriptedModel
 
 TASK = Task(id="t")
@@ -175,6 +177,14 @@ def test_every_task_run_and_arm_draws_by_itself():
     seeds = [Watch(Task(id=t), draw_seed=seed).model_seed for t in ("a", "b") for seed in (0, 1)]
     assert len(set(seeds)) == 4
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_an_assignment_has_the_seed_for_a_model_that_its_watch_has(tmp_path):
+    plan = HostPlan(tasks=[Task(id="a"), Task(id="b")], arms=["on"], looks=[2])
+    with HostPilot(plan, Journal(tmp_path)) as pilot:
+        asked = [it for _ in range(6) if (it := pilot.ask()) is not None]
+    assert [it.model_seed for it in asked] == [Watch.of(it).model_seed for it in asked]
+    assert len({it.model_seed for it in asked}) == 6
 
 
 def test_a_hosted_pilot_keeps_episodes_and_goes_on_where_it_was(tmp_path):
