@@ -72,7 +72,7 @@ class Client:
 @contextmanager
 def serving(make_episodes, upstream_url, *, token=None, prices=NO_PRICES, **options):
     """Serves; `make_episodes()` is called when the port is known to be ours."""
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     hosts = frozenset({f"127.0.0.1:{port}"})
