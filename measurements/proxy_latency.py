@@ -67,7 +67,9 @@ def main():
     server = multiprocessing.Process(target=partial(serve, told, 0.0), daemon=True)
     server.start()
     upstream = ready.recv()
-    print(f"past the proxy: {statistics.median(ask(upstream, options.calls, options.kilobytes)):.2f} ms a call (median)")
+    print(
+        f"past the proxy: {statistics.median(ask(upstream, options.calls, options.kilobytes)):.2f} ms a call (median)"
+    )
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pilot.toml").write_text(PILOT, encoding="utf-8")
         (Path(folder) / "tasks.jsonl").write_text('{"id": "t"}', encoding="utf-8")
