@@ -2,9 +2,9 @@
 
     python measurements/proxy_latency.py [--calls 2000] [--kilobytes 20]
 
-A server of its own process answers at once; a client asks it over one kept connection, each call a step of an episode of
-ten, its conversation of the given size: past the proxy, through it with a policy in use whose critic costs nothing, and in
-shadow. Processor time is the proxy process's own (Linux, /proc), so that a busy machine does not change it.
+A server of its own process answers at once; a client asks it over one kept connection, each call a step of an episode
+of ten, its conversation of the given size: past the proxy, through it with a policy in use whose critic costs nothing,
+and in shadow. Processor time is the proxy process's own (Linux, /proc), so that a busy machine does not change it.
 """
 
 import argparse
