@@ -18,7 +18,8 @@ from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pilot import critic
 from forbear.worlds.household.players import HEED, PLAYERS
 from forbear.worlds.household.real_players import SHIPPED, load_player
-from forbear.worlds.household.train import Rollout, judged, roll_out
+from forbear.worlds.household.train import roll_out
+from forbear.worlds.rollouts import Rollout, judged
 
 GAMES = list(generate(seed=21, count=60))
 HOUSES = [Household(game) for game in GAMES]

@@ -21,7 +21,7 @@ LAYERS = [
     {"runner", "guard"},
     {"adapters", "worlds"},
     {"report"},
-    {"web"},
+    {"web", "proxy"},
     {"cli"},
     {"testing"},
 ]

@@ -30,6 +30,7 @@ PUBLIC = [
     "Critic",
     "DecisionRule",
     "Draw",
+    "EarlierRuns",
     "Effect",
     "Environment",
     "Episode",
@@ -118,9 +119,12 @@ PUBLIC = [
     "pilot",
     "pilot_html",
     "pilot_json",
+    "pilot_markdown",
+    "pilot_pictures",
     "pilot_text",
     "pilot_view",
     "planned_outcomes",
+    "read_earlier",
     "read_logged",
     "read_mix",
     "read_outcomes",
@@ -131,6 +135,7 @@ PUBLIC = [
     "stats",
     "stratify",
     "verdicts_of",
+    "write_pictures",
 ]
 STATS = [
     "AnytimeOutcomes",

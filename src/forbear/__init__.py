@@ -106,6 +106,9 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.records.model import Trajectory as Trajectory
     from forbear.records.model import Usage as Usage
     from forbear.report.html import pilot_html as pilot_html
+    from forbear.report.markdown import pilot_markdown as pilot_markdown
+    from forbear.report.picture_files import write_pictures as write_pictures
+    from forbear.report.pictures import pilot_pictures as pilot_pictures
     from forbear.report.pilot_text import pilot_text as pilot_text
     from forbear.report.pilot_view import pilot_json as pilot_json
     from forbear.report.pilot_view import pilot_view as pilot_view
@@ -114,6 +117,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.report.view import decision_view as decision_view
     from forbear.runner.ask_tell import Assignment as Assignment
     from forbear.runner.ask_tell import HostPilot as HostPilot
+    from forbear.runner.earlier import EarlierRuns as EarlierRuns
+    from forbear.runner.earlier import read_earlier as read_earlier
     from forbear.runner.host_plan import HostArm as HostArm
     from forbear.runner.host_plan import HostPlan as HostPlan
     from forbear.runner.ledger import Budget as Budget
@@ -162,6 +167,7 @@ _HOME = {
     "Environment": "contracts.environment",
     "Episode": "records.model",
     "EpisodeUsage": "records.model",
+    "EarlierRuns": "runner.earlier",
     "Estimate": "stats.intervals",
     "Evidence": "analysis.evidence",
     "ForbearError": "errors",
@@ -243,10 +249,14 @@ _HOME = {
     "pair_episodes": "analysis.pairing",
     "pilot": "adapters.functions",
     "pilot_html": "report.html",
+    "pilot_markdown": "report.markdown",
+    "pilot_pictures": "report.pictures",
+    "write_pictures": "report.picture_files",
     "pilot_json": "report.pilot_view",
     "pilot_text": "report.pilot_text",
     "pilot_view": "report.pilot_view",
     "planned_outcomes": "outcomes.missing",
+    "read_earlier": "runner.earlier",
     "read_logged": "adapters.logged",
     "read_mix": "adapters.formats.tabular",
     "read_outcomes": "adapters.formats.tabular",

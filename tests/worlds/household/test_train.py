@@ -12,12 +12,14 @@ from forbear.interventions.append import DEFAULT_MESSAGE
 from forbear.worlds.household import pilot
 from forbear.worlds.household.agent import RankerAgent, RankerWeights, shipped_weights
 from forbear.worlds.household.critic import HouseholdFeatures
-from forbear.worlds.household.demonstrations import CARE, REMARKS, WARNINGS, demonstrate
+from forbear.worlds.household.demonstrations import demonstrate
 from forbear.worlds.household.expert import Expert
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pilot import agent, critic, critic_weights
 from forbear.worlds.household.players import PLAYERS, Recipe, recipe_of
-from forbear.worlds.household.train import judged, measure, roll_out, train_agent, train_critic
+from forbear.worlds.household.train import measure, roll_out, train_agent, train_critic
+from forbear.worlds.rollouts import judged
+from forbear.worlds.told import CARE, REMARKS, WARNINGS
 
 TINY = Recipe(demonstrations=20, agent_iterations=30, critic_tasks=30, calibration_tasks=20, evaluation_tasks=24)
 

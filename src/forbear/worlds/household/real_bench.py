@@ -5,20 +5,16 @@ games, and any that is brought, such as a chat model. Settings are the household
 was fixed before the full run, and nothing by what an arm gained (docs/results.md).
 """
 
-import asyncio
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from forbear.analysis.blind import matching_rates
 from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic
 from forbear.policy.arm import Arm
-from forbear.records.journal import Journal
-from forbear.runner.benchmark import ARMS, BLIND, Benchmark, chosen_arms, study_arms
-from forbear.runner.pilot import run_pilot
+from forbear.runner.benchmark import ARMS, BLIND, Benchmark, blind_rates, chosen_arms, study_arms
+from forbear.runner.benchmark import rates as _rates
 from forbear.runner.plan import PilotPlan
 from forbear.worlds.household.bench import fixed_plan
 from forbear.worlds.household.environment import task_of
@@ -87,9 +83,7 @@ class RealBench:
         """The rates at which a blind critic would intervene as often as the calibrated one, on these games."""
         games = chosen_games(real_games(self.path, split=self.split))
         arms = chosen_arms(self.arms(agent), list(BLIND.values()))
-        with tempfile.TemporaryDirectory(prefix="forbear-rates-") as folder:
-            result = asyncio.run(run_pilot(self._plan(games, self._maker(agent), arms, 1), Journal(folder)))
-        return {name: tuple(matching_rates(result, name)) for name in BLIND.values()}
+        return blind_rates(self._plan(games, self._maker(agent), arms, 1))
 
     def _retrained(self, agent: str) -> RealPlayer:
         return load_player(agent.removesuffix(RETRAINED), folder=self.players)
@@ -116,10 +110,6 @@ class RealBench:
             arms=arms,
             seeds=seeds,
         )
-
-
-def _rates(text: str) -> tuple[float, ...]:
-    return tuple(map(float, text.split()))
 
 
 ZERO_SHOT_RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
