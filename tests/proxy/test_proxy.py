@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 pytest.importorskip("aiohttp", reason="the extra llm is not installed")
 
+from forbear.cli.main import run
 from forbear.errors import ProviderError
 from forbear.interventions import Append, Rollback, Stop
 from forbear.models.prices import Price, Prices
@@ -389,3 +390,13 @@ def test_an_episode_that_nobody_calls_any_more_ends_without_an_outcome(tmp_path)
     left, other = episodes(log)
     assert (left.task.id, left.success, "no call within" in left.cause) == ("left", None, True)
     assert (other.success, other.cause) == (None, "the proxy was stopped")
+
+
+def test_a_critic_is_judged_on_what_a_shadow_wrote(tmp_path, capsys):
+    log = tmp_path / "seen.jsonl"
+    with in_use(ROLLBACK, lambda asked: answer(asked["messages"][0]["content"]), mode="shadow", log=log) as (client, _):
+        for n in range(12):
+            client.chat("wipe" if n % 3 else "on", task=f"t{n}")
+            client.tell(task=f"t{n}", success=n % 3 == 0)
+    assert run(["critic", "evaluate", "recorded", str(log)]) == 0
+    assert "12 tasks" in capsys.readouterr().out
