@@ -12,10 +12,11 @@ pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 pytest.importorskip("aiohttp", reason="the extra llm is not installed")
 
 from forbear.cli.main import run
-from forbear.errors import ProviderError
+from forbear.errors import InvalidInput, ProviderError
 from forbear.interventions import Append, Rollback, Stop
 from forbear.models.prices import Price, Prices
 from forbear.policy.policy import InterventionPolicy
+from forbear.proxy.upstream import Upstream
 from forbear.records.codec import decode_record
 from forbear.testing.chat_server import ChatServer, Reply, answer, refused
 from proxy.proxies import calls, in_use, replies
@@ -157,6 +158,8 @@ def test_calls_that_propose_nothing_are_metered_and_not_judged():
     [
         ({"n": 2}, "one at a time"),
         ({"functions": []}, "as tools"),
+        ({"tools": [{"type": "web_search"}]}, 'type "function" alone'),
+        ({"tools": "all"}, 'type "function" alone'),
         ({"previous_response_id": "r"}, "keeps what is dropped"),
         ({"web_search_options": {}}, "has run before"),
         ({"modalities": ["text", "audio"]}, "cannot be judged"),
@@ -170,6 +173,7 @@ def test_what_would_pass_the_judge_by_is_refused(more, said):
         assert (got.status, got.error["code"]) == (400, "refused")
         assert said in got.error["message"]
         assert server.requests == []
+        assert client.send("GET", "/forbear/status").json == {"open": 0}
 
 
 def test_other_paths_are_refused_with_what_to_use():
@@ -342,6 +346,21 @@ def test_a_token_is_the_api_key_and_goes_no_further(monkeypatch, tmp_path):
     assert b"a-long-token" not in log.read_bytes()
 
 
+def test_a_token_is_sent_to_no_endpoint_also_where_the_proxy_has_no_key():
+    with in_use(ROLLBACK, replies("on"), token="a-long-token") as (client, server):
+        assert client.chat("go", headers={"Authorization": "Bearer a-long-token"}).status == 200
+        headers = {"X_Forbear_Token": "a-long-token", "Authorization": "Bearer own"}
+        assert client.chat("go", headers=headers).status == 200
+    assert [one.get("authorization") for one in server.headers] == [None, "Bearer own"]
+
+
+def test_a_key_that_is_not_there_is_told_before_anything_is_served(monkeypatch):
+    for held in ("", "two keys", "a\n"):
+        monkeypatch.setenv("THE_KEY", held)
+        with pytest.raises(InvalidInput, match="THE_KEY holds no key"):
+            Upstream("http://127.0.0.1:1/v1", key_env="THE_KEY")
+
+
 def test_the_clients_own_key_goes_to_the_endpoint_and_is_written_nowhere(tmp_path):
     log = tmp_path / "log.jsonl"
     told = refused(401, "Incorrect key: sk-clients-own")
@@ -349,6 +368,7 @@ def test_the_clients_own_key_goes_to_the_endpoint_and_is_written_nowhere(tmp_pat
     with in_use(ROLLBACK, replies("on", told), log=log) as (client, server):
         client.chat("go", headers=headers)
         client.chat("go", headers=headers)
+        assert client.send("GET", "/v1/models").status == 501  # what the scripted server says to GET
         client.tell(task="t", success=False)
     assert server.headers[0]["authorization"] == "Bearer sk-clients-own"
     assert not {"cookie", "idempotency-key", "x-forbear-task"} & set(server.headers[0])
