@@ -19,7 +19,7 @@ from forbear.policy.policy import InterventionPolicy
 from forbear.proxy.upstream import Upstream
 from forbear.records.codec import decode_record
 from forbear.testing.chat_server import ChatServer, Reply, answer, refused
-from proxy.proxies import calls, in_use, replies
+from proxy.proxies import Episodes, calls, in_use, replies, serving
 
 
 class Dislikes:
@@ -273,8 +273,6 @@ def test_nobody_there_and_nobody_in_time_are_outages():
         url = gone.url
     with in_use(ROLLBACK, replies(Reply(stall_s=2.0, body=answer("on").body)), timeout_s=0.2) as (client, _):
         assert client.chat("go").status == 504
-    from proxy.proxies import Episodes, serving
-
     with serving(lambda: Episodes(ROLLBACK, mode="apply", arm="a", prices=Prices()), url) as client:
         assert client.chat("go").status == 502
 
@@ -420,3 +418,48 @@ def test_a_critic_is_judged_on_what_a_shadow_wrote(tmp_path, capsys):
             client.tell(task=f"t{n}", success=n % 3 == 0)
     assert run(["critic", "evaluate", "recorded", str(log)]) == 0
     assert "12 tasks" in capsys.readouterr().out
+
+
+def test_a_kept_connection_that_the_endpoint_closes_is_asked_again_on_another():
+    body = answer("on").body
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        for answers in (1, 1):
+            connection, _ = listening.accept()
+            with connection:
+                for n in range(answers + 1):
+                    if not connection.recv(1 << 16):
+                        break
+                    if n < answers:  # the second request is read, and never answered
+                        connection.sendall(whole)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    with serving(lambda: Episodes(ROLLBACK, mode="apply", arm="a", prices=Prices()), url) as client:
+        assert [client.chat("go").text for _ in range(2)] == ["on", "on"]
+    thread.join()
+    listening.close()
+
+
+def test_openais_own_client_gets_what_stands():
+    openai = pytest.importorskip("openai", reason="openai is not installed: pip install 'forbear[openai]'")
+    replied = replies(calls("wipe"), calls("add", '{"a": 1}'), "wipe", "done", refused(429, retry_after="0"), "on")
+    with in_use(policy(Rollback(), budget=9), replied) as (client, server):
+        url = f"http://127.0.0.1:{client.port}/episode/t/v1"
+        with openai.OpenAI(base_url=url, api_key="sk-own", max_retries=1) as own:
+            ask = {"model": "m", "messages": [{"role": "user", "content": "go"}]}
+            said = own.chat.completions.create(**ask)
+            assert said.choices[0].message.tool_calls[0].function.name == "add"
+            stream = own.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True})
+            chunks = list(stream)
+            assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "done"
+            assert chunks[-1].usage.total_tokens == 12
+            assert own.chat.completions.create(**ask).choices[0].message.content == "on"
+            with pytest.raises(openai.BadRequestError, match="one at a time"):
+                own.chat.completions.create(**ask, n=2)
+            with pytest.raises(openai.NotFoundError, match="would pass the judge by"):
+                own.responses.create(model="m", input="go")
+    assert {one["authorization"] for one in server.headers} == {"Bearer sk-own"}
