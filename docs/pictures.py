@@ -19,6 +19,7 @@ OF_PILOT = {
     "pilot-path": "2-append-path",
     "pilot-sources": "1-rollback-sources",
     "pilot-ceilings": "5-ceilings",
+    "pilot-offline": "5-offline",
     "pilot-roc": "roc",
 }
 """By the name that a page knows it by, the end of the name that `--charts` gives it."""

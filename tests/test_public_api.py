@@ -119,6 +119,8 @@ PUBLIC = [
     "pilot",
     "pilot_html",
     "pilot_json",
+    "pilot_markdown",
+    "pilot_pictures",
     "pilot_text",
     "pilot_view",
     "planned_outcomes",
@@ -133,6 +135,7 @@ PUBLIC = [
     "stats",
     "stratify",
     "verdicts_of",
+    "write_pictures",
 ]
 STATS = [
     "AnytimeOutcomes",

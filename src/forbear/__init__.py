@@ -106,6 +106,9 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.records.model import Trajectory as Trajectory
     from forbear.records.model import Usage as Usage
     from forbear.report.html import pilot_html as pilot_html
+    from forbear.report.markdown import pilot_markdown as pilot_markdown
+    from forbear.report.picture_files import write_pictures as write_pictures
+    from forbear.report.pictures import pilot_pictures as pilot_pictures
     from forbear.report.pilot_text import pilot_text as pilot_text
     from forbear.report.pilot_view import pilot_json as pilot_json
     from forbear.report.pilot_view import pilot_view as pilot_view
@@ -246,6 +249,9 @@ _HOME = {
     "pair_episodes": "analysis.pairing",
     "pilot": "adapters.functions",
     "pilot_html": "report.html",
+    "pilot_markdown": "report.markdown",
+    "pilot_pictures": "report.pictures",
+    "write_pictures": "report.picture_files",
     "pilot_json": "report.pilot_view",
     "pilot_text": "report.pilot_text",
     "pilot_view": "report.pilot_view",

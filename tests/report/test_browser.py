@@ -1,6 +1,7 @@
 """The pages in a real browser: nothing is loaded, nothing fails, and what it shows is what Python computed."""
 
 import asyncio
+import contextlib
 import shutil
 import struct
 import threading
@@ -193,7 +194,8 @@ def test_the_viewer_follows_a_running_pilot(browser, tmp_path):
     held = set(order(pilot)[6:])
     running = threading.Thread(target=run, args=(pilot, tmp_path / "mine"), kwargs={"concurrency": 1})
     running.start()
-    with served(tmp_path) as ask:
+    with contextlib.ExitStack() as cleanup, served(tmp_path) as ask:
+        cleanup.callback(looked.set)
         waited = time.monotonic() + 60
         while "baseline: 6 of 12" not in ask("/journal/mine/status")[1]:
             assert time.monotonic() < waited
@@ -204,6 +206,10 @@ def test_the_viewer_follows_a_running_pilot(browser, tmp_path):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.clock.install()
         page.goto(f"{ask.address}/")
+        listed = browser.new_page()
+        listed.clock.install()
+        listed.goto(f"{ask.address}/")
+        begun = listed.locator("progress").get_attribute("value")
         page.get_by_role("link", name="mine").click()
         status = page.locator("#status")
         assert "baseline: 6 of 12 episodes" in status.text_content()
@@ -215,6 +221,11 @@ def test_the_viewer_follows_a_running_pilot(browser, tmp_path):
             page.clock.run_for(3000)
             time.sleep(0.02)
         assert "over: the first 12 of 12 tasks" in status.text_content()
+        while int(listed.locator("progress").get_attribute("value")) < 24:
+            assert time.monotonic() < waited
+            listed.clock.run_for(3000)
+            time.sleep(0.02)
+        assert int(begun) < 24
         page.get_by_role("link", name="Report").click()
         assert page.locator("#forbear-verdicts").count() == 1
         assert complaints == []

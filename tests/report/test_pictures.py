@@ -45,10 +45,10 @@ def plain(markup):
 
 
 def test_a_file_shows_what_the_page_shows(view):
-    page, shown = plain(pilot_html(view)), list(pictures.of_pilot(view))
+    page, shown = plain(pilot_html(view)), list(pictures.pilot_pictures(view))
     assert {picture.kind for _, picture in shown} >= {
         *("flow", "gain", "break-even", "sources", "advantage", "path"),
-        *("doings", "ceilings", "roc", "reliability"),
+        *("doings", "ceilings", "offline", "roc", "reliability"),
     }
     for _, picture in shown:
         assert plain(picture.body) in page
@@ -56,7 +56,7 @@ def test_a_file_shows_what_the_page_shows(view):
 
 
 def test_a_file_needs_nothing_else(view):
-    for _, picture in pictures.of_pilot(view):
+    for _, picture in pictures.pilot_pictures(view):
         text = picture_svg(picture, note="Pilot mine: plan 0123")
         root = ElementTree.fromstring(text)
         assert root.tag == f"{SVG}svg"
@@ -72,7 +72,7 @@ def test_a_file_needs_nothing_else(view):
 
 
 def test_names_of_strangers_are_text_in_files_and_no_path(tmp_path):
-    shown = pictures.of_decision(
+    shown = pictures.decision_pictures(
         decision_view(decide_arms({HOSTILE: PAIRS, HOSTILE + "2": PAIRS}), baseline=HOSTILE), {}
     )
     files = write_pictures(tmp_path / "new" / "folder", shown, note=HOSTILE)
@@ -90,7 +90,7 @@ def test_names_of_strangers_are_text_in_files_and_no_path(tmp_path):
 
 @pytest.mark.skipif(why_no_png() is not None, reason=why_no_png() or "")
 def test_png_is_twice_as_large(view, tmp_path):
-    _, picture = next(pictures.of_pilot(view))
+    _, picture = next(pictures.pilot_pictures(view))
     svg, png = write_pictures(tmp_path, [("", picture)])
     root, content = ElementTree.fromstring(svg.read_bytes()), png.read_bytes()
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
@@ -101,7 +101,7 @@ def test_a_report_writes_its_pictures_and_so_does_a_decision(journal, view, tmp_
     made = tmp_path / "made"
     assert forbear(["report", str(journal), "-o", str(tmp_path / "r.html"), "--charts", str(made)]) == 0
     assert str(made) in capfd.readouterr().out
-    assert len(list(made.glob("*.svg"))) == len(list(pictures.of_pilot(view)))
+    assert len(list(made.glob("*.svg"))) == len(list(pictures.pilot_pictures(view)))
     assert forbear(["decide", "--counts", "35,7,11,47", "--charts", str(tmp_path / "decided"), "--json"]) == 0
     assert str(tmp_path / "decided") in capfd.readouterr().err
     assert {file.stem for file in (tmp_path / "decided").glob("*.svg")} == (

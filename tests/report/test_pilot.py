@@ -16,7 +16,8 @@ from forbear.interventions import Append
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.model import Task
-from forbear.report.bars import ceilings_chart, doings_chart
+from forbear.report import pictures
+from forbear.report.bars import ceilings_chart, doings_chart, offline_chart
 from forbear.report.charts import in_order
 from forbear.report.html import pilot_html
 from forbear.report.markdown import markdown, pilot_markdown
@@ -209,6 +210,29 @@ def test_several_seeds_are_a_choice_too(tmp_path):
     assert row["ceiling"] == pytest.approx(sum(map(any, won)) / 20 - sum(map(sum, won)) / 40)
     assert row["gain"]["value"] <= row["ceiling"]
     assert row["label"] in pilot_html(view)
+
+
+def test_a_critic_s_auroc_stands_beside_the_gain_of_each_arm_that_listens_to_it(pilot):
+    view, _, _ = pilot
+    known = {
+        name: view["critics"][arm["critic"]]["auroc"]
+        for name, arm in view["arms"].items()
+        if arm["critic"] in view["critics"] and view["critics"][arm["critic"]]["auroc"] is not None
+    }
+    assert {"rollback", "append", "placebo"} <= set(known) < set(view["arms"])
+    rows = [(name, auroc, view["arms"][name]["verdict"]["success_gain"]) for name, auroc in known.items()]
+    chart = offline_chart(rows)
+    for drawn, (name, auroc, gain) in zip(chart["rows"], rows, strict=True):
+        assert drawn["label"] == name
+        low, value, high = drawn["auroc"]
+        assert 150 <= low <= value <= high <= 280
+        assert (value > chart["coin"]) == (auroc["value"] > 0.5)
+        low, value, high = drawn["gain"]
+        assert 360 <= low <= value <= high <= 540
+        assert (value > chart["zero"]) == (gain["value"] > 0)
+    said = pictures.offline(view).says
+    assert all(f"{name}: AUROC " in said for name in known)
+    assert pictures.offline({**view, "critics": {}}) is None
 
 
 def test_what_arms_did_is_drawn_as_it_stands_in_the_table(pilot):

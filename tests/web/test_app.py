@@ -73,6 +73,8 @@ def test_all_journals_are_listed_also_one_that_cannot_be_read(ask):
     assert status == 200
     assert sorted(re.findall(r'href="/journal/([^"]+)/"', text)) == ["broken", "deep/er", "mine"]
     assert "cannot be read" in text
+    assert len(re.findall(r"<td>\d+ (?:second|minute)s? ago</td>", text)) == 3
+    assert re.findall(r'<progress [^>]*max="(\d+)"', text) == ["16", "160"]
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 

@@ -148,7 +148,7 @@ def budget_of(top: Section) -> Budget | None:
 
 def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Path) -> PilotPlan:
     models = Models.of(top, folder)
-    arms = [Arm.baseline(), *_arms(top, run, models, folder)]
+    arms = [Arm.baseline(), *arms_of(top, run, models, folder)]
     given = tasks_of(tasks, folder)
     looks = looks_of(run, len(given))
     skip = ("tasks", "agent", "environment", "arms", "rule", "looks", "logged", "earlier")
@@ -209,7 +209,12 @@ class _Shared:
     """Options of policies that do not say otherwise."""
 
 
-def _arms(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]:
+def arms_of(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]:
+    """Makes the arms that `[[arm]]` names, their critics and interventions among them.
+
+    Raises:
+        InvalidInput: There are none, or one cannot be made; the message names the place.
+    """
     deadline = run.take_all({"critic_deadline_s": float})
     shared = _Shared(
         folder=folder,

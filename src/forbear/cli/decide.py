@@ -244,7 +244,7 @@ def _write(printing: Printing, view: DecisionView, pairings: Mapping[str, Pairin
         write_page(printing.report, decision_html(view, title=title, break_even=curves, command=command))
         click.echo(f"Report:  {shown(printing.report, limit=200)}  (open it in a browser)", err=True)
     if printing.charts is not None:
-        click.echo(write_charts(printing.charts, pictures.of_decision(view, curves), note=title), err=True)
+        click.echo(write_charts(printing.charts, pictures.decision_pictures(view, curves), note=title), err=True)
 
 
 def _from_report(path: str, *, treated: str | None, worth: Worth, printing: Printing) -> int:

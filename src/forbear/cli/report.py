@@ -82,7 +82,7 @@ def report(journal: Path, output: Path | None, title: str | None, form: str, cha
         from forbear.report import pictures
 
         note = f"{view['title']}: plan {view['plan_digest'][:12]}, {view['made_by']}"
-        click.echo(write_charts(charts, pictures.of_pilot(view), note=note), err=path is None)
+        click.echo(write_charts(charts, pictures.pilot_pictures(view), note=note), err=path is None)
 
 
 def write_charts(folder: Path, pictures: Iterable[tuple[str, Picture]], *, note: str) -> str:

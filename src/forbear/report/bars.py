@@ -6,6 +6,7 @@ from typing import TypedDict
 from forbear.report.sections.ceilings import CeilingsView
 from forbear.report.sections.costs import CostView
 from forbear.report.sections.sources import ColumnView, SourcesView
+from forbear.stats.intervals import EstimateJson
 from forbear.wording import points, points_interval
 
 
@@ -111,7 +112,9 @@ class DoingsChart(TypedDict):
     left_out: int
 
 
-_MOST_ROWS, _FIRST, _STRIDE, _LENGTH = 40, 168.0, 162.0, 96.0
+MOST_ROWS = 40
+"""Arms in a picture of all."""
+_FIRST, _STRIDE, _LENGTH = 168.0, 162.0, 96.0
 
 
 def doings_chart(arms: Mapping[str, CostView]) -> DoingsChart:
@@ -119,7 +122,7 @@ def doings_chart(arms: Mapping[str, CostView]) -> DoingsChart:
     names = ("no answer", "cascades (3+)", "same again")
     lefts = [_FIRST + _STRIDE * number for number in range(len(names))]
     rows = []
-    for number, (name, arm) in enumerate(list(arms.items())[:_MOST_ROWS]):
+    for number, (name, arm) in enumerate(list(arms.items())[:MOST_ROWS]):
         shares = (arm["no_answer_rate"], arm["cascade_rate"], arm["noop_rate"])
         bars = [
             Bar(left=left, length=None if share is None else round(_LENGTH * share, 1), share=share)
@@ -130,7 +133,7 @@ def doings_chart(arms: Mapping[str, CostView]) -> DoingsChart:
         height=44.0 + 20 * (len(rows) - 1),
         headings=list(zip(lefts, names, strict=True)),
         rows=rows,
-        left_out=max(0, len(arms) - _MOST_ROWS),
+        left_out=max(0, len(arms) - MOST_ROWS),
     )
 
 
@@ -159,7 +162,7 @@ class CeilingsChart(TypedDict):
 
 def ceilings_chart(ceilings: CeilingsView) -> CeilingsChart:
     """Where to draw what was gained, between what disruptions took and what could have been gained at best."""
-    shown = ceilings["rows"][:_MOST_ROWS]
+    shown = ceilings["rows"][:MOST_ROWS]
     ends = [abs(one[end]) for one in shown for end in ("ceiling", "tax")]
     ends += [abs(one["gain"][end]) for one in shown if one["gain"] is not None for end in ("low", "high")]
     reach = 1.05 * max([0.02, *ends])
@@ -184,3 +187,64 @@ def ceilings_chart(ceilings: CeilingsView) -> CeilingsChart:
             )
         )
     return CeilingsChart(height=22.0 * len(rows) + 20, zero=x(0.0), rows=rows)
+
+
+class OfflineRow(TypedDict):
+    """One arm: how well its critic tells failures offline, and what acting on it gained online."""
+
+    label: str
+    y: float
+    auroc: tuple[float, float, float]
+    """Left end, value and right end."""
+    auroc_told: str
+    gain: tuple[float, float | None, float]
+    gain_told: str
+
+
+class OfflineChart(TypedDict):
+    """Coordinates of AUROC beside gain, 640 wide."""
+
+    height: float
+    coin: float
+    """Where an AUROC of a half stands."""
+    zero: float
+    ticks: list[tuple[float, str]]
+    rows: list[OfflineRow]
+
+
+def offline_chart(rows: Sequence[tuple[str, EstimateJson, EstimateJson]]) -> OfflineChart:
+    """Where to draw the AUROC of each arm's critic beside the arm's gain.
+
+    Args:
+        rows: Name of the arm, AUROC of its critic, gain; at least one.
+    """
+    least = min(0.5, *(auroc["low"] for _, auroc, _ in rows))
+    reach = 1.05 * max(0.02, *(abs(gain[end]) for _, _, gain in rows for end in ("low", "high")))
+
+    def across(auroc: float) -> float:
+        return round(150 + 130 * (auroc - least) / (1 - least), 1)
+
+    def x(value: float) -> float:
+        return round(450 + 90 * value / reach, 1)
+
+    made = []
+    for number, (name, auroc, gain) in enumerate(rows):
+        value, middle = auroc["value"], gain["value"]
+        assert value is not None, "an AUROC that is undefined is not drawn"
+        made.append(
+            OfflineRow(
+                label=name,
+                y=34.0 + 22 * number,
+                auroc=(across(auroc["low"]), across(value), across(auroc["high"])),
+                auroc_told=f"{value:.2f}",
+                gain=(x(gain["low"]), None if middle is None else x(middle), x(gain["high"])),
+                gain_told=points(middle),
+            )
+        )
+    return OfflineChart(
+        height=34.0 + 22 * len(made),
+        coin=across(0.5),
+        zero=x(0.0),
+        ticks=[(across(0.5), "0.5"), (across(1.0), "1")],
+        rows=made,
+    )

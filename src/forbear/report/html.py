@@ -103,6 +103,7 @@ def environment(loader: BaseLoader) -> Environment:
         "strata_picture": pictures.strata,
         "doings_picture": pictures.doings,
         "ceilings_picture": pictures.ceilings,
+        "offline_picture": pictures.offline,
         "roc_picture": pictures.roc,
         "reliability_picture": pictures.reliability,
         "sparkline": charts.sparkline,

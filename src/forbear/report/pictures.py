@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from forbear.report import bars, charts
 from forbear.report.engine import bounded, own_templates
-from forbear.wording import count, percent, points, points_interval
+from forbear.wording import count, number, percent, points, points_interval
 
 if TYPE_CHECKING:
     from forbear.report.critic_view import BinView
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from forbear.report.view import ArmView, DecisionView
 
 _WIDE, _SQUARE = 640, (362, 348)
+_MOST_SAID = 20
+"""Arms whose numbers are read to those who do not see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +220,31 @@ def ceilings(found: CeilingsView) -> Picture:
     )
 
 
+def offline(view: PilotView) -> Picture | None:
+    """How well each arm's critic tells failures, beside what acting on it gained; None where no critic is known."""
+    rows = []
+    for name, arm in view["arms"].items():
+        auroc = view["critics"].get(arm["critic"] or "", {}).get("auroc")
+        if auroc is not None and auroc["value"] is not None:
+            rows.append((name, auroc, arm["verdict"]["success_gain"]))
+    if not rows:
+        return None
+    chart = bars.offline_chart(rows[: bars.MOST_ROWS])
+    return Picture(
+        kind="offline",
+        title="The critic offline, its arms online",
+        says="; ".join(
+            f"{bounded(name, 40)}: AUROC {number(auroc['value'])}, gain {points(gained['value'])}"
+            for name, auroc, gained in rows[:_MOST_SAID]
+        ),
+        caption="Left: of a failing and a succeeding step, how often the failing one has the higher score; a coin has "
+        "0.5. Right: what acting on those scores did to success. The first does not imply the second.",
+        wide=_WIDE,
+        high=chart["height"],
+        body=_drawn("offline", chart),
+    )
+
+
 def roc(corners: Sequence[Sequence[float]], critic: str = "") -> Picture | None:
     """How well scores tell failing from succeeding; None where that is undefined."""
     chart, name = charts.roc_chart(corners), _of("ROC", critic)
@@ -254,8 +281,15 @@ def _of(what: str, critic: str) -> str:
     return f"{what} of {bounded(critic, 60)}" if critic else what
 
 
-def of_pilot(view: PilotView) -> Iterator[tuple[str, Picture]]:
-    """All pictures of a pilot's report, each with the name of the arm or critic that it is about."""
+def pilot_pictures(view: PilotView) -> Iterator[tuple[str, Picture]]:
+    """All pictures of a pilot's report, each with the name of the arm or critic that it is about.
+
+    Args:
+        view: From `pilot_view`.
+
+    Yields:
+        Names (empty: of all arms) and pictures, as `write_pictures` takes them.
+    """
     for name, arm in view["arms"].items():
         verdict, stepped, curve, where = arm["verdict"], arm["advantage"], arm["break_even"], arm["sources"]
         found = [
@@ -273,13 +307,15 @@ def of_pilot(view: PilotView) -> Iterator[tuple[str, Picture]]:
     yield "", doings({view["baseline"]["arm"]: view["baseline"], **view["arms"]})
     if view["ceilings"]["rows"]:
         yield "", ceilings(view["ceilings"])
+    if (found_offline := offline(view)) is not None:
+        yield "", found_offline
     for critic, curves in view["curves"].items():
         for picture in (roc(curves["roc"], critic), reliability(curves["reliability"], critic)):
             if picture is not None:
                 yield critic, picture
 
 
-def of_decision(view: DecisionView, curves: Mapping[str, BreakEvenView]) -> Iterator[tuple[str, Picture]]:
+def decision_pictures(view: DecisionView, curves: Mapping[str, BreakEvenView]) -> Iterator[tuple[str, Picture]]:
     """All pictures of a decision's report, each with the name of its arm."""
     for name, arm in view["verdicts"].items():
         found = [

@@ -39,6 +39,8 @@ class TreatedView(costs.CostView):
     verdict: ArmView
     path: path.PathView
     description: str
+    critic: str | None
+    """Whom it listens to; None of a rerun, and of arms that a host runs."""
     is_control: bool
     switching_on: costs.SwitchingOnView | None
     """What it takes more than the agent alone; None for controls."""
@@ -199,6 +201,7 @@ def _treated(arm: str, result: PilotResult, evidence: Evidence) -> TreatedView:
         verdict=verdict,
         path=path.view(arm, result, evidence),
         description=describe_arm(result.plan.arms[arm]),
+        critic=result.plan.arms[arm].critic,
         is_control=is_control,
         switching_on=None
         if is_control

@@ -5,6 +5,7 @@ by the template engine; pages load nothing from elsewhere.
 """
 
 import hmac
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from forbear.report.html import environment, pilot_html
 from forbear.report.pilot_view import pilot_view
 from forbear.report.sections.forks import parts, side
 from forbear.web.journals import OUTCOMES, Found, Journals, Opened
+from forbear.wording import counted
 
 PAGE = 100
 """Episodes of a list."""
@@ -97,10 +99,13 @@ class _Viewer:
     def index(self, request: Request) -> Response:
         rows = []
         for found in self._journals.found():
+            row: dict[str, Any] = {"found": found, "ago": _ago(found.changed), "plan": None, "problem": None}
             try:
-                rows.append({"found": found, "plan": self._journals.planned(found), "problem": None})
+                plan = self._journals.planned(found)
+                row |= {"plan": plan, "planned": plan.tasks * plan.seeds * len(plan.arms)}
             except ForbearError as error:
-                rows.append({"found": found, "plan": None, "problem": str(error)})
+                row["problem"] = str(error)
+            rows.append(row)
         return _page("index.html", rows=rows)
 
     def journal(self, request: Request) -> Response:
@@ -203,6 +208,15 @@ def _far(plan: PlanRecord, content: JournalContent) -> str:
             + (f"; ended after {end.tasks:,} tasks" if end is not None else "")
         )
     return "\n".join(lines)
+
+
+def _ago(changed: float) -> str:
+    """How long ago something was written."""
+    seconds = max(0.0, time.time() - changed)
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return f"{counted(int(seconds // size), unit)} ago"
+    return f"{counted(int(seconds), 'second')} ago"
 
 
 def _number(text: str | None) -> int:
