@@ -6,7 +6,7 @@ SOURCES := pyproject.toml
 # Reports are looked at in a real browser; where the machine is not ours to change, those tests are skipped.
 INSTALL_BROWSER = { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; }
 
-.PHONY: pilot pilot-llm demo results check test lint format docs clean
+.PHONY: pilot pilot-llm demo results check test test-all test-frameworks lint format docs clean
 
 # The embedded pilot: a learned agent in a household world, watched by a learned critic. Again: it finds everything done.
 pilot: $(VENV)/.installed
@@ -19,10 +19,11 @@ pilot-llm: $(VENV)/.installed-local
 demo: $(VENV)/.installed
 	$(BIN)/forbear decide --counts 35,7,11,47
 
-# The household's tables in docs/results.md: three quarters of an hour of one core from nothing; again, it only counts.
-# Those on real ALFWorld games, some minutes, where the games are.
+# The benches' tables in docs/results.md: an hour of one core from nothing; again, it only counts. Those on real ALFWorld
+# games, some minutes, where the games are.
 results: $(VENV)/.installed
-	$(BIN)/python measurements/household_results.py --write docs/results.md
+	$(BIN)/python measurements/bench_results.py household --write docs/results.md
+	$(BIN)/python measurements/bench_results.py questions --write docs/results.md
 	$(BIN)/python measurements/alfworld_results.py --write docs/results.md
 
 # Fast inner loop: before every commit, under a minute.
@@ -32,6 +33,12 @@ check: lint
 # Everything that CI runs; ends with pytest's summary line.
 test: lint
 	HYPOTHESIS_PROFILE=many $(BIN)/pytest -q -n auto
+
+# And the adapters of agent frameworks, in environments that have those: a gigabyte each, made once. Prints one summary.
+test-all: test test-frameworks
+
+test-frameworks: $(VENV)/.installed-dev
+	$(BIN)/python tests/frameworks.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

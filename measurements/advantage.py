@@ -1,17 +1,21 @@
-"""Does a critic of advantages gain more than one of failures that steps in as often? On the household world.
+"""Does a critic of advantages gain more than one of failures that steps in as often? On a world with learned agents.
 
-    nice python measurements/advantage.py FOLDER [TRAINING TEST]
+    nice python measurements/advantage.py FOLDER
+    nice python measurements/advantage.py FOLDER --world questions [--agent skimmer] [--training N] [--test N]
 
-For each intervention: 1. TRAINING tasks (1,200) are piloted with a coin that steps in once, 3 continuations each, and a
+For each intervention: 1. TRAINING tasks are piloted with a coin that steps in once, 3 continuations each, and a
 critic of advantages is trained on these forks. 2. On 400 other tasks' baselines each critic gets the threshold at which
-it touches 20 % and 40 % of the runs, and a coin the rate. 3. TEST tasks (800) of a third seed are piloted with all of
+it touches 20 % and 40 % of the runs, and a coin the rate. 3. TEST tasks of a third seed are piloted with all of
 them, one intervention a run, 2 continuations; gains are compared on the same tasks. Messages do
 not say a number, which only one of the critics has. What is there in FOLDER is not run again.
 """
 
+import argparse
 import asyncio
 import logging
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,24 +38,69 @@ from forbear.runner.plan import PilotPlan
 from forbear.stats.clustered import clustered_gain_interval
 from forbear.stats.looks.looks import Looks
 from forbear.wording import points, points_interval
-from forbear.worlds.household.pilot import agent, critic, environment, generated_tasks
+from forbear.worlds.household import pilot as household
+from forbear.worlds.questions import pilot as questions
 
 MESSAGE = "A monitor expects this attempt to fail. Check your progress before you go on."
-INTERVENTIONS = (Append(message=MESSAGE), Rollback(depth=3, message=MESSAGE))
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Where it is measured; episodes of questions are short, so that a coin is tossed harder and one step is undone."""
+
+    agent: Callable[[str], object]
+    environment: Callable[[], object]
+    critic: Callable[[str], object]
+    tasks: Callable[..., list]
+    first: str
+    steps: int
+    depth: int
+    coin: float
+    training: int
+    test: int
+
+
+WORLDS = {
+    "household": World(
+        agent=lambda player: household.agent(player=player),
+        environment=household.environment,
+        # The shipped critic is the first player's.
+        critic=lambda player: household.critic(player=None if player == "heed" else player),
+        tasks=household.generated_tasks,
+        first="heed",
+        steps=20,
+        depth=3,
+        coin=0.12,
+        training=1200,
+        test=800,
+    ),
+    "questions": World(
+        agent=lambda reader: questions.agent(reader=reader),
+        environment=partial(questions.environment, mode="react"),
+        critic=lambda reader: questions.critic(reader=reader),
+        tasks=questions.generated_tasks,
+        first="skimmer",
+        steps=10,
+        depth=1,
+        coin=0.3,
+        training=2400,
+        test=1600,
+    ),
+}
 SEEDS = {"train": 9101, "thresholds": 9102, "test": 9103}
 TOUCHED = (0.2, 0.4)
 COMPARED = ("advantage", "p_fail", "words", "coin")
-"""`p_fail` is the household's own critic, `words` the default backend's, with the features of `advantage`."""
+"""`p_fail` is the agent's own critic, `words` the default backend's, with the features of `advantage`."""
 
 
-def pilot(folder, arms, *, tasks, seed, continuations=1):
+def pilot(world, agent, folder, arms, *, tasks, seed, continuations=1):
     plan = PilotPlan(
-        tasks=generated_tasks(tasks, seed=seed),
-        agent=agent,
-        environment=environment,
+        tasks=world.tasks(tasks, seed=seed),
+        agent=partial(world.agent, agent),
+        environment=world.environment,
         arms=[Arm.baseline(), *arms],
         looks=Looks(tasks=(tasks,), watch=False, futility=0.0),
-        max_steps=20,
+        max_steps=world.steps,
         continuations=continuations,
     )
     return asyncio.run(run_pilot(plan, Journal(folder), concurrency=1))
@@ -91,19 +140,28 @@ def told(result, treated, baseline="baseline"):
 
 def main():
     logging.getLogger("forbear").setLevel(logging.ERROR)
-    folder = Path(sys.argv[1])
-    training, test = map(int, sys.argv[2:4]) if len(sys.argv) > 3 else (1200, 800)
-    failing = critic()
-    baselines = pilot(
-        folder / "thresholds",
-        [Arm("never", once(failing, INTERVENTIONS[0], 1.0))],
-        tasks=400,
-        seed=SEEDS["thresholds"],
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--world", choices=WORLDS, default="household")
+    parser.add_argument("--agent")
+    parser.add_argument("--training", type=int)
+    parser.add_argument("--test", type=int)
+    options = parser.parse_args()
+    world, folder = WORLDS[options.world], options.folder
+    agent, training, test = (
+        options.agent or world.first,
+        options.training or world.training,
+        options.test or world.test,
     )
-    for intervention in INTERVENTIONS:
+    play = partial(pilot, world, agent)
+    failing = world.critic(agent)
+    interventions = (Append(message=MESSAGE), Rollback(depth=world.depth, message=MESSAGE))
+    never = [Arm("never", once(failing, interventions[0], 1.0))]
+    baselines = play(folder / "thresholds", never, tasks=400, seed=SEEDS["thresholds"])
+    for intervention in interventions:
         name = f"{intervention.name}-{getattr(intervention, 'depth', 0)}"
-        coin = Arm("coin", once(RandomCritic(rate=0.12), intervention, 0.5))
-        pilot(folder / f"{name}-train", [coin], tasks=training, seed=SEEDS["train"], continuations=3)
+        coin = Arm("coin", once(RandomCritic(rate=world.coin), intervention, 0.5))
+        play(folder / f"{name}-train", [coin], tasks=training, seed=SEEDS["train"], continuations=3)
         read = read_forks([folder / f"{name}-train"])
         learned = train_advantage(read.forks)
         write_advantage_critic(learned, folder / f"{name}-critic", sources=[name], arms=read.arms)
@@ -126,7 +184,7 @@ def main():
                 Arm(f"advantage-{share}", once(worth, intervention, by_worth)),
                 Arm(f"coin-{share}", once(RandomCritic(rate=rate_of(baselines, share)), intervention, 0.5)),
             ]
-        result = pilot(folder / f"{name}-test", arms, tasks=test, seed=SEEDS["test"], continuations=2)
+        result = play(folder / f"{name}-test", arms, tasks=test, seed=SEEDS["test"], continuations=2)
         print(f"| touched | {' | '.join(COMPARED)} | advantage minus each of the others |")
         print("| --- | --- | --- | --- | --- | --- |")
         for share in TOUCHED:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from household_results import auroc, put, table
+from bench_results import auroc, put, table
 
 from forbear.report import bench_view
 from forbear.wording import percent, points, points_interval

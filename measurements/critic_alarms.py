@@ -31,7 +31,8 @@ from forbear.critics.measures import auroc, calibration_error
 from forbear.critics.scored import scored_now
 from forbear.worlds.household.agent import RankerAgent, shipped_weights
 from forbear.worlds.household.pilot import critic as household_critic
-from forbear.worlds.household.train import judged, roll_out
+from forbear.worlds.household.train import roll_out
+from forbear.worlds.rollouts import judged
 
 TRAINED, JUDGED, ALPHA = "mint_gpt-35-turbo-0613_none.jsonl", "mint_claude-instant-1_none.jsonl", 0.1
 

@@ -12,11 +12,14 @@ import numpy as np
 
 from forbear.contracts.draw import Draw
 from forbear.records.model import Action, Trajectory
-from forbear.worlds.household.agent import RankerAgent, shipped_weights
+from forbear.worlds.household.agent import RankerAgent, RankerWeights, shipped_weights
 from forbear.worlds.household.engine import Household
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pilot import critic
-from forbear.worlds.household.train import judged, roll_out
+from forbear.worlds.household.players import HEED, PLAYERS
+from forbear.worlds.household.real_players import SHIPPED, load_player
+from forbear.worlds.household.train import roll_out
+from forbear.worlds.rollouts import Rollout, judged
 
 GAMES = list(generate(seed=21, count=60))
 HOUSES = [Household(game) for game in GAMES]
@@ -98,11 +101,25 @@ class TimedAgent(RankerAgent):
         return action
 
 
-def main() -> None:
-    agent, judge = TimedAgent(shipped_weights()), critic()
-    roll_out(agent, seed=23, count=100, steps=20)  # warm, as after the start of a pilot
+def steps_per_second(weights: RankerWeights, *, temperature: float) -> tuple[float, list[Rollout]]:
+    """A player's speed, warm as after the start of a pilot, and the rollouts on which it was measured."""
+    agent = TimedAgent(weights, temperature=temperature)
+    roll_out(agent, seed=23, count=100, steps=20)
     agent.calls, agent.seconds = 0, 0.0
-    met = list(judged(roll_out(agent, seed=24, count=100, steps=20)))
+    rollouts = roll_out(agent, seed=24, count=100, steps=20)
+    return agent.calls / agent.seconds, rollouts
+
+
+def main() -> None:
+    judge = critic()
+    players = {
+        name: steps_per_second(shipped_weights(name), temperature=recipe.temperature)
+        for name, recipe in PLAYERS.items()
+    }
+    retrained = {
+        name: steps_per_second(load_player(name).agent, temperature=PLAYERS[name].temperature)[0] for name in SHIPPED
+    }
+    met = list(judged(players[HEED][1]))
 
     def scores() -> int:
         for _, seen, proposed in met:
@@ -115,7 +132,8 @@ def main() -> None:
         "snapshot, us": 1e6 / best(snapshots),
         "restore, us": 1e6 / best(restores),
         "generated tasks/s": best(generated),
-        "agent steps/s": agent.calls / agent.seconds,
+        **{f"{name} steps/s": speed for name, (speed, _) in players.items()},
+        **{f"{name}, retrained on real games, steps/s": speed for name, speed in retrained.items()},
         "critic scores/s": best(scores, repeats=1),
     }
     print(

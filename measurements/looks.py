@@ -9,6 +9,7 @@ it for designs of 400 tasks and more and for the streams.
 import itertools
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -79,6 +80,33 @@ def power():
             )
 
 
+def dense():
+    """What more looks save at one planned size, and what they cost in power; how long their boundaries take."""
+    print("\n| planned | looks | seconds | gain | discordance | INTERVENE | FORBEAR | mean tasks | without futility |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
+    truths = [(0.05, 0.14), (0.05, 0.18), (0.10, 0.14), (0.10, 0.18), (0.0, 0.14), (-0.05, 0.14), (-0.10, 0.14)]
+    for planned in (200, 400):
+        for name, looks in (
+            ("every quarter", Looks.for_tasks(planned)),
+            ("every 25", Looks.every(25, tasks=planned)),
+            ("every 10", Looks.every(10, tasks=planned)),
+        ):
+            began = time.process_time()
+            boundary_constant(looks, alpha=0.05)
+            boundary_constant(looks, alpha=0.025, margin=-0.02)
+            watch_threshold(looks, alpha=0.05, margin=0.02)
+            took = time.process_time() - began
+            for gain, discordance in truths:
+                effect = AssumedEffect(gain=gain, discordance=discordance)
+                usual = looked_power(effect, looks=looks)
+                never = looked_power(effect, looks=replace(looks, futility=0.0))
+                print(
+                    f"| {planned} | {name} | {took:.1f} | {gain} | {discordance} | {usual.intervene:.3f} "
+                    f"| {usual.forbear:.3f} | {usual.expected_tasks:.0f} "
+                    f"| {never.intervene:.3f} / {never.forbear:.3f} / {never.expected_tasks:.0f} |"
+                )
+
+
 def median_stop(threshold, *, gain, discordance, planned=200, pilots=20_000):
     """Tasks by which half of the pilots have been stopped by the watch alone."""
     rng = np.random.default_rng(20260205)
@@ -137,6 +165,7 @@ def main():
     constants()
     scaled()
     power()
+    dense()
     watch()
     speed()
 

@@ -21,7 +21,7 @@ LAYERS = [
     {"runner", "guard"},
     {"adapters", "worlds"},
     {"report"},
-    {"web"},
+    {"web", "proxy"},
     {"cli"},
     {"testing"},
 ]
@@ -56,3 +56,12 @@ def test_imports_point_down():
         if part not in {"__init__", "__main__"} and target != part and LEVEL[target] >= LEVEL[part]
     ]
     assert wrong == []
+
+
+def test_what_is_packaged_is_small():
+    """The wheel, which is these files compressed, is to stay below 10 MB; learned weights below 1 MB of it."""
+    sizes = {path: path.stat().st_size for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert sum(sizes.values()) <= 10_000_000
+    weights = [size for path, size in sizes.items() if "weights" in path.parts]
+    assert len(weights) > 10
+    assert sum(weights) <= 1_000_000

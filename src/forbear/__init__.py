@@ -117,6 +117,8 @@ if TYPE_CHECKING:  # the same names for type checkers; a test holds the two list
     from forbear.report.view import decision_view as decision_view
     from forbear.runner.ask_tell import Assignment as Assignment
     from forbear.runner.ask_tell import HostPilot as HostPilot
+    from forbear.runner.earlier import EarlierRuns as EarlierRuns
+    from forbear.runner.earlier import read_earlier as read_earlier
     from forbear.runner.host_plan import HostArm as HostArm
     from forbear.runner.host_plan import HostPlan as HostPlan
     from forbear.runner.ledger import Budget as Budget
@@ -165,6 +167,7 @@ _HOME = {
     "Environment": "contracts.environment",
     "Episode": "records.model",
     "EpisodeUsage": "records.model",
+    "EarlierRuns": "runner.earlier",
     "Estimate": "stats.intervals",
     "Evidence": "analysis.evidence",
     "ForbearError": "errors",
@@ -253,6 +256,7 @@ _HOME = {
     "pilot_text": "report.pilot_text",
     "pilot_view": "report.pilot_view",
     "planned_outcomes": "outcomes.missing",
+    "read_earlier": "runner.earlier",
     "read_logged": "adapters.logged",
     "read_mix": "adapters.formats.tabular",
     "read_outcomes": "adapters.formats.tabular",

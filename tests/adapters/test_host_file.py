@@ -74,3 +74,55 @@ def test_each_kind_of_file_names_the_commands_for_it(tmp_path):
     assert not is_host_file(tmp_path / "missing.toml")
     with pytest.raises(InvalidInput, match="cannot be read"):
         read_host_file(tmp_path / "missing.toml")
+
+
+POLICIES = """\
+[host]
+agent = "mine 1.0"
+
+[tasks]
+source = "tasks.jsonl"
+
+[critic]
+use = "repeated-action"
+
+[[arm]]
+name = "drop"
+intervention = "rollback"
+threshold = 0.4
+
+[[arm]]
+intervention = "placebo"
+
+[prices]
+m = { input = 1.0, output = 2.0 }
+
+[run]
+looks = [8]
+"""
+
+
+def test_arms_may_be_policies_that_forbear_applies(tmp_path):
+    described = read_host_file(write_host(tmp_path, text=POLICIES))
+    assert list(described.policies) == ["drop", "placebo"]
+    assert described.policies["drop"].threshold == 0.4
+    assert described.prices.models["m"].output == 2.0
+    arms = {arm.name: arm for arm in described.plan.treated}
+    assert arms["drop"].config == described.policies["drop"].config()
+    assert (arms["drop"].is_control, arms["placebo"].is_control) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('intervention = "placebo"', 'intervention = "rerun"', r"'rerun' is a rerun, which \[run\] rerun = true makes"),
+        ("threshold = 0.4", "threshold = 0.4\nladder = true", "'drop' is in a ladder"),
+        ("threshold = 0.4", "threshold = 4", "line 10: arm: threshold must be a number"),
+        ('intervention = "placebo"', 'name = "own"', "line 15: arm: 'intervention' is missing"),
+        ('use = "repeated-action"', 'use = "chat"', "asks a language model, and this file names none"),
+    ],
+)
+def test_what_such_arms_cannot_be_is_refused(tmp_path, old, new, message):
+    assert POLICIES.count(old) == 1
+    with pytest.raises(InvalidInput, match=message):
+        read_host_file(write_host(tmp_path, text=POLICIES.replace(old, new)))

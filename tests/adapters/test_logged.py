@@ -8,8 +8,13 @@ import pytest
 from forbear.adapters.host_file import read_host_file
 from forbear.adapters.logged import read_logged
 from forbear.adapters.pilot_file import read_pilot_file
+from forbear.analysis.evidence import evidence_of
 from forbear.errors import InvalidInput
 from forbear.policy.arm import Arm
+from forbear.records.journal import Journal
+from forbear.report.html import pilot_html
+from forbear.report.pilot_text import pilot_text, status_text
+from forbear.report.pilot_view import pilot_view
 from forbear.runner.plan import freeze
 from host_files import TEXT as HOST_TEXT
 from host_files import write_host
@@ -137,3 +142,48 @@ def test_a_journal_gives_the_runs_of_its_baseline_and_its_reruns_under_other_see
         read_logged(tmp_path / "before", seeds=[1, 42])
     with pytest.raises(InvalidInput, match="its max_steps was 12, the pilot's is 11"):
         freeze(plan(arms, n=6, design="independent", logged=logged, max_steps=11))
+
+
+SHARING = TEXT.replace("threshold = 0.7", "threshold = 0.5").replace("[run]", "[baseline]\nfrom = FROM\n\n[run]", 1)
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    only = TEXT.replace(TEXT[TEXT.index('[[arm]]\nname = "append"') : TEXT.index("[run]")], "")
+    run(read_pilot_file(write_pilot(tmp_path, tasks=6, text=only)).plan, tmp_path / "first")
+    return tmp_path
+
+
+@pytest.mark.parametrize("named", ['"first"', '["first"]'])
+def test_a_coupled_pilot_takes_the_runs_of_the_journal_that_its_file_names(earlier, named):
+    described = read_pilot_file(write_pilot(earlier, text=SHARING.replace("FROM", named)))
+    (taken,) = freeze(described.plan).record.baseline.earlier
+    assert (taken.source, taken.runs, taken.tried) == ("first", 6, {"rollback": ("rollback",), "append": ("rollback",)})
+    result = run(described.plan, earlier / "second")
+    assert sum(e.usage.agent.paid.calls == 0 for key, e in result.episodes.items() if key[2] == "baseline") == 6
+    view = pilot_view(result, evidence_of(result), title="", journal="second", report=None)
+    assert "with what was taken from 'first', took" in " ".join(pilot_text(view, color=False).split())
+    assert "with what was taken from first, took" in pilot_html(view)
+    status = status_text(result.plan, Journal(earlier / "second").read(), journal="second")
+    assert status.startswith("6 runs of the baseline taken from first, not paid for again; sha256 ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("FROM", '"frist"', r"line 27: baseline\.from: .*frist: cannot be read"),
+        ("FROM", '["frist"]', r"line 27: baseline\.from: .*frist: no readable journal there"),
+        ("FROM", "[3]", "expected a text, or a list of directories"),
+        ("FROM", "[]", "expected a text, or a list of directories"),
+        ("FROM", "3", "expected a text, got"),
+        ("FROM", '"first"\narm = "x"', "unknown key"),
+        ("FROM\n\n[run]", '["first"]\n\n[run]\ndesign = "independent"', "expected a text, got"),
+        ("max_steps = 6", "max_steps = 7", "its max_steps was 6, the pilot's is 7"),
+        ("seeds = [1]", "seeds = [2]", "Runs are taken by task and seed"),
+        ("threshold = 0.5", "threshold = 0.7", "it has tried arm 'rollback' on these tasks"),
+    ],
+)
+def test_what_no_coupled_pilot_can_take_is_refused(earlier, old, new, message):
+    text = SHARING.replace(old, new).replace("FROM", '"first"')
+    with pytest.raises(InvalidInput, match=message):
+        freeze(read_pilot_file(write_pilot(earlier, text=text)).plan)

@@ -8,6 +8,7 @@ from forbear.adapters.pilot_file import read_pilot_file
 from forbear.errors import InvalidInput
 from forbear.interventions import Append, Placebo, Restart, Rollback
 from forbear.runner.plan import freeze
+from forbear.stats.looks.looks import Looks
 from pilot_files import TEXT, write_pilot
 
 
@@ -46,6 +47,16 @@ def test_the_rule_is_part_of_the_plan(tmp_path):
     assert len(digests) == 2
 
 
+def test_looks_are_a_list_or_one_short_line(tmp_path):
+    plans = {
+        text: read_pilot_file(
+            write_pilot(tmp_path, text=TEXT.replace("[run]", f"[run]\nlooks = {text}\nwatch = false"))
+        ).plan
+        for text in ("[6, 8, 10, 12]", '"6-12/2"')
+    }
+    assert [plan.looks for plan in plans.values()] == [Looks(tasks=(6, 8, 10, 12), watch=False)] * 2
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -76,6 +87,7 @@ def test_the_rule_is_part_of_the_plan(tmp_path):
         ("max_steps = 6", 'sync = "never"', "line 27: run.sync: sync must be 'group' or 'always', got 'never'"),
         ("max_steps = 6", "sync = true", "line 27: run.sync: expected a text, got True"),
         ("max_steps = 6", 'shape = "square"', "line 26: run: the shape of looks"),
+        ("max_steps = 6", 'looks = "few"', "line 27: run.looks: looks are rising whole numbers"),
         ("max_steps = 6", "watch = 1", "line 27: run.watch: expected true or false, got 1"),
         ("seeds = [1]", "seeds = [1, 1]", "seed 1 occurs twice"),
         ("seeds = [1]", "seeds = 1", "line 28: run.seeds: expected a list, got 1"),

@@ -96,6 +96,15 @@ def test_calls_are_tasks_times_what_a_task_costs():
     assert found.right.value == "INTERVENE"
     assert found.coupled.calls == pytest.approx(14 * found.coupled.tasks)
     assert found.apart.calls == pytest.approx(20 * found.apart.tasks)
+    assert found.dense.calls == pytest.approx(14 * found.dense.tasks)
+    assert found.dense.tasks <= found.coupled.tasks
+    # With the baseline there: 4 that the arm adds a task, beside 10 of an arm run by itself.
+    assert (found.dense.added_calls, found.apart.added_calls) == pytest.approx(
+        (4 * found.dense.tasks, 10 * found.apart.tasks)
+    )
+    assert found.fewer_calls_dense == pytest.approx(20 * found.apart.tasks / (14 * found.dense.tasks))
+    assert found.fewer_calls_reused == pytest.approx(20 * found.apart.tasks / (4 * found.dense.tasks))
+    assert found.fewer_calls_both_reused == pytest.approx(10 * found.apart.tasks / (4 * found.dense.tasks))
     # Equal seeds: as if apart were coupled, so that only looks and sharing save.
     assert found.variance_ratio == pytest.approx(1)
     assert 1 < found.fewer_calls < 4
@@ -115,6 +124,7 @@ def test_no_gain_is_to_end_as_forbear_and_too_small_a_one_is_not_found():
     assert none.coupled is not None
     tiny = runs_of(recovered=101, disrupted=100, both_fail=400, both_succeed=399)
     assert calls_to_decision(tiny, rule=RULE, rng=np.random.default_rng(0), sizes=(50, 100)).fewer_calls is None
+    assert none.fewer_calls_both_reused is not None
 
 
 def test_one_seed_shows_no_pair_run_apart():

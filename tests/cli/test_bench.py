@@ -60,6 +60,17 @@ def test_a_bench_of_players_goes_on_where_it_was_and_prints_the_same(tmp_path: P
     assert "it has grown" in capsys.readouterr().err
 
 
+def test_readers_of_questions_are_benched(tmp_path: Path, capsys):
+    asked = ["bench", "questions", "--agents", "waverer", "--arms", "c-rollback,rerun", "--tasks", "6", "--json"]
+    assert run([*asked, "--journal", str(tmp_path)]) == 0
+    view = json.loads(capsys.readouterr().out)
+    assert view["name"] == "questions"
+    assert [one["agent"] for one in view["agents"]] == ["waverer"]
+    assert [row["arm"] for row in view["agents"][0]["rows"]][:2] == ["c-rollback", "rerun"]
+    assert run(["bench", "questions", "--agents", "waverrer", "--journal", str(tmp_path / "b")]) == 2
+    assert "expected readers among skimmer" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "value", "known"), [("--agents", "heeed", "heed, novice"), ("--arms", ",", "u-rollback, c-rollback")]
 )
@@ -112,7 +123,7 @@ def walkthroughs(shared_data: Path) -> dict[str, list[str]]:
 def test_a_chat_model_plays_real_games_under_the_arms_of_the_players(
     shared_data: Path, walkthroughs: dict[str, list[str]], tmp_path: Path, capsys
 ):
-    """A server that knows the walkthrough of every second game, by the task's id in its prompt; else it looks."""
+    """Knows the walkthrough of every second game, by the task's id in its prompt; else it looks around."""
     known = dict(list(sorted(walkthroughs.items()))[::2])
 
     def respond(request):

@@ -69,6 +69,8 @@ def test_looks_stand_beside_a_single_look(capsys):
     assert found["intervene"] + found["forbear"] + found["futile"] + found["undecided"] == pytest.approx(1)
     assert (found["most_tasks"], found["futile"], found["over_by"][-1]) == (100, 0, 1)
     assert found["expected_tasks"] == pytest.approx(100 - 50 * found["over_by"][0])
+    _, short = power(capsys, *TRUTH, "--looks", "50-100/50", "--no-watch", "--futility", "0", "--json")
+    assert short.out == out.out
     code, out = power(capsys, *TRUTH, "--looks", "50,100", "--futility", "0.2", "--shape", "pocock")
     assert code == 0
     assert "Pocock looks, harm watched after every task, futile below 20 %" in out.out

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from forbear.critics.logistic import LogisticWeights
 from forbear.errors import InvalidInput
 from forbear.learned.npz import npz_bytes, read_npz
-from forbear.worlds.household.agent import RankerWeights
+from forbear.learned.ranker import RankerWeights
 
 KIND = "model-1"
 FORMAT = np.frombuffer(KIND.encode(), dtype=np.uint8)

@@ -104,3 +104,20 @@ def test_an_answer_larger_than_a_line_is_refused(tmp_path):
     tokens = tuple(Token("x" * 1000, -1.0) for _ in range(20_000))
     with pytest.raises(AgentError, match="set max_tokens"), ResponseStore(tmp_path / "x", owner="a") as store:
         store.put("1", Completion(tokens=tokens), draw=Draw(task_id="t", seed=1, role="agent"))
+
+
+def test_an_answer_is_looked_for_in_earlier_files_which_are_not_written(tmp_path):
+    draw, other = Draw(task_id="t", seed=1, role="agent"), Completion(text="other")
+    for name, answers in (("a", {"1": FULL}), ("b", {"1": other, "2": other})):
+        with ResponseStore(tmp_path / name, owner="x") as store:
+            for key, answer in answers.items():
+                store.put(key, answer, draw=draw)
+    before = {name: (tmp_path / name).read_bytes() for name in "ab"}
+    for name in "ab":
+        (tmp_path / name).chmod(0o400)
+    earlier = [tmp_path / "a", tmp_path / "b", tmp_path / "gone"]
+    with ResponseStore(tmp_path / "now", owner="x", earlier=earlier) as store:
+        assert [store.get(key) for key in "123"] == [(FULL, False), (other, False), None]
+        store.put("1", other, draw=draw)
+        assert store.get("1") == (other, True)
+    assert {name: (tmp_path / name).read_bytes() for name in "ab"} == before

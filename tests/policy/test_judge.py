@@ -167,6 +167,22 @@ def test_a_critic_at_fault_lets_the_agent_go_on_or_counts_as_certain_failure(ans
     assert check(Judge(replace(made, fail_open=False, up_to=0.8))).decision == "gives"
 
 
+@pytest.mark.parametrize(
+    ("advantage", "decision"),
+    [(-0.2, PROCEED), (0.1, PROCEED), (0.1001, "gives"), (0.3, "gives"), (0.3001, PROCEED), (1.0, PROCEED)],
+)
+def test_a_band_holds_for_critics_of_advantages_too(advantage, decision):
+    intervention = gives(Halt())
+    made = policy(Critic(Score(None, advantage=advantage)), intervention, threshold=0.1, up_to=0.3)
+    assert check(Judge(made)).decision == decision
+    assert [told[2].advantage for told in intervention.told] == [advantage] * (decision == "gives")
+
+
+def test_a_critic_of_advantages_that_fails_closed_is_within_the_band():
+    made = policy(Critic(crash), gives(Halt()), threshold=0.1, up_to=0.3, fail_open=False)
+    assert check(Judge(made)).decision == "gives"
+
+
 def test_a_budget_is_one_episodes_and_remembered():
     made = policy(Critic(0.9), Placebo(), budget=2)
     assert rulings(made, 4) == ["placebo", "placebo", PROCEED, PROCEED]

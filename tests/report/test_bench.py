@@ -26,3 +26,4 @@ def test_what_is_undefined_is_a_dash():
     calls = bench_pilots.calls_values(calls_to_decision(runs, rule=RULE, rng=np.random.default_rng(0), sizes=(50,)))
     assert calls["coupled"] is None
     assert bench_pilots.calls_cells("a", calls)[-2:] == ("-", "-")
+    assert bench_pilots.fewer_cells("a", calls) == ("a", *["-"] * 7)

@@ -1,12 +1,20 @@
-"""A pilot file with a `[host]`: forbear says what to run and decides, the host runs it. No parts are named in it."""
+"""A pilot file with a `[host]`: forbear says what to run and decides, the host runs it.
 
+An arm is the host's own, in its words, or a policy that forbear applies where the host's model is called.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from forbear.adapters.logged import logged_of
-from forbear.adapters.pilot_file import MAX_BYTES, looks_of, tasks_of
+from forbear.adapters.models import Models, prices_of
+from forbear.adapters.pilot_file import MAX_BYTES, arms_of, looks_of, tasks_of
 from forbear.adapters.toml_section import Section, option_kinds
 from forbear.errors import InvalidInput
+from forbear.models.prices import Prices
+from forbear.policy.arm import Arm
+from forbear.policy.policy import InterventionPolicy
 from forbear.records.codec import config_digest
 from forbear.runner.host_plan import HostArm, HostPlan
 from forbear.runner.order import DEFAULT_SEEDS
@@ -20,6 +28,10 @@ class HostFile:
 
     path: Path
     plan: HostPlan
+    policies: Mapping[str, InterventionPolicy]
+    """By arm, where the file names an intervention: what `forbear proxy` applies."""
+    prices: Prices
+    """What models cost."""
     retries: int
     """How often an episode that the outside world broke is asked for again."""
     outage_after: int
@@ -63,9 +75,7 @@ def read_host_file(path: str | Path) -> HostFile:
     host, tasks = top.take("host", dict), top.section("tasks")
     run, rule = top.section("run", optional=True), top.section("rule", optional=True)
     top.guard("host", make=lambda: config_digest(host))
-    arms = [_arm(section) for section in top.sections("arm")]
-    if not arms:
-        raise top.error(message="at least one [[arm]] is needed; the baseline is there of itself")
+    arms, policies = _arms(top, run, file.parent)
     given = tasks_of(tasks, file.parent)
     looks = looks_of(run, len(given))
     options = run.take_all(option_kinds(HostPlan, skip=("tasks", "arms", "host", "rule", "looks", "logged")))
@@ -78,6 +88,8 @@ def read_host_file(path: str | Path) -> HostFile:
                 tasks=given, arms=arms, host=host, looks=looks, rule=decision, logged=logged, **options
             )
         ),
+        policies=policies,
+        prices=prices_of(top),
         retries=run.count("retries", default=2, least=0),
         outage_after=run.count("outage_after", default=20, least=1),
         lease_s=_seconds(run, "lease_s", default=3600.0),
@@ -85,6 +97,26 @@ def read_host_file(path: str | Path) -> HostFile:
     for section in (top, run, rule):
         section.close()
     return described
+
+
+def _arms(top: Section, run: Section, folder: Path) -> tuple[list[HostArm], dict[str, InterventionPolicy]]:
+    sections = top.sections("arm")
+    if not sections:
+        raise top.error(message="at least one [[arm]] is needed; the baseline is there of itself")
+    if not any("intervention" in section.table for section in sections):
+        return [_arm(section) for section in sections], {}
+    made = arms_of(top, run, Models.of(top, folder), folder)
+    policies = {arm.name: arm.policy for arm in made if arm.policy is not None}
+    return [_applied(arm, top) for arm in made], policies
+
+
+def _applied(arm: Arm, top: Section) -> HostArm:
+    """An arm that forbear applies: its config is the policy's."""
+    if arm.policy is None:
+        raise top.error("arm", message=f"'{shown(arm.name)}' is a rerun, which [run] rerun = true makes here")
+    if arm.in_ladder:
+        raise top.error("arm", message=f"'{shown(arm.name)}' is in a ladder, and pilots that their host runs have none")
+    return HostArm(arm.name, config=arm.policy.config(), is_control=arm.is_control)
 
 
 def _arm(section: Section) -> HostArm:

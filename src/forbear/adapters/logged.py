@@ -1,7 +1,7 @@
-"""Logged runs of the agent alone, for a pilot to re-use: a table as `decide` reads it, or another pilot's journal."""
+"""Runs of the agent alone, for a pilot to re-use: logged ones in a table as `decide` reads it, or a pilot's journal."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from forbear.errors import InvalidInput
 from forbear.files import read_bounded
 from forbear.outcomes.logged import LoggedRuns
 from forbear.records.journal import Journal
+from forbear.runner.earlier import EarlierRuns, read_earlier
 from forbear.wording import listed, shown
 
 _LIMIT = 256 << 20
@@ -82,6 +83,39 @@ def logged_of(top: Section, folder: Path, *, seeds: Collection[int]) -> LoggedRu
     return section.guard(
         "from", make=lambda: read_logged(folder / source, arm=arm, columns=columns, seeds=seeds, name=source)
     )
+
+
+def baseline_of(
+    top: Section, folder: Path, *, seeds: Collection[int], design: str
+) -> tuple[LoggedRuns | None, Sequence[EarlierRuns]]:
+    """What `[baseline]` of a pilot file names: logged runs, or journals whose runs are taken.
+
+    Args:
+        top: Of the file.
+        folder: In which it lies.
+        seeds: Of the pilot.
+        design: As the file says it, or `auto`. Where it is not `independent`, journals are taken from, since arms that
+            share the baseline's chance share these very runs.
+
+    Raises:
+        InvalidInput: It cannot be used; the message names the place.
+    """
+    section = top.section("baseline", optional=True)
+    named = section.table.get("from")
+    names: list[Any] = named if isinstance(named, list) else [named]
+    are_texts = all(isinstance(name, str) for name in names)
+    is_journal = isinstance(named, list) or (are_texts and (folder / names[0]).is_dir())
+    if design == "independent" or not is_journal:
+        return logged_of(top, folder, seeds=seeds), ()
+    section.known.add("from")
+    section.close()
+    if not names or not are_texts:
+        raise section.error("from", message="expected a text, or a list of directories of journals")
+
+    def read(name: str) -> EarlierRuns:
+        return section.guard("from", make=lambda: read_earlier(folder / name, name=name))
+
+    return None, [read(name) for name in names]
 
 
 def _of_journal(journal: Journal, *, seeds: Collection[int], name: str) -> LoggedRuns:

@@ -20,11 +20,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "alfworld:games": "forbear.worlds.household.real_games:real_tasks",
         "household:generated": "forbear.worlds.household.pilot:generated_tasks",
         "questions:file": "forbear.worlds.questions.pilot:file_tasks",
+        "questions:generated": "forbear.worlds.questions.pilot:generated_tasks",
         "questions:shipped": "forbear.worlds.questions.pilot:shipped_tasks",
     },
     "agent": {
         "chat": "forbear.adapters.agents.chat:ChatAgent",
         "household": "forbear.worlds.household.pilot:agent",
+        "questions": "forbear.worlds.questions.pilot:agent",
     },
     "environment": {
         "alfworld": "forbear.worlds.household.real_games:real_environment",
@@ -41,6 +43,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "http": "forbear.critics.http:HTTPCritic",
         "lora": "forbear.critics.lora.critic:lora_critic",
         "matched-random": "forbear.critics.heuristic:matched_random",
+        "questions": "forbear.worlds.questions.pilot:critic",
         "random": "forbear.critics.heuristic:RandomCritic",
         "recorded-outcome": "forbear.critics.recorded:recorded_outcome",
         "repeated-action": "forbear.critics.heuristic:RepeatedAction",

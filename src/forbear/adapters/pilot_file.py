@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from forbear.adapters.logged import logged_of
+from forbear.adapters.logged import baseline_of
 from forbear.adapters.models import Models, prices_of
 from forbear.adapters.parts import BLIND, RERUN, Factory, guarded, imported, parameters_of, placed
 from forbear.adapters.sweep import spread
@@ -148,12 +148,14 @@ def budget_of(top: Section) -> Budget | None:
 
 def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Path) -> PilotPlan:
     models = Models.of(top, folder)
-    arms = [Arm.baseline(), *_arms(top, run, models, folder)]
+    arms = [Arm.baseline(), *arms_of(top, run, models, folder)]
     given = tasks_of(tasks, folder)
     looks = looks_of(run, len(given))
-    skip = ("tasks", "agent", "environment", "arms", "rule", "looks", "logged")
+    skip = ("tasks", "agent", "environment", "arms", "rule", "looks", "logged", "earlier")
     options = run.take_all(option_kinds(PilotPlan, skip=skip))
-    logged = logged_of(top, folder, seeds=options.get("seeds", DEFAULT_SEEDS))
+    logged, earlier = baseline_of(
+        top, folder, seeds=options.get("seeds", DEFAULT_SEEDS), design=options.get("design", "auto")
+    )
     return top.guard(
         make=lambda: PilotPlan(
             tasks=given,
@@ -163,6 +165,7 @@ def _plan(top: Section, tasks: Section, run: Section, rule: Section, folder: Pat
             arms=arms,
             rule=rule.guard(make=lambda: DecisionRule(**rule.take_all(option_kinds(DecisionRule)))),
             logged=logged,
+            earlier=earlier,
             **options,
         )
     )
@@ -176,11 +179,16 @@ def _factory(top: Section, kind: str, models: Models) -> Factory:
 
 def looks_of(run: Section, tasks: int) -> Looks | None:
     """What the file says of looks; None where it says nothing."""
-    given, options = run.take("looks", list, []), run.take_all(option_kinds(Looks, skip=("tasks",)))
     named = "looks" in run.table
+    given = run.take("looks", str if isinstance(run.table.get("looks"), str) else list, [])
+    options = run.take_all(option_kinds(Looks, skip=("tasks",)))
     if not named and not options:
         return None
-    base = run.guard("looks", make=lambda: Looks(tasks=tuple(given))) if named else Looks.for_tasks(tasks)
+
+    def declared() -> Looks:
+        return Looks.of_text(given) if isinstance(given, str) else Looks(tasks=tuple(given))
+
+    base = run.guard("looks", make=declared) if named else Looks.for_tasks(tasks)
     return run.guard(make=lambda: replace(base, **options))
 
 
@@ -201,7 +209,12 @@ class _Shared:
     """Options of policies that do not say otherwise."""
 
 
-def _arms(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]:
+def arms_of(top: Section, run: Section, models: Models, folder: Path) -> list[Arm]:
+    """Makes the arms that `[[arm]]` names, their critics and interventions among them.
+
+    Raises:
+        InvalidInput: There are none, or one cannot be made; the message names the place.
+    """
     deadline = run.take_all({"critic_deadline_s": float})
     shared = _Shared(
         folder=folder,

@@ -15,7 +15,7 @@ from forbear.records.model import REFUSED
 from forbear.stats.context.churn import Churn, net_of_churn
 from forbear.stats.context.resample import Best
 from forbear.stats.verdict import Recommendation, Remark, Verdict
-from forbear.wording import points, share, shown
+from forbear.wording import listed, points, share, shown
 
 MOST_FAULTS = 0.1
 """The share of its scores that a critic may owe."""
@@ -96,6 +96,7 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
                 f"run-to-run variation; {compare}.",
             )
         )
+    cautions += _tried_before(plan, arm)
     if record.in_ladder:
         cautions.append(_of_the_ladder(result, arm))
     if plan.continuations > 1:
@@ -105,6 +106,22 @@ def cautions_of(result: PilotResult, arm: str) -> list[Remark]:
         cautions += _of_the_interventions(result, result.arms[arm], result.arms[plan.baseline_arm])
         cautions += _without_blind(plan, result.arms[arm])
     return cautions
+
+
+def _tried_before(plan: PlanRecord, arm: str) -> list[Remark]:
+    """Says where the same critic was tried on the very runs that were taken from an earlier pilot."""
+    found = []
+    for one in plan.baseline.earlier:
+        others = one.tried.get(arm, ())
+        if others:
+            text = (
+                f"{one.runs} of its baseline's runs were taken from {shown(one.source, limit=80)}, where the same "
+                f"critic was tried on the same tasks and seeds ({listed(others)}): if this setting was chosen by what "
+                "came of those, its gain is flattered. Confirm it on other tasks, or other seeds."
+            )
+            values = {"source": one.source, "runs": one.runs, "arms": list(others)}
+            found.append(Remark(code="tried_before", text=text, values=values))
+    return found
 
 
 def _of_the_ladder(result: PilotResult, arm: str) -> Remark:

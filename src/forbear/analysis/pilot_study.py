@@ -1,8 +1,9 @@
 """Would a pilot have known? Small pilots drawn from a full run, and what it takes to decide, beside the study's way."""
 
+import copy
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -130,6 +131,9 @@ class DecisionCost:
     calls: float
     read: float
     """Characters that the agent reads at those calls."""
+    added_calls: float
+    """Of them those that remain where the baseline's runs were paid for before."""
+    added_read: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +146,9 @@ class CallsToDecision:
     variance_ratio: float
     """Of the gain per task, of arms run apart to coupled ones; inf where coupled arms never differ."""
     coupled: DecisionCost | None
-    """None where no size that was tried suffices."""
+    """Looks at every quarter, the default. None where no size that was tried suffices."""
+    dense: DecisionCost | None
+    """Looks every 10 tasks from 50 on; where more than 400 are planned, 40 of them."""
     apart: DecisionCost | None
 
     @property
@@ -154,6 +160,31 @@ class CallsToDecision:
     def fewer_read(self) -> float | None:
         """The same in characters read."""
         return None if self.coupled is None or self.apart is None else self.apart.read / self.coupled.read
+
+    @property
+    def fewer_calls_dense(self) -> float | None:
+        """Calls of the study's way to those with denser looks."""
+        return None if self.dense is None or self.apart is None else self.apart.calls / self.dense.calls
+
+    @property
+    def fewer_calls_reused(self) -> float | None:
+        """The same where the baseline's runs were paid for before, and the study's way pays for its own.
+
+        What was paid before is left out on one side: it says what a second pilot on the same runs costs beside the
+        study's way of making one, and not what both pilots cost.
+        """
+        return None if self.dense is None or self.apart is None else _ratio(self.apart.calls, self.dense.added_calls)
+
+    @property
+    def fewer_calls_both_reused(self) -> float | None:
+        """The same where the study's way takes its baseline from the log too, a run of each task."""
+        if self.dense is None or self.apart is None:
+            return None
+        return _ratio(self.apart.added_calls, self.dense.added_calls)
+
+
+def _ratio(apart: float, coupled: float) -> float | None:
+    return apart / coupled if coupled else None
 
 
 def calls_to_decision(
@@ -167,8 +198,9 @@ def calls_to_decision(
     """What it takes until the right verdict, where pilots are drawn from these runs with replacement.
 
     The default design: one treated arm, coupled, one seed, looks as `Looks.for_tasks` places them with the watch, no
-    stop for futility; what it pays is the baseline's calls and those that the arm adds. The study's way: both arms are
-    run afresh on the same tasks, and decided once, by the same test; their pairs are those of different seeds.
+    stop for futility; what it pays is the baseline's calls and those that the arm adds. The same pilots with denser
+    looks. The study's way: both arms are run afresh on the same tasks, and decided once, by the same test; their pairs
+    are those of different seeds.
 
     Args:
         runs: Of at least two seeds.
@@ -187,21 +219,32 @@ def calls_to_decision(
     right = Recommendation.INTERVENE if gain > rule.margin else Recommendation.FORBEAR
     spread = runs.discordance - gain**2
     fixed = tasks_needed(AssumedEffect(gain=gain, discordance=max(apart, abs(gain))), rule=rule, power=POWER)
-    per_task = (runs.baseline_cost + runs.treated_cost).mean(axis=(0, 1))
+    again = copy.deepcopy(rng)  # both designs see the same pilots
+    costs = (runs.baseline_cost + runs.treated_cost, runs.treated_cost)
+    per_task = np.concatenate(costs, axis=-1).mean(axis=(0, 1))
     return CallsToDecision(
         right=right,
         gain=gain,
         variance_ratio=(apart - gain**2) / spread if spread > 0 else math.inf,
-        coupled=_coupled(runs, right, rule, rng, paths, sizes),
-        apart=None
-        if fixed is None
-        else DecisionCost(tasks=fixed, calls=fixed * float(per_task[0]), read=fixed * float(per_task[1])),
+        coupled=_coupled(runs, right, Looks.for_tasks, rule, rng, paths, sizes),
+        dense=_coupled(runs, right, _dense, rule, again, paths, sizes),
+        apart=None if fixed is None else _cost([fixed, *(fixed * per_task)]),
     )
+
+
+def _dense(tasks: int) -> Looks:
+    return Looks.every(10 * math.ceil(tasks / 400), tasks=tasks)
+
+
+def _cost(found: Sequence[float] | NDArray[np.float64]) -> DecisionCost:
+    tasks, calls, read, added_calls, added_read = map(float, found)
+    return DecisionCost(tasks=tasks, calls=calls, read=read, added_calls=added_calls, added_read=added_read)
 
 
 def _coupled(
     runs: PairedRuns,
     right: Recommendation,
+    looks_of: Callable[[int], Looks],
     rule: DecisionRule,
     rng: np.random.Generator,
     paths: int,
@@ -209,19 +252,19 @@ def _coupled(
 ) -> DecisionCost | None:
     """The first planned size with enough power; between it and the one before, by the power of both."""
     changes = runs.changes.reshape(-1)
-    costs = (runs.baseline_cost + runs.added_cost).reshape(-1, 2)
+    costs = np.concatenate((runs.baseline_cost + runs.added_cost, runs.added_cost), axis=-1).reshape(-1, 4)
     before: tuple[float, NDArray[np.float64]] | None = None
     for size in sizes:
         drawn = rng.integers(0, len(changes), size=(paths, size))
-        stopped = stop_paths(changes[drawn], looks=Looks.for_tasks(size), rule=rule)
+        stopped = stop_paths(changes[drawn], looks=looks_of(size), rule=rule)
         decided = stopped.intervene if right is Recommendation.INTERVENE else stopped.forbear
         taken = np.arange(size)[None, :] < stopped.tasks[:, None]
-        spent = [float((costs[drawn, which] * taken).sum(axis=1).mean()) for which in range(2)]
+        spent = [float((costs[drawn, which] * taken).sum(axis=1).mean()) for which in range(4)]
         power, found = float(decided.mean()), np.array([stopped.tasks.mean(), *spent])
         if power >= POWER:
             if before is not None and power > before[0]:
                 share = (POWER - before[0]) / (power - before[0])
                 found = before[1] + share * (found - before[1])
-            return DecisionCost(tasks=float(found[0]), calls=float(found[1]), read=float(found[2]))
+            return _cost(found)
         before = power, found
     return None

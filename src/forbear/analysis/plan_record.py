@@ -50,6 +50,18 @@ class LoggedRecord(Struct, frozen=True, kw_only=True):
     """Logged runs that were left out, since they had none."""
 
 
+class EarlierRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A journal of an earlier pilot, whose runs were taken instead of being paid for again."""
+
+    source: str
+    sha256: str
+    """Of its lines."""
+    runs: int
+    """Of the agent alone that it has under the tasks and seeds of this plan."""
+    tried: dict[str, tuple[str, ...]] = {}
+    """By arm of this plan: the arms that there stepped in on the same runs by the same critic, otherwise set."""
+
+
 class BaselineRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Under what conditions every episode is run."""
 
@@ -67,6 +79,8 @@ class BaselineRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its config."""
     call_deadline_s: float | None
     logged: LoggedRecord | None = None
+    earlier: tuple[EarlierRecord, ...] = ()
+    """Where what earlier pilots paid for was taken from."""
     continuations: int = 1
     """Where more than 1: the runs of a task have their first steps in common, and part where an arm first would act."""
 

@@ -142,7 +142,7 @@ looking_options = adding(
     "looking",
     {
         "looks": click.option(
-            "--looks", metavar="N,N,...", help="Numbers of tasks at which it is decided, declared beforehand."
+            "--looks", metavar="N,N,...", help="Tasks at which it is decided, declared beforehand; 50-200/10."
         ),
         "look": click.option(
             "--look", type=int, metavar="K", help="Which of the --looks this is, from 1 on: exactly its tasks."

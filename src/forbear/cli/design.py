@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import click
 
 from forbear.errors import InvalidInput
-from forbear.wording import shown
 
 if TYPE_CHECKING:
     from forbear.stats.looks.looks import Looks
@@ -28,19 +27,18 @@ def shape_option(command: _Command) -> _Command:
 
 
 def declared_looks(looks: str, *, watch: bool, futility: float | None, shape: ShapeName | None) -> Looks:
-    """The design that was declared as "50,100,200"; futility None: the usual one.
+    """The design that was declared as "50,100,200" or "50-200/10"; futility None: the usual one.
 
     Raises:
         InvalidInput: Not whole numbers, or none that rise.
     """
     from forbear.stats.looks.looks import Looks
 
-    parts = [part.strip() for part in looks.split(",")]
-    if not all(part.isdecimal() and len(part) <= 12 for part in parts):
-        raise InvalidInput(
-            f"--looks needs rising whole numbers of tasks, got '{shown(looks)}'. Example: --looks 50,100,200."
-        )
-    declared = Looks(tasks=tuple(map(int, parts)), shape=shape or "obrien-fleming", watch=watch)
+    try:
+        declared = Looks.of_text(looks)
+    except InvalidInput as error:
+        raise InvalidInput(f"--looks: {error}") from None
+    declared = replace(declared, shape=shape or "obrien-fleming", watch=watch)
     return declared if futility is None else replace(declared, futility=futility)
 
 

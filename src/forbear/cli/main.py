@@ -26,6 +26,7 @@ from forbear.cli.models import models
 from forbear.cli.pilot import pilot
 from forbear.cli.pilot_ask import ask, tell
 from forbear.cli.power import power
+from forbear.cli.proxy import proxy
 from forbear.cli.report import report
 from forbear.cli.screen import ARGUMENTS
 from forbear.cli.serve import serve
@@ -59,7 +60,7 @@ def cli(context: click.Context) -> None:
         click.echo(_FIRST, nl=False)
 
 
-for command in (decide, churn, convert, power, pilot, report, serve, critic, journal, bench, models):
+for command in (decide, churn, convert, power, pilot, proxy, report, serve, critic, journal, bench, models):
     cli.add_command(command)
 for command in (ask, tell):
     pilot.add_command(command)

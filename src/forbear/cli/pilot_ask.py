@@ -61,6 +61,7 @@ Exit codes: 0 done, 1 a bug, 2 bad input, changed plan or locked journal,
 def ask(file: Path, journal: Path | None, as_json: bool) -> None:
     """Prints an assignment, or what to do where there is none."""
     from forbear.cli.foreign import foreign_output
+    from forbear.runner.ask_tell import NOTHING_TO_RUN
 
     with foreign_output() as ours:
         with _opened(file, journal) as pilot:
@@ -68,7 +69,8 @@ def ask(file: Path, journal: Path | None, as_json: bool) -> None:
             state = {"format": "forbear-ask-1", **_state(pilot, file, journal)}
             waits = pilot.outstanding
         if as_json:
-            click.echo(json.dumps({**state, **_fields(assignment)}), file=ours.out)
+            fields = NOTHING_TO_RUN if assignment is None else assignment.to_dict()
+            click.echo(json.dumps({**state, **fields}), file=ours.out)
         elif assignment is None:
             said = "over" if pilot.over else f"nothing to run now: {len(waits)} given out and not told"
             click.echo(f"{said}\nnext: {state['next']}", file=ours.out)
@@ -207,22 +209,6 @@ def _state(pilot: HostPilot, file: Path, journal: Path | None) -> dict[str, obje
         "planned_tasks": len(pilot.record.tasks),
         "outstanding": len(pilot.outstanding),
         "next": f"forbear decide {directory}" if pilot.over else f"forbear pilot ask {again(file, journal)}",
-    }
-
-
-def _fields(assignment: Assignment | None) -> dict[str, object]:
-    """An assignment as JSON has it; all null where there is none, so that readers need to ask for `task` only."""
-    if assignment is None:
-        return dict.fromkeys(("task", "payload", "seed", "arm", "runs_as", "config", "draw_seed", "until"))
-    return {
-        "task": assignment.task.id,
-        "payload": assignment.task.payload,
-        "seed": assignment.seed,
-        "arm": assignment.arm,
-        "runs_as": assignment.runs_as,
-        "config": assignment.config,
-        "draw_seed": assignment.draw_seed,
-        "until": assignment.until,
     }
 
 

@@ -99,7 +99,9 @@ class _Looked:
 _looked_options = adding(
     "looked",
     {
-        "looks": click.option("--looks", metavar="N,N,...", help="Numbers of tasks at which one pilot is looked at."),
+        "looks": click.option(
+            "--looks", metavar="N,N,...", help="Tasks at which one pilot is looked at; 50-200/10: every 10."
+        ),
         "shape": shape_option,
         "no_watch": click.option(
             "--no-watch", is_flag=True, help="With --looks: harm is not watched after every task."

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-import socket
 from pathlib import Path
 
 import click
 
+from forbear.cli.listening import HOST, TOKEN, listening
 from forbear.errors import InvalidInput
 from forbear.wording import shown
 
@@ -27,14 +26,12 @@ Needs the extra: pip install 'forbear[serve]'.
 Exit codes: 0 stopped by Ctrl-C, 2 no such folder, a port that is taken.
 """
 
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-
 
 @click.command(help=_HELP, short_help="Journals in a browser: progress, reports, episodes.")
 @click.argument("directory", metavar="DIR", default="runs", type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@HOST
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any that is free.")
-@click.option("--token", help="What visitors have to bring; without --host none is needed.")
+@TOKEN
 def serve(directory: Path, host: str, port: int, token: str | None) -> None:
     """Serves until it is stopped."""
     try:
@@ -47,38 +44,9 @@ def serve(directory: Path, host: str, port: int, token: str | None) -> None:
         ) from None
     if not directory.is_dir():
         raise InvalidInput(f"{shown(str(directory), limit=200)}: no such folder. Name one that has journals below it.")
-    is_local = host in _LOOPBACK
-    if not is_local and token is None:
-        token = secrets.token_urlsafe(16)
-    if token is not None and len(token) < 8:
-        raise InvalidInput("--token needs at least 8 characters: it is all that keeps others out.")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host.strip("[]"), port))
-            listening.listen(64)  # from here on visitors wait instead of being refused
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise InvalidInput(
-                f"cannot listen at {shown(host)}:{port} ({why}). Take another --host or --port."
-            ) from None
-        port = listening.getsockname()[1]
-        names = _LOOPBACK if is_local else (*_LOOPBACK, host, socket.gethostname().lower(), _address())
-        hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
-        app = make_app(directory, hosts=frozenset(hosts), token=token)
-        address = host if is_local else _address()
-        click.echo(f"http://{address}:{port}/" + (f"?token={token}" if token else "") + "  (Ctrl-C stops it)")
+    with listening(host, port, token) as place:
+        app = make_app(directory, hosts=place.hosts, token=place.token)
+        click.echo(f"{place.url}/" + (f"?token={place.token}" if place.token else "") + "  (Ctrl-C stops it)")
         uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")).run(
-            sockets=[listening]
+            sockets=[place.socket]
         )
-
-
-def _address() -> str:
-    """This machine's address in its network, as others would name it; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            address: str = probe.getsockname()[0]
-        except OSError:
-            return "127.0.0.1"
-        return address

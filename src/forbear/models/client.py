@@ -33,7 +33,7 @@ from forbear.wording import shown
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -100,7 +100,7 @@ class OpenAIChat(KeptModel):
                 raise InvalidInput(f"{name} must be a number of seconds above 0, got {seconds!r:.60}.")
         self._name = model
         self.defaults = ChatOptions(temperature=temperature, max_tokens=max_tokens)
-        self._url = _checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
+        self._url = checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
         self._key, self._key_env = api_key, api_key_env
         is_openai = self._url.startswith(OPENAI_URL)
         if any(not character.isprintable() or character.isspace() for character in self._secret() or ""):
@@ -167,7 +167,7 @@ class OpenAIChat(KeptModel):
                 connector=aiohttp.TCPConnector(limit=0),  # how many are under way, the pilot decides
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-                trust_env=any(os.environ.get(name) for name in _PROXIES),
+                trust_env=any(os.environ.get(name) for name in PROXIES),
             )
             line = self._lines[loop] = (session, Gate(self._url, rates=self._rates, patience_s=self._patience_s))
             if (current := current_session()) is not None:
@@ -209,7 +209,7 @@ class OpenAIChat(KeptModel):
 
     def _refused(self, status: int, body: bytes, headers: Mapping[str, str]) -> Exception:
         """What an answer other than 200 means."""
-        code, message = _error(body)
+        code, message = error_of(body)
         text = f"HTTP {status}: {self._said(message)}".rstrip(": ")
         where = f"model {shown(self.name)} at {self._url}"
         if status in (401, 402, 403) or code in CODES_FOR_GOOD:
@@ -259,7 +259,7 @@ def request_of(
     return request
 
 
-def _error(body: bytes) -> tuple[str, str]:
+def error_of(body: bytes) -> tuple[str, str]:
     """Code and message of an error as OpenAI tells it; of any other answer its text."""
     try:
         told = msgspec.json.decode(body)
@@ -283,16 +283,21 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str, *, name: str = "base_url") -> str:
+    """Returns an endpoint's address without a slash at its end.
+
+    Raises:
+        InvalidInput: It is none, or holds a secret.
+    """
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and not parts.query
     except ValueError:
         usable = False
     if not usable:
-        raise InvalidInput(f"base_url must be an address like http://127.0.0.1:8080/v1, got '{shown(url)}'.")
+        raise InvalidInput(f"{name} must be an address like http://127.0.0.1:8080/v1, got '{shown(url)}'.")
     if parts.username or parts.password:  # it would be written into plans and messages
-        raise InvalidInput("base_url holds a user or a password; leave secrets in the environment (api_key_env).")
+        raise InvalidInput(f"{name} holds a user or a password; leave secrets in the environment.")
     return url.rstrip("/")
 
 

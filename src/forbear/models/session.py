@@ -104,6 +104,8 @@ class ModelSettings:
     responses: Path | None = None
     """The file in which answers are kept and found. None: one in the journal; pilots that are to share what they pay
     for name one and the same."""
+    earlier: tuple[Path, ...] = ()
+    """Files of earlier pilots whose runs are taken: what is answered there is not asked again."""
     owner: str | None = None
     """Who pays: answers that others paid for are re-used. None: with a file in the journal, whoever writes it; with
     another one, the plan."""
@@ -129,7 +131,7 @@ class ModelSettings:
         assert self.owner is not None
         turns = Turns(asyncio.get_running_loop())
         with (
-            ResponseStore(self.responses, owner=self.owner) as store,
+            ResponseStore(self.responses, owner=self.owner, earlier=self.earlier) as store,
             Session(store=store, prices=self.prices, turns=turns).active() as session,
         ):
             try:

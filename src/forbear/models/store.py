@@ -11,6 +11,7 @@ import fcntl
 import os
 import stat
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,17 +50,20 @@ class ResponseStore:
     Use it as a context manager, or `close` it.
     """
 
-    def __init__(self, path: Path, *, owner: str) -> None:
+    def __init__(self, path: Path, *, owner: str, earlier: Sequence[Path] = (), is_read_only: bool = False) -> None:
         """Opens the file, which is made with the first answer.
 
         Args:
             path: Of the file; it may be shared between the journals of several plans.
             owner: Digest of the plan that pays from now on.
+            earlier: Files in which an answer is looked for that is not in this one; never written.
+            is_read_only: Nothing will be put.
 
         Raises:
             InvalidInput: It cannot be read.
         """
-        self._path, self.owner = path, owner
+        self._path, self.owner, self._is_read_only = path, owner, is_read_only
+        self._earlier = [ResponseStore(one, owner="", is_read_only=True) for one in earlier]
         self._file: int | None = None
         self._end = 0
         """Where the last line that this process wrote ended."""
@@ -75,7 +79,8 @@ class ResponseStore:
         """Returns an answer, and whether this plan paid for it; None where it is not known."""
         place = self._places.get(key)
         if place is None or self._file is None:
-            return None
+            found = next((found for one in self._earlier if (found := one.get(key)) is not None), None)
+            return None if found is None else (found[0], False)
         offset, length, is_own = place
         kept = _decoded(os.pread(self._file, length, offset))
         if kept is None or kept.key != key:  # changed under our feet
@@ -109,7 +114,9 @@ class ResponseStore:
         return len(self._places)
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Lets go of the files."""
+        for one in self._earlier:
+            one.close()
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -127,7 +134,12 @@ class ResponseStore:
             return
         if create:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_CREAT if create else 0)
+        flags = (
+            (os.O_RDONLY if self._is_read_only else os.O_RDWR)
+            | os.O_CLOEXEC
+            | os.O_NONBLOCK
+            | (os.O_CREAT if create else 0)
+        )
         try:
             self._file = os.open(self._path, flags, 0o600)
         except OSError as error:

@@ -31,6 +31,17 @@ CALLS_LEGEND = (
 )
 
 
+FEWER = ("fewer calls", "quarters", "every 10", "tasks", "calls", "re-used", "fewer", "both")
+"""Headings; `tasks` and `calls` are those of looks every 10 tasks, `re-used` the calls that a paid baseline leaves."""
+
+FEWER_LEGEND = (
+    "Fewer calls than two fresh arms take, with looks at every quarter, and every 10 tasks from 50 on (40 looks where "
+    "more than 400 are planned), with its tasks and calls. re-used: the calls left to make where the baseline's runs "
+    "were paid for before ([baseline] from), how many times fewer that is than two fresh arms, and than one, whose "
+    "baseline is taken from the log as well. What the log cost is in none of them."
+)
+
+
 def calls_values(calls: CallsToDecision) -> dict[str, Any]:
     """The numbers, by name; what is undefined is None."""
     return {
@@ -38,8 +49,12 @@ def calls_values(calls: CallsToDecision) -> dict[str, Any]:
         "gain": calls.gain,
         "variance_ratio": calls.variance_ratio if isfinite(calls.variance_ratio) else None,
         "coupled": None if calls.coupled is None else asdict(calls.coupled),
+        "dense": None if calls.dense is None else asdict(calls.dense),
         "apart": None if calls.apart is None else asdict(calls.apart),
         "fewer_calls": calls.fewer_calls,
+        "fewer_calls_dense": calls.fewer_calls_dense,
+        "fewer_calls_reused": calls.fewer_calls_reused,
+        "fewer_calls_both_reused": calls.fewer_calls_both_reused,
         "fewer_tokens": calls.fewer_read,
     }
 
@@ -77,6 +92,27 @@ def calls_cells(arm: str, calls: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def fewer_cells(arm: str, calls: Mapping[str, Any]) -> tuple[str, ...]:
+    """One arm under `FEWER`."""
+    from forbear.wording import shown
+
+    def times(name: str) -> str:
+        return "-" if calls[name] is None else f"{calls[name]:.1f}x"
+
+    counts = ("-",) * 3 if (dense := calls["dense"]) is None else tuple(f"{dense[name]:,.0f}" for name in _COUNTS)
+    return (
+        shown(arm, limit=20),
+        times("fewer_calls"),
+        times("fewer_calls_dense"),
+        *counts,
+        times("fewer_calls_reused"),
+        times("fewer_calls_both_reused"),
+    )
+
+
+_COUNTS = ("tasks", "calls", "added_calls")
+
+
 def text(
     terminal: Terminal, rows: Iterable[Any], *, study: Mapping[str, Any] | None, calls: Mapping[str, Any] | None
 ) -> None:
@@ -89,4 +125,6 @@ def text(
         terminal.line()
     if calls:
         terminal.table(CALLS, [calls_cells(arm, one) for arm, one in calls.items()], left=(0, 2), gap=1)
+        terminal.line()
+        terminal.table(FEWER, [fewer_cells(arm, one) for arm, one in calls.items()], left=(0,), gap=1)
         terminal.line()

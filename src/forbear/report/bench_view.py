@@ -291,6 +291,7 @@ def bench_text(view: BenchView, *, width: int = 80, color: bool = False) -> str:
         terminal.line(bench_pilots.STUDY_LEGEND)
     if asked is not None and asked["calls_to_decision"] is not None:
         terminal.line(bench_pilots.CALLS_LEGEND)
+        terminal.line(bench_pilots.FEWER_LEGEND)
     return terminal.text
 
 

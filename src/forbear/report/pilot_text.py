@@ -63,7 +63,7 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
             f"  {shown(arm.name, limit=30)}: {shown(describe_arm(frozen.record.arms[arm.name]), limit=400)}"
             for arm in frozen.arms
         ),
-        *_logged(frozen.record),
+        *_reused(frozen.record),
         f"agent calls: at most {cells * steps:,} for the baseline, and {more:,} for all arms together, each of which "
         "pays only from where it first acts",
         f"looks at {', '.join(map(str, looks.tasks))} tasks"
@@ -95,11 +95,16 @@ def plan_text(frozen: FrozenPlan, *, shadow: PilotResult | None = None, concurre
     return printed(console)
 
 
-def _logged(plan: PlanRecord) -> list[str]:
-    """What is said of logged baseline runs."""
+def _reused(plan: PlanRecord) -> list[str]:
+    """What is said of runs of the baseline that were there before."""
+    taken = [
+        f"{counted(one.runs, 'run')} of the baseline taken from {shown(one.source, limit=80)}, not paid for again; "
+        f"sha256 {one.sha256[:12]}"
+        for one in plan.baseline.earlier
+    ]
     logged = plan.baseline.logged
     if logged is None:
-        return []
+        return taken
     runs = sum(map(len, logged.runs))
     left_out = f"; {logged.without_outcome:,} without an outcome left out" if logged.without_outcome else ""
     return [
@@ -186,7 +191,7 @@ def status_text(plan: PlanRecord, content: JournalContent, *, journal: str) -> s
     monitor = monitor_of(plan, content)
     following = next((n for n in plan.looks.tasks if n > monitor.tasks), None)
     then = "over" if monitor.over else f"next look at {following}"
-    rows += _logged(plan)
+    rows += _reused(plan)
     rows.append(f"evidence: the first {monitor.tasks} of {len(plan.tasks)} tasks; {then}")
     for arm in plan.arms:
         done = sum(key[2] == arm for key in content.episodes)

@@ -151,7 +151,7 @@ def pilot_view(
         critics=measured,
         curves=critics.curves(evidence),
         ceilings=ceilings.view(result, evidence),
-        calls=costs.calls_view(result.arms, bill=result.bill),
+        calls=costs.calls_view(result.arms, bill=result.bill, earlier=result.plan.baseline.earlier),
         unused=costs.unused_view(result.unused),
     )
 

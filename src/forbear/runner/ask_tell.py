@@ -15,7 +15,7 @@ from typing import Literal, Self, TypeAlias
 from forbear.analysis.monitor import monitor_of
 from forbear.analysis.plan_record import PlanRecord
 from forbear.analysis.result import PilotResult, analyse
-from forbear.contracts.draw import derived_seed
+from forbear.contracts.draw import Draw, derived_seed
 from forbear.errors import InvalidInput, JournalLocked, ProviderError
 from forbear.records.codec import (
     EpisodeKey,
@@ -64,6 +64,35 @@ class Assignment:
     def key(self) -> EpisodeKey:
         """Task id, seed and arm."""
         return (self.task.id, self.seed, self.arm)
+
+    @property
+    def model_seed(self) -> int:
+        """For a language model's `seed`, in [0, 2**31): of task, run and arm.
+
+        Under one `draw_seed` for all tasks a model has the same luck with all of them, and the tasks of an arm are not
+        independent.
+        """
+        return Draw(task_id=self.task.id, seed=self.draw_seed, role="framework").integer() & 0x7FFFFFFF
+
+    def to_dict(self) -> dict[str, JSON]:
+        """As JSON has it (`forbear-ask-1`)."""
+        return {
+            "task": self.task.id,
+            "payload": self.task.payload,
+            "seed": self.seed,
+            "arm": self.arm,
+            "runs_as": self.runs_as,
+            "config": self.config,
+            "draw_seed": self.draw_seed,
+            "model_seed": self.model_seed,
+            "until": self.until,
+        }
+
+
+NOTHING_TO_RUN: Mapping[str, None] = dict.fromkeys(
+    ("task", "payload", "seed", "arm", "runs_as", "config", "draw_seed", "model_seed", "until")
+)
+"""The same where there is nothing to run: all null, so that readers need to ask for `task` only."""
 
 
 class HostPilot:

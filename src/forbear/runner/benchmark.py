@@ -3,11 +3,16 @@
 `forbear bench NAME` runs and prints any (`cli/bench_command.py`); what a pilot's arms are worth is `analysis/bench.py`.
 """
 
+import asyncio
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from forbear.analysis.blind import matching_rates
+from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic
+from forbear.contracts.environment import Environment
 from forbear.critics.blind import blind_arm
 from forbear.errors import InvalidInput
 from forbear.interventions.append import Append
@@ -16,7 +21,11 @@ from forbear.interventions.ready import TOLD, ToldRollback
 from forbear.interventions.restart import Restart
 from forbear.policy.arm import Arm
 from forbear.policy.policy import InterventionPolicy
+from forbear.records.journal import Journal
+from forbear.records.model import Task
+from forbear.runner.pilot import run_pilot
 from forbear.runner.plan import PilotPlan
+from forbear.stats.looks.looks import Looks
 from forbear.wording import listed
 
 FIRST_SEED = 42
@@ -118,3 +127,40 @@ def chosen_arms(arms: Mapping[str, Arm], names: Sequence[str]) -> list[Arm]:
 def draw_seeds(seeds: int) -> tuple[int, ...]:
     """The seeds of a benchmark's draws."""
     return tuple(range(FIRST_SEED, FIRST_SEED + seeds))
+
+
+def full_plan(
+    tasks: Sequence[Task],
+    *,
+    agent: Callable[[], Agent],
+    environment: Callable[[], Environment],
+    arms: Sequence[Arm],
+    seeds: int,
+    steps: int,
+) -> PilotPlan:
+    """The pilot of one agent, to be run whole and to be drawn from: one look, at the end, and no stop on the way."""
+    return PilotPlan(
+        tasks=tasks,
+        agent=agent,
+        environment=environment,
+        arms=arms,
+        seeds=draw_seeds(seeds),
+        max_steps=steps,
+        looks=Looks(tasks=(len(tasks),), watch=False),
+    )
+
+
+def blind_rates(plan: PilotPlan) -> dict[str, tuple[float, ...]]:
+    """The rates at which a blind critic would act as often as the arms that blind ones are compared with, by step.
+
+    Args:
+        plan: With those arms, on tasks that no benchmark uses; it is run in a folder that is thrown away.
+    """
+    with tempfile.TemporaryDirectory(prefix="forbear-rates-") as folder:
+        result = asyncio.run(run_pilot(plan, Journal(folder)))
+    return {name: tuple(matching_rates(result, name)) for name in BLIND.values()}
+
+
+def rates(text: str) -> tuple[float, ...]:
+    """Rates as they are written down: with spaces between them."""
+    return tuple(map(float, text.split()))

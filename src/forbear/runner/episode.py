@@ -164,6 +164,8 @@ class _Run:
         """Takes or pays for one critic's score of a proposal."""
         seconds = None
         paid = recorded.reviews.get(name)
+        if paid is None and (paid := recorded.known.get(name)) is not None:
+            recorded.reviews[name] = paid
         if paid is None:
             if self.node.scene.is_partial:
                 await self.world.see()
@@ -244,6 +246,12 @@ class _Run:
                 f"{again.action.text!r:.80}, where {recorded.action.text!r:.80} had been proposed. Make the agent a "
                 "function of the two; if it has a memory of its own, implement Restorable, or run with "
                 "design='independent'."
+                + (
+                    " An earlier pilot's runs were taken: its agent, or its model's answers ([run] "
+                    "responses), are others now."
+                    if recorded.payer == ELSEWHERE
+                    else ""
+                )
             )
 
     def note(

@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, MutableSequence, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -139,7 +140,8 @@ class Workers:
         self._max_memory_mb = max_memory_mb
         self._arms, self._critics = [arm.name for arm in plan.arms], list(plan.critics)
         try:
-            self._plan = pickle.dumps(plan)
+            # Each job brings what earlier pilots ran of its row.
+            self._plan = pickle.dumps(replace(plan, earlier={}, plan=replace(plan.plan, earlier=())))
         except Exception as error:
             raise InvalidInput(
                 f"the parts of this pilot cannot be sent to another process ({type(error).__name__}: {error!s:.150}). "

@@ -5,7 +5,7 @@ is known takes it, free; where it is not, it pays and writes it down. Agents, cr
 their node and draw say, so nothing taken differs from what would have been paid for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -45,6 +45,8 @@ class Recorded(Struct, gc=False):
     after: Snapshot | None = None
     """State of an agent with memory after it proposed this."""
     reviews: dict[str, Paid] = {}
+    known: dict[str, Paid] = {}
+    """Reviews that an earlier pilot paid for: taken where a review is asked for, and no part of a record before."""
 
 
 class Scene(Struct, gc=False):
@@ -82,15 +84,17 @@ class Memo:
     def __init__(self) -> None:
         self.root: Node | None = None
 
-    def fill(self, episode: Episode, *, until: int | None = None) -> None:
+    def fill(self, episode: Episode, *, until: int | None = None, earlier: Collection[str] | None = None) -> None:
         """Writes down what a recorded episode, whole or broken, proposed, heard and saw.
 
         Args:
             episode: Of this task.
             until: Index of the last proposal that is taken from it, of a run that did not go back; what is taken then
                 belongs to another record, which paid for it. Omitted: all of it.
+            earlier: Of an episode of an earlier pilot, which paid for all of it: the critics whose reviews are taken.
+                What they owed there is asked for again.
         """
-        payer = episode.arm if until is None else ELSEWHERE
+        payer = episode.arm if until is None and earlier is None else ELSEWHERE
         nodes: list[Node] = []  # from which the steps that stand so far were executed, by index
         stepped: dict[int, int] = {}
         for number, step in enumerate(episode.steps):
@@ -104,7 +108,7 @@ class Memo:
             for proposal in step.proposals:
                 for message in step.messages[len(node.messages) : proposal.shown]:
                     node = node.tell(message)
-                _fill_proposal(node, proposal, episode, payer)
+                _fill_proposal(node, proposal, episode, payer, earlier)
             if step.index == until:
                 return
             if step.executed is not None:
@@ -116,7 +120,9 @@ class Memo:
                 nodes[-1].executed[step.executed, times] = node
 
 
-def _fill_proposal(node: Node, proposal: Proposal, episode: Episode, payer: str) -> None:
+def _fill_proposal(
+    node: Node, proposal: Proposal, episode: Episode, payer: str, earlier: Collection[str] | None
+) -> None:
     error = episode.cause or "" if proposal.decision == FAILED else None
     recorded = node.proposals.setdefault(
         (proposal.attempt, proposal.excluded),
@@ -127,10 +133,13 @@ def _fill_proposal(node: Node, proposal: Proposal, episode: Episode, payer: str)
             is_late=error is not None and episode.termination is Termination.AGENT_TIMEOUT,
         ),
     )
+    reviews = recorded.reviews if earlier is None else recorded.known
     for critic, p_fail in proposal.p_fail.items():
+        if earlier is not None and (critic not in earlier or critic in proposal.faults):
+            continue
         usage = proposal.critic_usage.get(critic, Usage())
         score = Score(p_fail, proposal.why.get(critic), usage, proposal.advantage.get(critic))
-        recorded.reviews.setdefault(critic, Paid(Review(score, proposal.faults.get(critic)), payer=payer))
+        reviews.setdefault(critic, Paid(Review(score, proposal.faults.get(critic)), payer=payer))
 
 
 def _answer(episode: Episode, number: int) -> Observation:

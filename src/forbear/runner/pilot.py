@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 
 from forbear.analysis.cautions import MOST_FAULTS
@@ -109,6 +109,8 @@ async def run_pilot(
         where = str(journal.directory)
         frozen.record.require(PlanRecord.of(journal.plan(), where=where), where=where)
     models = models.settled(journal.directory, plan_digest=frozen.digest)
+    answered = (one.responses for one in frozen.plan.earlier if one.responses is not None)
+    models = replace(models, earlier=tuple(answered))
     purse = None if budget is None or workers == 1 else Purse(budget)
     ledger = purse.ledger() if purse is not None else None if budget is None else Ledger(budget)
     executor: Executor = (
@@ -265,6 +267,7 @@ class _Pilot:
             written=tuple(self.content.rows.get((row.task.id, row.seed), ())),
             missing=self._missing(row.task.id, row.seed),
             first=self._first(row),
+            earlier=self.frozen.earlier.get((row.task.id, row.seed), ()),
             tries=self.limits.retries + 1,
             silenced=tuple(self.silenced.get((row.task.id, row.seed), ())),
         )

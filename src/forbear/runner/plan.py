@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from msgspec import to_builtins
+
 from forbear.analysis.plan_record import ArmRecord, Design, PlanRecord
 from forbear.contracts.agent import Agent
 from forbear.contracts.border import checked_agent, checked_config, checked_environment
@@ -17,8 +19,9 @@ from forbear.policy.arm import Arm
 from forbear.policy.foreign import ForeignFault, answer_at_once
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.codec import config_digest
-from forbear.records.model import JSON, Task
+from forbear.records.model import JSON, Episode, Task
 from forbear.runner.cell import Cell, Conditions
+from forbear.runner.earlier import EarlierRuns, Taken, taken
 from forbear.runner.order import (
     DEFAULT_SEEDS,
     logged_record,
@@ -71,6 +74,9 @@ class PilotPlan:
     logged: LoggedRuns | None = None
     """Runs of the agent alone from before, every task's: each counts as one more run of the baseline. For independent
     designs: what arms share in a coupled one is worth more."""
+    earlier: Sequence[EarlierRuns] = ()
+    """Journals of coupled pilots of the same agent in the same world: runs that they have under the tasks and seeds of
+    this one are taken from them (`read_earlier`), and not paid for again. For coupled designs."""
     continuations: int = 1
     """Runs of a task that go on from the first step at which an arm would intervene, what came before in common. More
     than 1 needs a coupled design and a single seed; for pilots that are short of tasks."""
@@ -96,6 +102,8 @@ class PilotPlan:
             raise InvalidInput(f"max_steps must be a whole number of at least 1, got {self.max_steps!r:.60}.")
         if self.logged is not None and not isinstance(self.logged, LoggedRuns):
             raise InvalidInput(f"logged must be LoggedRuns, got {described(self.logged)}.")
+        if not all(isinstance(one, EarlierRuns) for one in self.earlier):
+            raise InvalidInput(f"earlier is a list of what read_earlier gives, got {described(self.earlier)}.")
         if self.design not in ("auto", "coupled", "independent"):
             raise InvalidInput(f"design must be 'auto', 'coupled' or 'independent', got {self.design!r:.60}.")
         _require_continuations(self)
@@ -120,6 +128,10 @@ class FrozenPlan:
 
     plan: PilotPlan
     """With its tasks in the planned order."""
+    earlier: Mapping[tuple[str, int], tuple[Episode, ...]]
+    """By task id and seed, what earlier pilots ran under the same draws."""
+    reviewers: frozenset[str]
+    """The critics whose scores are taken from there, by name."""
     looks: Looks
     design: Design
     arms: tuple[Arm, ...]
@@ -197,8 +209,8 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
     if plan.logged is not None and design == "coupled":
         raise InvalidInput(
             "the arms of this pilot are coupled: they share the agent's chance up to where they first act, which is "
-            "worth more than logged runs, whose chance is their own. Leave them out (what a language model was paid "
-            "for is shared by [run] responses), or take design='independent'."
+            "worth more than logged runs, whose chance is their own. Leave them out, name a coupled pilot's "
+            "journal, whose very runs are taken (earlier), or take design='independent'."
         )
     arms = sorted(plan.arms, key=lambda arm: not arm.is_baseline)
     needs_snapshots = design == "coupled" and (isinstance(agent, Restorable) or not is_replay_safe)
@@ -223,6 +235,8 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
             raise InvalidInput(
                 f"arm {arm.name!r} undoes executed steps, but the environment can neither be replayed nor restored."
             )
+    if plan.earlier:
+        _require_takeable(design, remembers=isinstance(agent, Restorable), is_replay_safe=is_replay_safe)
     policies = [arm.policy for arm in arms if arm.policy is not None]
     critics = {policy.critic_name: policy.critic for policy in policies}
     conditions = Conditions(
@@ -233,8 +247,11 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
         max_steps=plan.max_steps,
         call_deadline_s=plan.call_deadline_s,
     )
+    record, found = _record(plan, looks, design, arms, critics, agent, environment)
     return FrozenPlan(
         plan=plan,
+        earlier=found.rows,
+        reviewers=found.reviewers,
         looks=looks,
         design=design,
         arms=tuple(arms),
@@ -243,7 +260,7 @@ def freeze(plan: PilotPlan) -> FrozenPlan:
         conditions=conditions,
         can_go_back=can_go_back,
         needs_snapshots=needs_snapshots,
-        record=_record(plan, looks, design, arms, critics, agent, environment),
+        record=record,
     )
 
 
@@ -268,7 +285,7 @@ def _record(
     critics: Mapping[str, Critic],
     agent: Agent,
     environment: Environment,
-) -> PlanRecord:
+) -> tuple[PlanRecord, Taken]:
     baseline: dict[str, JSON] = {
         "tasks": task_records(plan.tasks),
         "seeds": [seed + n for seed in plan.seeds for n in range(plan.continuations)],
@@ -280,13 +297,27 @@ def _record(
         "call_deadline_s": float(plan.call_deadline_s),
     }
     baseline |= logged_record(plan.logged, ordered=plan.tasks, as_run=baseline)
-    return PlanRecord.make(
-        baseline=baseline,
-        arms={arm.name: _arm_record(arm) for arm in arms},
-        critics={name: _config(critic, "critic") for name, critic in critics.items()},
-        rule=plan.rule,
-        looks=looks,
+    records = {arm.name: _arm_record(arm) for arm in arms}
+    configs = {name: _config(critic, "critic") for name, critic in critics.items()}
+    found = taken(plan.earlier, baseline=baseline, arms=records, critics=configs)
+    if found.records:
+        baseline["earlier"] = to_builtins(found.records)
+    return PlanRecord.make(baseline=baseline, arms=records, critics=configs, rule=plan.rule, looks=looks), found
+
+
+def _require_takeable(design: Design, *, remembers: bool, is_replay_safe: bool) -> None:
+    """Refuses to take runs where no journal can hold all that they were."""
+    if design == "coupled" and is_replay_safe and not remembers:
+        return
+    why = (
+        "is independent, where logged runs count as further runs of the baseline instead: say design = 'independent', "
+        "or PilotPlan(logged=read_logged(...))"
+        if design == "independent"
+        else "has an agent with a memory of its own (it is Restorable), which no journal keeps"
+        if remembers
+        else "has an environment that cannot be replayed (replay_safe is False), and no journal keeps its snapshots"
     )
+    raise InvalidInput(f"runs of earlier pilots are taken by coupled ones whose world can be replayed; this one {why}.")
 
 
 def _config(part: Agent | Environment | Critic, what: str) -> Mapping[str, JSON]:

@@ -41,7 +41,7 @@ async def shadow(
     """
     ordered = planned_order(plan.tasks, order_seed=plan.order_seed)[:tasks]
     first = [structs.replace(task, cluster=None) for task in ordered]
-    small = replace(plan, arms=_apart(plan), tasks=first, looks=None)
+    small = replace(plan, arms=_apart(plan), tasks=first, looks=None, earlier=())
     with tempfile.TemporaryDirectory(prefix="forbear-shadow-") as directory:
         return await run_pilot(small, Journal(directory), concurrency=concurrency, models=models, budget=budget)
 
@@ -71,7 +71,7 @@ async def rehearse(plan: PilotPlan, *, models: ModelSettings | None = None) -> l
         for count in range(1, min(MOST_TASKS, len(plan.tasks)) + 1):
             # So few have no clusters to speak of.
             tasks = [structs.replace(task, cluster=None) for task in plan.tasks[:count]]
-            small = replace(plan, arms=_apart(plan), tasks=tasks, seeds=plan.seeds[:1], looks=None)
+            small = replace(plan, arms=_apart(plan), tasks=tasks, seeds=plan.seeds[:1], looks=None, earlier=())
             result, digest = await _run(small, models)
             if any(arm.interventions for arm in result.arms.values()):
                 break

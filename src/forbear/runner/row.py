@@ -53,6 +53,8 @@ class RowJob:
     """Arms that will have no outcome here."""
     first: "FirstRun | None" = None
     """Where this is a continuation: what the task's first run found."""
+    earlier: tuple[Episode, ...] = ()
+    """What earlier pilots ran of it, under the same draws."""
     tries: int = 1
     """How often an arm that breaks is tried where its row has to be run in one go; elsewhere a later job does that."""
     silenced: tuple[Silenced, ...] = ()
@@ -187,6 +189,9 @@ class _Row:
                     before = self.job.first.of(self.plan.arms[0].name)
                     assert before is not None, "who parts from it has it"
                     memo.fill(before, until=cell.fork.step)
+                if cell.fork is None and cell.draw_seed == self.plan.draw_seed(self.job.seed, self.plan.arms[0]):
+                    for episode in self.job.earlier:  # first: what they paid for is nobody's expense here
+                        memo.fill(episode, earlier=self.plan.reviewers)
                 for episode in self._coupled(cell):
                     memo.fill(episode)
         return memo

@@ -188,6 +188,15 @@ def test_an_episode_that_is_stopped_is_scored_as_it_stands(tmp_path):
     assert read_logs([*tmp_path.glob("*.eval")]).rows[0].run.scores == {"match": "I"}
 
 
+def test_limits_count_what_dropped_proposals_and_warnings_take(tmp_path):
+    wasted, _ = script(WIPE, ADD, END)
+    [log] = logged(watched_task(counting(token_limit=31), policy(Rollback()), model=wasted), tmp_path)
+    assert (only(log).limit.type, only(log).store["forbear"]["dropped"]["calls"], RAN) == ("token", 1, ["add"])
+    warned, heard = script(WIPE, ADD, END)
+    [log] = logged(watched_task(counting(message_limit=5), policy(Append()), model=warned), tmp_path)
+    assert (only(log).limit.type, len(heard), len(only(log).messages)) == ("message", 1, 4)
+
+
 def test_a_solver_that_asks_a_model_of_its_own_is_refused(tmp_path):
     theirs, _ = script(ADD, END, name="theirs")
     ours, _ = script(END)

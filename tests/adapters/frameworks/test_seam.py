@@ -6,12 +6,15 @@ import pytest
 
 from forbear.adapters.frameworks import AT_THE_MODEL, Capabilities, Sampled, Watch, run_hosted
 from forbear.adapters.frameworks.proposals import action_of, seen_text
-from forbear.errors import AgentError, InvalidInput, ProviderError
+from forbear.errors import AgentError, InvalidInput, ModelUnusable, ProviderError
 from forbear.interventions import Append, Nudge, Rollback, Stop
 from forbear.models.prices import Price, Prices
+from forbear.models.session import current_session
 from forbear.policy.policy import InterventionPolicy
 from forbear.records.journal import Journal
 from forbear.records.model import Task, Termination, Usage
+from forbear.runner.ask_tell import HostPilot
+from forbear.runner.host_plan import HostPlan
 from forbear.testing import ScriptedModel
 
 TASK = Task(id="t")
@@ -176,6 +179,14 @@ def test_every_task_run_and_arm_draws_by_itself():
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
+def test_an_assignment_has_the_seed_for_a_model_that_its_watch_has(tmp_path):
+    plan = HostPlan(tasks=[Task(id="a"), Task(id="b")], arms=["on"], looks=[2])
+    with HostPilot(plan, Journal(tmp_path)) as pilot:
+        asked = [it for _ in range(6) if (it := pilot.ask()) is not None]
+    assert [it.model_seed for it in asked] == [Watch.of(it).model_seed for it in asked]
+    assert len({it.model_seed for it in asked}) == 6
+
+
 def test_a_hosted_pilot_keeps_episodes_and_goes_on_where_it_was(tmp_path):
     ran = []
 
@@ -199,3 +210,34 @@ def test_a_nudge_that_other_frameworks_could_not_show_is_one_of_ours():
     watch = Watch(TASK, policy=policy(Nudge(), budget=1))
     _, heard = run(watch, ["bad", "good", "end"])
     assert len(heard[1]) == 1
+
+
+class Unpaid:
+    """A model whose provider refuses the key, as `KeptModel` notes it."""
+
+    async def complete(self, messages, *, draw):
+        session = current_session()
+        session.broken = ModelUnusable("the provider refuses the key")
+        raise session.broken
+
+
+@pytest.mark.parametrize("critic", [Down(), Dislikes(model=Unpaid())])
+def test_a_critic_that_is_down_leaves_no_outcome_in_a_pilot_and_lets_the_agent_go_on_in_use(critic):
+    watch = Watch(TASK, policy=policy(Rollback(), critic))
+    with pytest.raises(ProviderError):
+        run(watch, ["bad", "end"])
+    assert (watch.episode(False).termination, watch.episode(False).success) == (Termination.PROVIDER_ERROR, None)
+    used = Watch(TASK, policy=policy(Rollback(), critic), mode="apply")
+    assert run(used, ["bad", "end"])[0] == ["bad", "end"]
+    assert used.episode(True).success is True
+    assert list(used.episode(True).steps[0].proposals[0].faults.values()) == ["error"]
+
+
+def test_a_shadow_scores_says_what_was_due_and_changes_nothing():
+    watch = Watch(TASK, policy=policy(Append(message="Careful!")), mode="shadow")
+    got, heard = run(watch, ["bad", "end"])
+    assert (got, heard) == (["bad", "end"], [[], []])
+    first = watch.episode(True).steps[0].proposals[0]
+    assert list(first.p_fail.values()) == [0.9]
+    assert (first.decision, first.refusal) == ("refused", "shadow: append was due")
+    assert watch.episode(True).interventions == 0

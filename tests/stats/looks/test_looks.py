@@ -85,6 +85,15 @@ def test_the_default_looks_keep_alpha_at_every_discordance():
     assert not reference.bernstein_at_most(size_polynomial(Looks(), 1.7411, 0.0), 0.05)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("margin", "alpha"), [(0.0, 0.05), (-0.02, 0.025)])
+def test_looks_every_ten_tasks_keep_alpha_at_every_discordance(margin, alpha):
+    looks = Looks.every(10, tasks=200)
+    constant = boundary_constant(looks, alpha=alpha, margin=margin)
+    assert reference.bernstein_at_most(size_polynomial(looks, constant, margin), alpha)
+    assert not reference.bernstein_at_most(size_polynomial(looks, constant - 1e-4, margin), alpha)
+
+
 @pytest.mark.parametrize("margin", [-0.05, 0.0, 0.02])
 def test_the_polynomial_is_the_forward_programme(margin):
     looks = Looks(tasks=(20, 40, 60))
@@ -127,12 +136,15 @@ def test_regions_are_those_of_the_defined_statistic(tasks, margin):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("step", [150, 20])
 @pytest.mark.parametrize(("margin", "alpha"), [(0.0, 0.05), (0.0, 0.025), (-0.02, 0.025)])
-def test_larger_designs_keep_alpha_with_the_constant_of_400_tasks_and_a_little(margin, alpha):
-    # Without the little, the size at 600 tasks is .0493 for .05, .0265 and .0259 for .025.
-    looks = Looks.for_tasks(600)
+def test_larger_designs_keep_alpha_with_the_constant_of_400_tasks_and_a_little(margin, alpha, step):
+    # Without the little, the size at 600 tasks is .0493 for .05, .0265 and .0259 for .025 (looks at every quarter).
+    looks = Looks.every(step, tasks=600, first=150 if step == 150 else 60)
     constant = boundary_constant(looks, alpha=alpha, margin=margin)
-    assert constant == pytest.approx(boundary_constant(Looks.for_tasks(400), alpha=alpha, margin=margin) + 0.03)
+    if step == 150:
+        assert looks == Looks.for_tasks(600)
+        assert constant == pytest.approx(boundary_constant(Looks.for_tasks(400), alpha=alpha, margin=margin) + 0.03)
     regions = {
         n: look_region(n, at_least=constant * factor, margin=margin)
         for n, factor in zip(looks.tasks, looks.factors, strict=True)
@@ -211,6 +223,55 @@ def test_more_statistics_than_looks_are_refused():
 )
 def test_default_looks(tasks, expected):
     assert Looks.for_tasks(tasks).tasks == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("50,100,200", (50, 100, 200)),
+        (" 50, 100 ", (50, 100)),
+        ("200", (200,)),
+        ("50-100/10", (50, 60, 70, 80, 90, 100)),
+        ("50-75/10", (50, 60, 70, 75)),
+        ("50-74/10", (50, 60, 74)),
+        ("50-50/10", (50,)),
+        ("20,50-70/10,100", (20, 50, 60, 70, 100)),
+    ],
+)
+def test_looks_are_declared_in_one_short_text(text, expected):
+    assert Looks.of_text(text) == Looks(tasks=expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "rising whole numbers"),
+        ("50,", "rising whole numbers"),
+        ("-50", "rising whole numbers"),
+        ("50-200", "or 50-200/10 for one every 10"),
+        ("50-200/x", "rising whole numbers"),
+        ("٥٠", "rising whole numbers"),
+        ("50-200/0", "every 1 task or more"),
+        ("200-50/10", "every 1 task or more"),
+        ("50-60/10,60", "looks must rise"),
+        ("1-200/1", "1 to 50 numbers"),
+        ("1-999999999999/1", "at most|1 to 50 numbers"),
+    ],
+)
+def test_a_text_that_declares_no_looks_says_what_would(text, message):
+    with pytest.raises(InvalidInput, match=message):
+        Looks.of_text(text)
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(10, 400))
+def test_looks_every_so_many_tasks_are_never_closer_than_half_of_it(first, tasks, step):
+    if first > tasks:
+        first, tasks = tasks, first
+    looks = Looks.every(step, tasks=tasks, first=first).tasks
+    steps = np.diff(looks)
+    assert looks[-1] == tasks
+    assert (steps[:-1] == step).all()
+    assert len(steps) == 0 or step / 2 <= steps[-1] <= 1.5 * step
 
 
 @given(st.integers(1, 1_000_000))

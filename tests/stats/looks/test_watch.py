@@ -31,6 +31,7 @@ DESIGNS = [
             (DEFAULT, "pocock"),
             ((150, 200), "obrien-fleming"),
             (tuple(range(10, 101, 10)), "obrien-fleming"),
+            (Looks.every(10, tasks=200).tasks, "obrien-fleming"),
         )
     ),
 ]

@@ -9,9 +9,10 @@ from forbear.contracts.draw import Draw
 from forbear.errors import AgentError, InvalidInput
 from forbear.learned.hashing import bucket
 from forbear.learned.npz import npz_bytes
+from forbear.learned.ranker import BUCKETS
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.testing import AgentContract
-from forbear.worlds.household.agent import BUCKETS, RankerAgent, RankerWeights, describe, shipped_weights
+from forbear.worlds.household.agent import HouseholdWeights, RankerAgent, describe, shipped_weights
 from forbear.worlds.household.features import remember
 from forbear.worlds.household.generator import generate
 from household_transcripts import transcript
@@ -34,7 +35,7 @@ class TestRankerAgent(AgentContract):
     def variants(self):
         other = shipped_weights().table.copy()
         other[7] += 1
-        return [RankerAgent(shipped_weights(), temperature=0.5), RankerAgent(RankerWeights(table=other))]
+        return [RankerAgent(shipped_weights(), temperature=0.5), RankerAgent(HouseholdWeights(table=other))]
 
     def trajectories(self):
         return [*SEEN, told(SEEN[3], "Careful.")]
@@ -107,7 +108,7 @@ def test_impossible_temperatures_are_refused(temperature):
 def test_weights_survive_their_file(tmp_path):
     path = tmp_path / "agent.npz"
     path.write_bytes(shipped_weights().to_bytes())
-    assert RankerWeights.load(path).sha256() == shipped_weights().sha256()
+    assert HouseholdWeights.load(path).sha256() == shipped_weights().sha256()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_damaged_weights_are_refused(tmp_path, changes):
     }
     path = tmp_path / "agent.npz"
     path.write_bytes(npz_bytes(good))
-    RankerWeights.load(path)
+    HouseholdWeights.load(path)
     path.write_bytes(npz_bytes({name: value for name, value in {**good, **changes}.items() if value is not None}))
     with pytest.raises(InvalidInput):
-        RankerWeights.load(path)
+        HouseholdWeights.load(path)

@@ -4,9 +4,9 @@ from msgspec import structs
 from forbear.records.model import Action, Step, Trajectory
 from forbear.testing import CriticContract
 from forbear.worlds.household.critic import HouseholdFeatures
-from forbear.worlds.household.features import RECENT
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pilot import critic, critic_weights
+from forbear.worlds.told import RECENT
 from household_transcripts import transcript
 
 SEEN = [transcript(game, steps=steps, seed=steps)[0] for steps, game in enumerate(generate(seed=14, count=12))]

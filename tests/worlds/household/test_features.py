@@ -5,15 +5,13 @@ from hypothesis import strategies as st
 from forbear.records.model import Action, Step, Task, Trajectory
 from forbear.worlds.household.engine import Household
 from forbear.worlds.household.features import (
-    RECENT,
     Situation,
-    lately_told,
     parse_command,
     read_goal,
     remember,
-    words_of,
 )
 from forbear.worlds.household.generator import generate
+from forbear.worlds.told import RECENT
 from household_transcripts import transcript
 
 GAMES = list(generate(seed=12, count=24))
@@ -102,11 +100,3 @@ def test_any_text_is_read(pairs):
     assert len(memory.recent) <= RECENT
     for _, text in pairs:
         assert Situation(memory).relation(parse_command(text)).count("|") >= 6
-
-
-def test_the_last_messages_are_found():
-    steps = [Step(index=i, observation="", messages=("Look Out, 2!",) if i == 1 else ()) for i in range(9)]
-    assert lately_told(steps[:2]) == (frozenset({"look", "out"}), 0)
-    assert lately_told(steps[:4]) == (frozenset({"look", "out"}), 2)
-    assert lately_told(steps) == (frozenset(), None)
-    assert words_of(["x" * 150 + " " * 60 + "late"]) == {"x" * 150}

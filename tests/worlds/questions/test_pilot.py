@@ -10,7 +10,15 @@ from forbear.errors import InvalidInput
 from forbear.records.model import Action, Task
 from forbear.testing import EnvironmentContract
 from forbear.worlds.questions.matching import exact_match, normalised
-from forbear.worlds.questions.pilot import environment, file_tasks, shipped_questions, shipped_tasks
+from forbear.worlds.questions.pilot import (
+    SEED,
+    environment,
+    file_tasks,
+    generated_tasks,
+    shipped_questions,
+    shipped_tasks,
+)
+from forbear.worlds.questions.seeds import SEEDS
 
 SHIPPED = shipped_questions().values()
 
@@ -35,6 +43,30 @@ class TestEnvironmentOfShippedQuestions(EnvironmentContract):
 
     def actions(self, task: Task):
         return [Action("finish[Rome]")]
+
+
+class TestEnvironmentOfGeneratedQuestions(EnvironmentContract):
+    def make(self):
+        return environment(mode="react")
+
+    def tasks(self):
+        return generated_tasks(3, seed=9)
+
+    def actions(self, task: Task):
+        return [Action("search[nobody]"), Action("lookup[x]"), Action("finish[Rome]")]
+
+
+@pytest.mark.parametrize("use", SEEDS)
+def test_what_was_learned_from_is_not_for_pilots(use):
+    with pytest.raises(InvalidInput, match=use):
+        generated_tasks(5, SEEDS[use])
+    with pytest.raises(InvalidInput, match="at least 1"):
+        generated_tasks(0)
+
+
+def test_a_longer_list_of_generated_tasks_starts_with_a_shorter_one():
+    assert generated_tasks(12)[:6] == generated_tasks(n=6, seed=SEED)
+    assert len({task.stratum for task in generated_tasks(6)}) == 6
 
 
 def test_a_longer_list_starts_with_a_shorter_one(file):

@@ -7,25 +7,41 @@ reads that it was refused.
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
 from forbear.adapters.frameworks.book import Book, Told
 from forbear.adapters.frameworks.capabilities import AT_THE_MODEL, Sampled, possible
 from forbear.adapters.frameworks.proposals import run_now
+from forbear.contracts.critic import Score
 from forbear.contracts.draw import Draw
 from forbear.contracts.intervention import Halt, Retry
 from forbear.errors import AgentError, ProviderError, brief_error
 from forbear.models.chat import Message
 from forbear.models.prices import NO_PRICES, Prices
-from forbear.models.session import Meter, Session
-from forbear.policy.judge import CONTINUE, Judge, Ruling, ask
+from forbear.models.session import Meter, Session, current_session
+from forbear.policy.judge import CONTINUE, Judge, Review, Ruling, ask
 from forbear.policy.policy import InterventionPolicy
-from forbear.records.model import PROCEED, Action, Episode, EpisodeUsage, RoleUsage, Task, Termination, Usage
+from forbear.records.model import (
+    PROCEED,
+    REFUSED,
+    Action,
+    Episode,
+    EpisodeUsage,
+    RoleUsage,
+    Task,
+    Termination,
+    Trajectory,
+    Usage,
+)
 from forbear.runner.ask_tell import Assignment
 
 _T = TypeVar("_T")
+
+Mode: TypeAlias = Literal["pilot", "apply", "shadow"]
+"""What a watch is for: a pilot, where a critic whose provider is down leaves no outcome; use, where the agent then goes
+on; or looking on, where scores are written down and nothing is changed."""
 
 
 class Watch:
@@ -43,6 +59,7 @@ class Watch:
         policy: InterventionPolicy | None = None,
         draw_seed: int | None = None,
         prices: Prices = NO_PRICES,
+        mode: Mode = "pilot",
     ) -> None:
         """Begins an episode.
 
@@ -53,6 +70,7 @@ class Watch:
             policy: When to intervene; None only meters.
             draw_seed: Of that run in that arm; None: the seed.
             prices: What the agent's and the critic's models cost.
+            mode: What it is for.
 
         Raises:
             InvalidInput: The policy needs what the adapter cannot do.
@@ -61,7 +79,7 @@ class Watch:
             AT_THE_MODEL.require(policy)
         self.task, self.seed, self.arm, self.policy = task, seed, arm, policy
         self.draw_seed = seed if draw_seed is None else draw_seed
-        self._prices = prices
+        self._prices, self._mode = prices, mode
         self._judge = None if policy is None else Judge(policy)
         self._book = Book(task)
         self._agent, self._critic, self._feedback = Usage(), Usage(), Usage()
@@ -158,21 +176,16 @@ class Watch:
             book.note(action, None, critic="")
             return Ruling(CONTINUE, PROCEED)
         name, seen = judge.policy.critic_name, book.trajectory()
-        with Session(prices=self._prices).active():
-            with Meter() as meter:
-                draw, deadline_s = self._draw(f"critic:{name}"), judge.policy.critic_deadline_s
-                review = await ask(judge.policy.critic, seen, action, draw=draw, deadline_s=deadline_s)
-            usage = meter.claim() or review.score.usage or Usage()
-            self._critic += usage if usage.calls else replace(usage, calls=1)
-            ruling = Ruling(CONTINUE, PROCEED)
-            if not review.is_outage and judge.decide(book.index, review):
-                draw = self._draw(f"intervention:{judge.policy.intervention.name}")
-                with Meter() as meter:
-                    ruling = possible(await judge.intervene(seen, action, review, draw=draw))
-                feedback = meter.claim() or getattr(ruling.effect, "usage", None)
-                self._feedback += feedback or Usage()
-            else:
-                feedback = None
+        outer, is_pilot = current_session(), self._mode == "pilot"
+        feedback: Usage | None = None
+        ruling = Ruling(CONTINUE, PROCEED)
+        with Session(prices=self._prices, closers=[] if outer is None else outer.closers).active():
+            review, usage = await self._reviewed(judge, seen, action)
+            is_due = not (review.is_outage and is_pilot) and judge.decide(book.index, review)
+            if is_due and self._mode == "shadow":
+                ruling = Ruling(CONTINUE, REFUSED, refusal=f"shadow: {judge.policy.intervention.name} was due")
+            elif is_due:
+                ruling, feedback = await self._intervened(judge, seen, action, review)
         book.note(
             action,
             review,
@@ -182,10 +195,37 @@ class Watch:
             critic_usage=usage if usage != Usage() else None,
             feedback=feedback,
         )
-        if review.is_outage or ruling.is_outage:
+        if is_pilot and (review.is_outage or ruling.is_outage):
             self._critic_outage = f"critic {name!r:.60}: {ruling.refusal or review.score.why}"
             raise ProviderError(self._critic_outage)
         return ruling
+
+    async def _reviewed(self, judge: Judge, seen: Trajectory, action: Action) -> tuple[Review, Usage]:
+        """What the critic said, and what that took."""
+        policy, meter = judge.policy, Meter()
+        draw = self._draw(f"critic:{policy.critic_name}")
+        try:
+            with meter:
+                review = await ask(policy.critic, seen, action, draw=draw, deadline_s=policy.critic_deadline_s)
+        except ProviderError as error:  # of the meter: its key is refused, say
+            review = Review(Score(None, brief_error(error)), "error", True)
+        usage = meter.claim() or review.score.usage or Usage()
+        self._critic += usage if usage.calls else replace(usage, calls=1)
+        return review, usage
+
+    async def _intervened(
+        self, judge: Judge, seen: Trajectory, action: Action, review: Review
+    ) -> tuple[Ruling, Usage | None]:
+        """What the intervention said, and what writing it took."""
+        draw, meter = self._draw(f"intervention:{judge.policy.intervention.name}"), Meter()
+        try:
+            with meter:
+                ruling = possible(await judge.intervene(seen, action, review, draw=draw))
+        except ProviderError as error:
+            ruling = Ruling(CONTINUE, REFUSED, refusal=f"error: {brief_error(error)}", is_outage=True)
+        feedback = meter.claim() or getattr(ruling.effect, "usage", None)
+        self._feedback += feedback or Usage()
+        return ruling, feedback
 
     def _stands(self, action: Action, ruling: Ruling) -> bool:
         effect = ruling.effect

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from forbear.wording import amount, count, percent, shown
+from forbear.wording import amount, count, listed, percent, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from forbear.analysis.plan_record import EarlierRecord
     from forbear.analysis.result import ArmResult
     from forbear.records.codec import EpisodeKey
     from forbear.records.model import Usage
@@ -78,6 +79,8 @@ class CallsView(TypedDict):
     alone: int
     """What the arms would have taken, run apart."""
     paid: int
+    earlier: list[str]
+    """Journals of earlier pilots from which runs were taken."""
     bill: AmountView
     """All that was paid for in the pilot, critics included, whatever became of it."""
 
@@ -115,11 +118,12 @@ def view(arm: ArmResult) -> CostView:
     )
 
 
-def calls_view(arms: Mapping[str, ArmResult], *, bill: Usage) -> CallsView:
+def calls_view(arms: Mapping[str, ArmResult], *, bill: Usage, earlier: Sequence[EarlierRecord] = ()) -> CallsView:
     """What sharing saved, and what all of it took."""
     return CallsView(
         alone=sum(arm.agent_calls for arm in arms.values()),
         paid=sum(arm.new_agent_calls for arm in arms.values()),
+        earlier=[one.source for one in earlier],
         bill=AmountView(calls=bill.calls, tokens=bill.tokens, seconds=bill.seconds, cost=bill.cost),
     )
 
@@ -191,9 +195,10 @@ def switched_text(name: str, arm: SwitchingOnView) -> str:
 def calls_text(calls: CallsView) -> list[str]:
     """What sharing saved and what all of it took, as sentences."""
     saved = percent((calls["alone"] - calls["paid"]) / max(calls["alone"], 1))
+    taken = f", with what was taken from {listed(calls['earlier'])}," if calls["earlier"] else ""
     lines = [
         f"Run apart, the arms would have taken {calls['alone']:,} agent calls; sharing what they have in "
-        f"common took {calls['paid']:,} ({saved} saved)."
+        f"common{taken} took {calls['paid']:,} ({saved} saved)."
     ]
     if (bill := calls["bill"])["tokens"] is not None:
         lines.append(f"Paid for in all, critics included: {_worded(bill)}.")

@@ -16,6 +16,7 @@ J. R. Statist. Soc. B 51:305) for repeated confidence intervals; Armitage, McPhe
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -40,6 +41,7 @@ FEWEST_DISCORDANT = 4
 MOST_EXACT_TASKS = 400
 """Looks at more are scaled to it; how much that moves a constant: tests/stats/looks/test_looks.py."""
 
+_SPAN = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12})/([0-9]{1,12}))?")
 _MOST_LOOKS = 50
 _MOST_TASKS = 1_000_000
 _SCALED_SLACK = 0.03
@@ -106,6 +108,45 @@ class Looks:
         step = max(50, math.ceil(tasks / 4))
         early = [n for n in range(step, tasks, step) if tasks - n >= step / 2]
         return cls(tasks=(*early, tasks))
+
+    @classmethod
+    def every(cls, step: int, *, tasks: int, first: int = 50) -> Self:
+        """A look after every so many tasks from the first one on, and the last one at all tasks.
+
+        A last look that would come less than half a step after another replaces it, as in `for_tasks`. More looks find
+        a large effect sooner and ask a little more of each; what they save is in docs/results.md.
+
+        Args:
+            step: Tasks from one look to the next.
+            tasks: Of the pilot.
+            first: Tasks at the first look.
+
+        Raises:
+            InvalidInput: A step below 1, a first look after the last, or more than 50 looks.
+        """
+        if step < 1 or not 1 <= first <= tasks:
+            raise InvalidInput(f"expected looks every 1 task or more from 1 to {tasks:,}, got {first:,} and {step:,}.")
+        early = [n for n in range(first, min(tasks, first + _MOST_LOOKS * step), step) if tasks - n >= step / 2]
+        return cls(tasks=(*early, tasks))
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """The looks that a text declares: "50,100,200", or "50-200/10" for one every 10 tasks from 50 to 200.
+
+        Raises:
+            InvalidInput: Neither, or numbers that do not rise.
+        """
+        tasks: list[int] = []
+        for part in text.split(","):
+            found = _SPAN.fullmatch(part.strip())
+            if found is None:
+                raise InvalidInput(
+                    f"looks are rising whole numbers of tasks such as 50,100,200, or 50-200/10 for one every 10 from "
+                    f"50 to 200, got {described(text)}."
+                )
+            first, last, step = found.groups()
+            tasks += [int(first)] if last is None else cls.every(int(step), tasks=int(last), first=int(first)).tasks
+        return cls(tasks=tuple(tasks))
 
     def to_dict(self) -> dict[str, Any]:
         """The looks as a JSON object."""

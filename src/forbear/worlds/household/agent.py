@@ -5,35 +5,25 @@ the task, by what was done recently and by what was said; the names of these fea
 weights. The player draws from softmax(score / temperature).
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from forbear.contracts.draw import Draw
 from forbear.errors import AgentError, InvalidInput
-from forbear.learned.hashing import bucket
-from forbear.learned.npz import npz_bytes, read_npz
+from forbear.learned.ranker import RankerWeights, scorer
 from forbear.records.model import JSON, Action, Step, Trajectory
-from forbear.wording import shown
 from forbear.worlds.household.features import (
     Memory,
     Situation,
     kind,
-    lately_told,
     parse_command,
     remember,
 )
 from forbear.worlds.household.players import HEED, TEMPERATURE, recipe_of
+from forbear.worlds.told import lately_told
 
-BUCKETS = 1 << 16
-_FORMAT = "forbear-household-ranker-1"
 _MAX_OBSERVATION = 20_000
 
 
@@ -105,53 +95,10 @@ def describe(memory: Memory, steps: Sequence[Step], commands: Sequence[str]) -> 
     return choices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RankerWeights:
-    """The learned part: one weight for each hashed feature, shape (`BUCKETS`,)."""
+class HouseholdWeights(RankerWeights):
+    """Those of a player of the household."""
 
-    table: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        if self.table.shape != (BUCKETS,) or not (np.abs(self.table) <= 1e4).all():
-            raise InvalidInput(f"expected {BUCKETS} weights within ±10000, got shape {self.table.shape}.")
-
-    def sha256(self) -> str:
-        """Returns a hash of the weights, the same however they are stored."""
-        return hashlib.sha256(self.table.astype("<f8").tobytes()).hexdigest()
-
-    def to_bytes(self) -> bytes:
-        """Returns the `.npz`: the weights that are not zero, in half precision; the same bytes each time."""
-        kept = np.flatnonzero(self.table)
-        return npz_bytes(
-            {
-                "format": np.frombuffer(_FORMAT.encode(), dtype=np.uint8),
-                "index": kept.astype("<u2"),
-                "value": self.table[kept].astype("<f2"),
-            }
-        )
-
-    @classmethod
-    def load(cls, path: Path) -> "RankerWeights":
-        """Reads what `to_bytes` made.
-
-        Raises:
-            InvalidInput: Missing, damaged, of another format, or with values out of range.
-        """
-        arrays = read_npz(path, kind=_FORMAT)
-        if not {"index", "value"} <= arrays.keys():
-            raise InvalidInput(f"{shown(path.name)} lacks an array of a ranker; train it again.")
-        index, value = arrays["index"], arrays["value"]
-        if (
-            index.ndim != 1
-            or index.size > BUCKETS
-            or index.dtype.kind not in "iu"
-            or index.shape != value.shape
-            or (len(index) and not 0 <= index.min() <= index.max() < BUCKETS)
-        ):
-            raise InvalidInput(f"{shown(path.name)} has weights outside its {BUCKETS} buckets; train it again.")
-        table = np.zeros(BUCKETS)
-        table[index] = value
-        return cls(table=table)
+    kind = "forbear-household-ranker-1"
 
 
 class RankerAgent:
@@ -166,7 +113,7 @@ class RankerAgent:
         if not 0.01 <= temperature <= 100:
             raise InvalidInput(f"the temperature must lie between 0.01 and 100, got {temperature!r}.")
         self._temperature = temperature
-        self._sha256, self._score = _scorer(weights)
+        self._sha256, self._score = scorer(weights)
 
     def choose(self, trajectory: Trajectory, *, draw: Draw, excluded: Sequence[Action] = ()) -> Action:
         """`act`, without a loop to run in."""
@@ -196,23 +143,7 @@ class RankerAgent:
 
 
 @lru_cache(maxsize=8)
-def _scorer(weights: RankerWeights) -> tuple[str, Callable[[Choice], float]]:
-    """The hash and the scores of one set of weights, shared by all players that have it: they are made by the thousand.
-
-    Situations come again, so that most descriptions were scored before.
-    """
-    table = weights.table.tolist()  # reading a list is ten times faster than reading an array
-
-    @lru_cache(maxsize=1 << 16)
-    def score(choice: Choice) -> float:
-        total: float = sum(table[bucket(name) & (BUCKETS - 1)] for name in choice.names())
-        return total
-
-    return weights.sha256(), score
-
-
-@lru_cache(maxsize=8)
-def shipped_weights(player: str = HEED) -> RankerWeights:
+def shipped_weights(player: str = HEED) -> HouseholdWeights:
     """The weights that come with the package; `python -m forbear.worlds.household.train` makes them.
 
     Raises:
@@ -221,4 +152,4 @@ def shipped_weights(player: str = HEED) -> RankerWeights:
     recipe_of(player)
     name = "agent.npz" if player == HEED else f"{player}.npz"
     with resources.as_file(resources.files("forbear.worlds.household") / "weights" / name) as path:
-        return RankerWeights.load(path)
+        return HouseholdWeights.load(path)

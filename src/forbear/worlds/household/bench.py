@@ -3,21 +3,13 @@
 Everything here was fixed before the full run, and nothing by what an arm gained (docs/results.md).
 """
 
-import asyncio
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from forbear.analysis.blind import matching_rates
-from forbear.contracts.agent import Agent
-from forbear.contracts.environment import Environment
 from forbear.policy.arm import Arm
-from forbear.records.journal import Journal
 from forbear.records.model import Task
-from forbear.runner.benchmark import ARMS, BLIND, Benchmark, chosen_arms, draw_seeds, study_arms
-from forbear.runner.pilot import run_pilot
+from forbear.runner.benchmark import ARMS, BLIND, Benchmark, blind_rates, chosen_arms, full_plan, rates, study_arms
 from forbear.runner.plan import PilotPlan
-from forbear.stats.looks.looks import Looks
 from forbear.worlds.household.environment import task_of
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.pilot import agent, critic, environment, generated_tasks
@@ -56,28 +48,9 @@ def bench_plan(player: str, *, arms: Sequence[str] = ARMS, tasks: int = 200, see
     return _plan(player, generated_tasks(tasks, TASK_SEED), chosen_arms(arms_of(player), arms), seeds)
 
 
-def fixed_plan(
-    *,
-    tasks: Sequence[Task],
-    agent: Callable[[], Agent],
-    environment: Callable[[], Environment],
-    arms: Sequence[Arm],
-    seeds: int,
-) -> PilotPlan:
-    """A pilot to be drawn from: all its tasks, one look at the end, no stop on the way."""
-    return PilotPlan(
-        tasks=tasks,
-        agent=agent,
-        environment=environment,
-        arms=arms,
-        seeds=draw_seeds(seeds),
-        max_steps=STEPS,
-        looks=Looks(tasks=(len(tasks),), watch=False),
-    )
-
-
 def _plan(player: str, tasks: Sequence[Task], arms: Sequence[Arm], seeds: int) -> PilotPlan:
-    return fixed_plan(tasks=tasks, agent=partial(agent, player=player), environment=environment, arms=arms, seeds=seeds)
+    made = partial(agent, player=player)
+    return full_plan(tasks, agent=made, environment=environment, arms=arms, seeds=seeds, steps=STEPS)
 
 
 def benchmark() -> Benchmark:
@@ -97,46 +70,39 @@ def measured_rates(player: str, *, tasks: int = 200) -> dict[str, tuple[float, .
     From a pilot on the households on which the critic's temperature was fitted: no bench uses those.
     """
     known = [task_of(game) for game in generate(seed=SEEDS["calibration"], count=tasks)]
-    arms = chosen_arms(arms_of(player), list(BLIND.values()))
-    with tempfile.TemporaryDirectory(prefix="forbear-rates-") as folder:
-        result = asyncio.run(run_pilot(_plan(player, known, arms, 1), Journal(folder)))
-    return {name: tuple(matching_rates(result, name)) for name in BLIND.values()}
-
-
-def _rates(text: str) -> tuple[float, ...]:
-    return tuple(map(float, text.split()))
+    return blind_rates(_plan(player, known, chosen_arms(arms_of(player), list(BLIND.values())), 1))
 
 
 BLIND_RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
     "heed": {
-        "c-rollback": _rates(
+        "c-rollback": rates(
             ".245 .058 .106 .063 .051 .076 .033 .097 .138 .102 .099 .038 .100 .059 .000 .000 .035 .076 .123 .000"
         ),
-        "c-append": _rates(
+        "c-append": rates(
             ".120 .105 .145 .055 .078 .063 .056 .085 .124 .114 .134 .074 .105 .096 .013 .029 .033 .056 .084 .048"
         ),
     },
     "novice": {
-        "c-rollback": _rates(
+        "c-rollback": rates(
             ".703 .382 .238 .130 .062 .188 .116 .190 .177 .217 .262 .219 .109 .175 .036 .179 .000 .090 .000 .000"
         ),
-        "c-append": _rates(
+        "c-append": rates(
             ".555 .625 .635 .199 .109 .150 .115 .165 .110 .196 .203 .172 .219 .145 .082 .060 .065 .072 .040 .000"
         ),
     },
     "restarter": {
-        "c-rollback": _rates(
+        "c-rollback": rates(
             ".211 .117 .142 .133 .047 .043 .105 .135 .141 .154 .150 .075 .072 .024 .050 .069 .086 .048 .000 .036"
         ),
-        "c-append": _rates(
+        "c-append": rates(
             ".115 .125 .150 .151 .130 .085 .111 .103 .137 .126 .144 .143 .089 .076 .023 .061 .067 .057 .032 .017"
         ),
     },
     "doubter": {
-        "c-rollback": _rates(
+        "c-rollback": rates(
             ".123 .066 .029 .030 .016 .087 .030 .067 .058 .095 .176 .126 .103 .128 .049 .019 .000 .046 .079 .030"
         ),
-        "c-append": _rates(
+        "c-append": rates(
             ".050 .075 .090 .030 .026 .044 .055 .071 .077 .142 .135 .171 .110 .118 .112 .053 .040 .065 .048 .053"
         ),
     },

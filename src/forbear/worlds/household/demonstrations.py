@@ -26,29 +26,7 @@ from forbear.worlds.household.engine import Household
 from forbear.worlds.household.expert import Expert
 from forbear.worlds.household.games import Game
 from forbear.worlds.household.players import Manner
-
-CARE = 3
-
-WARNINGS = (
-    "Careful: this may be going wrong.",
-    "Please check your progress before you act.",
-    "This attempt is likely to fail. Think again.",
-    "You may be making a mistake. Look at the task again.",
-    "Stop and reconsider: does this help with the task?",
-    "A reviewer doubts that this will work.",
-    "Warning: failure is expected unless you change course.",
-    "Your last action did not help. Try something better.",
-)
-REMARKS = (
-    "It is a sunny day.",
-    "The room was painted last year.",
-    "Somebody is singing next door.",
-    "The clock on the wall has stopped.",
-    "Dinner will be served in the evening.",
-    "The neighbours are on holiday.",
-    "A letter arrived this morning.",
-    "There is a new carpet in the hall.",
-)
+from forbear.worlds.told import CARE, REMARKS, WARNINGS
 
 
 @dataclass(frozen=True, slots=True)

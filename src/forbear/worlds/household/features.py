@@ -7,15 +7,12 @@ memory says how much of an episode is left.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
-from forbear.records.model import Step, Trajectory
-
-RECENT = 6
-"""How many executed steps "recently" means."""
+from forbear.records.model import Trajectory
+from forbear.worlds.told import RECENT
 
 _TASK = re.compile(r"Your task is to: ([^\n]*)")
 _THING = re.compile(r"\ban? ([a-z]+ \d+)\b")
@@ -177,24 +174,6 @@ def remember(trajectory: Trajectory) -> Memory:
         if step.executed is not None:
             _learn(memory, step.executed.text, after.observation)
     return memory
-
-
-def words_of(messages: Sequence[str]) -> frozenset[str]:
-    """The words of messages, lower case, the first 200 characters of each."""
-    return frozenset(word for message in messages for word in _words(message[:200]))
-
-
-def lately_told(steps: Sequence[Step]) -> tuple[frozenset[str], int | None]:
-    """The words of the last messages and how many steps ago they came (0: now); none: no words and None."""
-    for ago, step in enumerate(reversed(steps[-RECENT:])):
-        if step.messages:
-            return words_of(step.messages), ago
-    return frozenset(), None
-
-
-@lru_cache(maxsize=1024)
-def _words(message: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"[a-z]+", message.lower()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ A task depends on (seed, index) alone, through hashes and whole numbers, so that
 longer list starts with a shorter one. It is a problem in the same PDDL as the real games, and loads in their engine.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterator
 
 from forbear.errors import InvalidInput
+from forbear.worlds.dice import Dice
 from forbear.worlds.household.engine import Household
 from forbear.worlds.household.games import Game
 from forbear.worlds.household.pddl import Expression, Fact, Problem
@@ -18,8 +17,6 @@ from forbear.worlds.household.tables import LAMPS, OBJECTS, OPENABLE, ROOMS
 
 ABILITY = {"clean": "cleanable", "heat": "heatable", "cool": "coolable"}
 TOOL = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
-
-_T = TypeVar("_T")
 
 
 def generate(*, seed: int, count: int, start: int = 0) -> Iterator[Game]:
@@ -44,7 +41,7 @@ def _solvable(seed: int, index: int) -> Game:
     identity = f"{family}/{seed}/{index}"
     attempt = 0
     while True:
-        game = _furnished(_Dice(f"{seed}/{index}/{attempt}"), family=family, identity=identity)
+        game = _furnished(Dice(f"forbear-household-1/{seed}/{index}/{attempt}"), family=family, identity=identity)
         house = Household(game)
         plan = None if house.won else winning_plan(house)
         if plan is not None:
@@ -60,38 +57,10 @@ def _solvable(seed: int, index: int) -> Game:
         attempt += 1
 
 
-class _Dice:
-    """Whole numbers from a hash, the same everywhere."""
-
-    def __init__(self, name: str) -> None:
-        self._name = f"forbear-household-1/{name}"
-        self._numbers: list[int] = []
-        self._block = 0
-
-    def below(self, limit: int) -> int:
-        """A number in [0, limit); limit is far below 2**32, so that the remainder is as good as uniform."""
-        if not self._numbers:
-            digest = hashlib.blake2b(f"{self._name}/{self._block}".encode()).digest()
-            self._numbers = [int.from_bytes(digest[i : i + 8], "little") for i in range(0, 64, 8)]
-            self._block += 1
-        return self._numbers.pop() % limit
-
-    def pick(self, items: Sequence[_T]) -> _T:
-        return items[self.below(len(items))]
-
-    def weighted(self, weights: Mapping[str, int]) -> str:
-        rest = self.below(sum(weights.values()))
-        for item, weight in weights.items():
-            rest -= weight
-            if rest < 0:
-                return item
-        raise AssertionError("weights are whole and positive")
-
-
 class _Draft:
     """A household while it is furnished."""
 
-    def __init__(self, dice: _Dice, room: str) -> None:
+    def __init__(self, dice: Dice, room: str) -> None:
         self.dice = dice
         self.places: dict[str, str] = {}
         """Receptacle to location."""
@@ -131,7 +100,7 @@ class _Draft:
         )
 
 
-def _furnished(dice: _Dice, *, family: str, identity: str) -> Game:
+def _furnished(dice: Dice, *, family: str, identity: str) -> Game:
     room, request = _request(dice, family)
     # What is treated may start in its target; what is only to be brought may not.
     avoid = request.target if request.treatment is None else ""
@@ -156,7 +125,7 @@ def _furnished(dice: _Dice, *, family: str, identity: str) -> Game:
     )
 
 
-def _request(dice: _Dice, family: str) -> tuple[str, Request]:
+def _request(dice: Dice, family: str) -> tuple[str, Request]:
     """A room, and what is wanted there."""
     blank = Request(family=family, thing="", target="")
     if family == "look_at_obj_in_light":

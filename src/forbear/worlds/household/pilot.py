@@ -1,14 +1,12 @@
 """The factories that pilot files name: `household:generated` for tasks, `household` for the other parts."""
 
-import re
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 
 from forbear.critics.logistic import LogisticCritic, LogisticWeights
-from forbear.errors import InvalidInput
 from forbear.records.model import Task
+from forbear.worlds.generated import Generated, require_unused
 from forbear.worlds.household.agent import RankerAgent, shipped_weights
 from forbear.worlds.household.critic import HouseholdFeatures
 from forbear.worlds.household.environment import HouseholdEnvironment, task_of
@@ -16,8 +14,6 @@ from forbear.worlds.household.games import Game
 from forbear.worlds.household.generator import generate
 from forbear.worlds.household.players import HEED, recipe_of
 from forbear.worlds.household.seeds import SEEDS
-
-_ID = re.compile(r"[a-z_]+/(-?[0-9]{1,20})/([0-9]{1,12})")
 
 
 def generated_tasks(n: int = 200, seed: int = 7) -> list[Task]:
@@ -30,37 +26,18 @@ def generated_tasks(n: int = 200, seed: int = 7) -> list[Task]:
     Raises:
         InvalidInput: n below 1, or one of those seeds.
     """
-    if n < 1:
-        raise InvalidInput(f"a pilot needs at least 1 task, got n = {n}.")
-    used = [use for use, taken in SEEDS.items() if taken == seed]
-    if used:
-        raise InvalidInput(
-            f"the households of seed {seed} were used for the shipped parts ({used[0]}); an evaluation on them would "
-            "flatter. Take another seed."
-        )
+    require_unused(seed, used=SEEDS, n=n, of="households")
     return [task_of(game) for game in generate(seed=seed, count=n)]
 
 
-class GeneratedHouseholds(Mapping[str, Game]):
-    """All generated games by their ids "family/seed/index", made when asked for; iterating over them would not end."""
+class GeneratedHouseholds(Generated[Game]):
+    """All generated games by their ids."""
 
-    def __getitem__(self, key: str) -> Game:
-        """Returns the game; KeyError where no generated game has this id."""
-        found = _ID.fullmatch(key)
-        if found is None:
-            raise KeyError(key)
-        game = _game(int(found[1]), int(found[2]))
-        if game.id != key:
-            raise KeyError(key)
-        return game
+    of = "households"
 
-    def __iter__(self) -> Iterator[str]:
-        """Refused: there is no last one."""
-        raise InvalidInput("generated households are endless; ask for them by id.")
-
-    def __len__(self) -> int:
-        """Refused: there is no number of them."""
-        raise InvalidInput("generated households are endless; ask for them by id.")
+    def made(self, seed: int, index: int) -> Game:
+        """Makes one."""
+        return _game(seed, index)
 
 
 @lru_cache(maxsize=512)

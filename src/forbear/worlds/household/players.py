@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from forbear.errors import InvalidInput
 from forbear.wording import described
+from forbear.worlds.rollouts import Calibration
 
 Manner: TypeAlias = Literal["takes care", "starts over", "doubts"]
 """What a demonstrator does when it is warned; see `demonstrations.py`."""
@@ -35,8 +36,7 @@ class Recipe:
     """At which the player plays, also before its critic."""
     critic_tasks: int = 6000
     calibration_tasks: int = 2400
-    calibration: Literal["by step", "temperature"] = "by step"
-    """A line for each step's index, or one number for all."""
+    calibration: Calibration = "by step"
     evaluation_tasks: int = 2000
     """Of 400 a critic whose scores mean exactly what they say would have calibration errors of .03 (to .05) in a range
     of steps, by chance."""

@@ -17,7 +17,7 @@ from forbear.critics.logistic import LogisticCritic, LogisticWeights
 from forbear.errors import InvalidInput
 from forbear.files import read_bounded, write_whole
 from forbear.wording import described, shown
-from forbear.worlds.household.agent import RankerAgent, RankerWeights
+from forbear.worlds.household.agent import HouseholdWeights, RankerAgent
 from forbear.worlds.household.critic import HouseholdFeatures
 from forbear.worlds.household.games import Game
 from forbear.worlds.household.pddl import write_problem
@@ -34,7 +34,7 @@ class RealPlayer:
     """A player, its critic, and what they learned from."""
 
     name: str
-    agent: RankerWeights
+    agent: HouseholdWeights
     critic: LogisticWeights
     games: frozenset[str]
     """Fingerprints of the games that either learned from."""
@@ -116,7 +116,7 @@ def _read(folder: Path, name: str) -> RealPlayer:
         raise InvalidInput(f"{shown(path.name)}: expected the card of a player ({FORMAT}); train it again.")
     made = RealPlayer(
         name=name,
-        agent=RankerWeights.load(folder / f"{name}.npz"),
+        agent=HouseholdWeights.load(folder / f"{name}.npz"),
         critic=LogisticWeights.load(folder / f"{name}-critic.npz"),
         games=frozenset(map(str, card.get("games") or ())),
         rates={str(arm): tuple(rates) for arm, rates in (card.get("rates") or {}).items()},
@@ -127,7 +127,7 @@ def _read(folder: Path, name: str) -> RealPlayer:
 
 
 def real_agent(player: str = SHIPPED[0], path: str | Path | None = None) -> RankerAgent:
-    """Makes a player that learned from real games, for `agent = "alfworld"` of a pilot's file.
+    """Makes a player that learned from real games. Ask `require_unseen` before it is judged.
 
     Args:
         player: Which.

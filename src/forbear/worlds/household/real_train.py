@@ -12,11 +12,9 @@ the end learned from all of them. The card beside the weights names the games by
 on them.
 """
 
-import asyncio
 import hashlib
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
@@ -24,22 +22,19 @@ from pathlib import Path
 
 import numpy as np
 
-from forbear.analysis.blind import matching_rates
 from forbear.critics.calibration import fit_temperature
 from forbear.critics.logistic import LogisticCritic, LogisticWeights
 from forbear.critics.measures import auroc
 from forbear.errors import InvalidInput
-from forbear.records.journal import Journal
-from forbear.runner.benchmark import BLIND, chosen_arms, study_arms
-from forbear.runner.pilot import run_pilot
-from forbear.worlds.household.agent import RankerAgent, RankerWeights
-from forbear.worlds.household.bench import fixed_plan
+from forbear.runner.benchmark import BLIND, blind_rates, chosen_arms, full_plan, study_arms
+from forbear.worlds.household.agent import HouseholdWeights, RankerAgent
 from forbear.worlds.household.environment import HouseholdEnvironment, task_of
 from forbear.worlds.household.games import Game
 from forbear.worlds.household.players import Recipe, recipe_of
 from forbear.worlds.household.real_games import chosen_games, real_games
 from forbear.worlds.household.real_players import SHIPPED, RealPlayer, critic_of, fingerprint
-from forbear.worlds.household.train import Rollout, clone, fit_critic, play, raw_scores
+from forbear.worlds.household.train import clone, fit_critic, play, raw_scores
+from forbear.worlds.rollouts import Rollout
 
 FOLDS = 4
 _MOST_GAMES = 4_000
@@ -110,12 +105,12 @@ def dealt(games: Sequence[Game]) -> list[list[Game]]:
     return parts
 
 
-def _cloned(recipe: Recipe, games: Sequence[Game]) -> RankerWeights:
+def _cloned(recipe: Recipe, games: Sequence[Game]) -> HouseholdWeights:
     """As many demonstrations as the recipe says: games come again, with other slips, where there are fewer."""
     return clone(recipe, islice(cycle(games), recipe.demonstrations))
 
 
-def _player(recipe: Recipe, weights: RankerWeights) -> RankerAgent:
+def _player(recipe: Recipe, weights: HouseholdWeights) -> RankerAgent:
     return RankerAgent(weights, temperature=recipe.temperature)
 
 
@@ -124,17 +119,16 @@ def _rates(
 ) -> dict[str, tuple[float, ...]]:
     critic: LogisticCritic = critic_of(weights, name="critic")
     arms = chosen_arms(study_arms(critic, uncalibrated=critic, rates={}), list(BLIND.values()))
-    plan = fixed_plan(
-        tasks=[task_of(game) for game in games],
+    plan = full_plan(
+        [task_of(game) for game in games],
         agent=lambda: agent,
         environment=lambda: HouseholdEnvironment(games),
         arms=arms,
         # Half as many episodes an arm as a critic's temperature of a generated household's player is fitted on.
         seeds=max(1, round(recipe.calibration_tasks / 2 / len(games))),
+        steps=recipe.steps,
     )
-    with tempfile.TemporaryDirectory(prefix="forbear-rates-") as folder:
-        result = asyncio.run(run_pilot(replace(plan, max_steps=recipe.steps), Journal(folder)))
-    return {arm: tuple(round(rate, 3) for rate in matching_rates(result, arm)) for arm in BLIND.values()}
+    return {arm: tuple(round(rate, 3) for rate in rates) for arm, rates in blind_rates(plan).items()}
 
 
 def main(source: Path, folder: Path, names: Sequence[str]) -> None:

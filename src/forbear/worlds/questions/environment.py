@@ -108,6 +108,10 @@ class QuestionEnvironment:
         Raises:
             InvalidInput: No question of that id, or another one than when the task was made.
         """
+        return self.ask(task)
+
+    def ask(self, task: Task) -> Observation:
+        """`reset`, without a loop to run in."""
         question = self._questions.get(task.id)
         if question is None:
             raise InvalidInput(f"no question of the id {described(task.id)}; give the environment the tasks' data.")
@@ -130,6 +134,10 @@ class QuestionEnvironment:
         Raises:
             InvalidInput: The question has been answered, or none was asked.
         """
+        return self.carry_out(action)
+
+    def carry_out(self, action: Action) -> Observation:
+        """`step`, without a loop to run in."""
         question, text = self._ready(), action.text.strip()
         if self._place.done:
             raise InvalidInput("the question has been answered; reset(task) asks another.")

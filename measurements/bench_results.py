@@ -1,6 +1,7 @@
-"""The household's section of docs/results.md: runs the bench where it is not done, and writes its tables.
+"""The section of docs/results.md of a world's bench: runs the bench where it is not done, and writes its tables.
 
-    python measurements/household_results.py [--journal runs/household-full] [--tasks 1000] [--write docs/results.md]
+    python measurements/bench_results.py household [--journal runs/household-full] [--tasks 1000] [--write FILE]
+    python measurements/bench_results.py questions
 
 Without --write it prints them. What stands between the two marks in the file is replaced; what is said about the
 tables stands below them and is written by hand. Resumes as the bench does; done, it takes a minute or two.
@@ -13,33 +14,52 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 from forbear.analysis.result import PilotResult, analyse_journal
 from forbear.files import write_whole
+from forbear.outcomes.clustered import ClusteredOutcomes
 from forbear.records.journal import Journal
 from forbear.report import bench_pilots, bench_view
 from forbear.report.sections import forks
-from forbear.wording import percent, percent_interval, points
+from forbear.stats.clustered import clustered_gain_interval
+from forbear.wording import percent, percent_interval, points, points_interval
 
-BEGIN, END = "<!-- household: measured -->", "<!-- household: end -->"
-STORIES = {"disrupted": ("doubter", "c-rollback"), "recovered": ("heed", "c-append")}
+STORIES = {
+    "household": {"disrupted": ("doubter", "c-rollback"), "recovered": ("heed", "c-append")},
+    "questions": {"disrupted": ("waverer", "c-append"), "recovered": ("skimmer", "c-rollback")},
+}
 """Whose first changed run is told; named before the run was made."""
+TASKS = {"household": "households", "questions": "questions"}
 MOST_STEPS = 8
+SAVED = {
+    "fewer_calls": "with looks at every quarter the median is",
+    "fewer_tokens": "tokens",
+    "fewer_calls_dense": "with looks every 10 tasks",
+    "fewer_calls_reused": "with these and a baseline that was paid for before",
+    "fewer_calls_both_reused": "and where the study's way takes it from the log too",
+}
+"""Ratios of a row, as they are worded."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--journal", type=Path, default=Path("runs/household-full"))
+    parser.add_argument("bench", choices=STORIES)
+    parser.add_argument("--journal", type=Path)
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
+    options.journal = options.journal or Path(f"runs/{options.bench}-full")
     asked = [f"--{name}={getattr(options, name)}" for name in ("journal", "tasks", "seeds", "workers")]
-    command = [sys.executable, "-m", "forbear", "bench", "household", "--pilot-study", "--calls", "--json", *asked]
+    command = [sys.executable, "-m", "forbear", "bench", options.bench, "--pilot-study", "--calls", "--json", *asked]
     view = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    text = "\n".join([*tables(view), *(line for kind in STORIES for line in story(kind, options.journal))])
-    put(text, options.write, begin=BEGIN, end=END)
+    stories = STORIES[options.bench].items()
+    told = [line for kind, (agent, arm) in stories for line in story(kind, agent, arm, options.journal)]
+    text = "\n".join([*tables(view, of=TASKS[options.bench]), *sentences(view, options.journal), *told])
+    begin, end = f"<!-- {options.bench}: measured -->", f"<!-- {options.bench}: end -->"
+    put(text, options.write, begin=begin, end=end)
 
 
 def put(text: str, path: Path | None, *, begin: str, end: str) -> None:
@@ -55,12 +75,12 @@ def put(text: str, path: Path | None, *, begin: str, end: str) -> None:
     write_whole(path, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 
-def tables(view: bench_view.BenchView) -> Iterable[str]:
+def tables(view: bench_view.BenchView, *, of: str) -> Iterable[str]:
     for one in view["agents"]:
         success, rows = one["success"], one["rows"]
         yield f"### {one['agent']}\n"
         yield (
-            f"{one['tasks']:,} households x {one['seeds']} draws. Baseline {percent(success['value'])} "
+            f"{one['tasks']:,} {of} x {one['seeds']} draws. Baseline {percent(success['value'])} "
             f"({percent_interval(success['low'], success['high'])}), {one['agent_calls_per_episode']:.1f} calls per "
             f"episode, no answer {percent(one['no_answer_rate'], 0)}; the better of two runs "
             f"{points(one['oracle_best_of_two'])}, whoever chooses. AUROC of its critic {auroc(one)}.\n"
@@ -88,15 +108,58 @@ def tables(view: bench_view.BenchView) -> Iterable[str]:
             (one["agent"], *bench_pilots.CALLS[1:]),
             [bench_pilots.calls_cells(arm, found) for arm, found in calls.items()],
         )
+        yield from table(
+            (f"{one['agent']}, fewer calls", *bench_pilots.FEWER[1:]),
+            [bench_pilots.fewer_cells(arm, found) for arm, found in calls.items()],
+        )
         for found in calls.values():
-            for name in ("fewer_calls", "fewer_tokens"):
+            for name in SAVED:
                 ratios.setdefault(name, []).extend([found[name]] if found[name] is not None else [])
-    middle = {name: sorted(values)[len(values) // 2] for name, values in ratios.items()}
-    few = ratios["fewer_calls"]
     yield (
-        f"Median of the {len(few)} rows that both designs decide: {middle['fewer_calls']:.1f} times fewer calls "
-        f"({min(few):.1f} to {max(few):.1f}), {middle['fewer_tokens']:.1f} times fewer tokens.\n"
+        f"Fewer calls than the study's way takes, by the {len(ratios['fewer_calls'])} rows that both decide: "
+        f"{'; '.join(f'{said} {middle(ratios[name])}' for name, said in SAVED.items())}.\n"
     )
+
+
+def middle(values: Sequence[float]) -> str:
+    """Median and range."""
+    return f"{median(values):.1f} times ({min(values):.1f} to {max(values):.1f})"
+
+
+def sentences(view: bench_view.BenchView, journal: Path) -> Iterable[str]:
+    """What is said beside a fresh draw, and how often what is said is never seen."""
+    yield "### What is said\n"
+    rows = []
+    for one in view["agents"]:
+        result = analyse_journal(Journal(journal / one["agent"]))
+        rows.append([one["agent"], against(result, "c-rollback", "placebo"), f"{unseen(result, 'c-append'):.0%}"])
+    headings = ("", "c-rollback minus placebo (95 %)", "messages of c-append that come with the last action")
+    yield from table(headings, rows)
+
+
+def against(result: PilotResult, arm: str, other: str) -> str:
+    """The difference of two arms in success, on the same tasks and draws."""
+
+    def won(name: str) -> list[list[bool]]:
+        seeds = result.plan.seeds
+        return [[bool(result.episodes[task.id, seed, name].success) for seed in seeds] for task in result.plan.tasks]
+
+    pairs = ClusteredOutcomes.from_outcomes(baseline=won(other), treated=won(arm))
+    interval = clustered_gain_interval(pairs, confidence=0.95)
+    return f"{points(pairs.success_gain)} ({points_interval(interval.low, interval.high)})"
+
+
+def unseen(result: PilotResult, arm: str) -> float:
+    """The share of its interventions that stand at an episode's last step."""
+    all_of_them, late = 0, 0
+    for (_, _, name), episode in result.episodes.items():
+        if name != arm:
+            continue
+        for index, step in enumerate(episode.steps):
+            acted = sum(proposal.decision == "append" for proposal in step.proposals)
+            all_of_them += acted
+            late += acted * (index == len(episode.steps) - 1)
+    return late / max(1, all_of_them)
 
 
 def known(view: bench_view.BenchView) -> Iterable[str]:
@@ -127,9 +190,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[st
     yield ""
 
 
-def story(kind: str, journal: Path) -> Iterable[str]:
+def story(kind: str, player: str, arm: str, journal: Path) -> Iterable[str]:
     """The first run that an arm changed so, from the fork on."""
-    player, arm = STORIES[kind]
     result: PilotResult = analyse_journal(Journal(journal / player))
     found = first_changed(kind, arm, result)
     if found is None:
