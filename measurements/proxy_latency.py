@@ -2,9 +2,9 @@
 
     python measurements/proxy_latency.py [--calls 2000] [--kilobytes 20]
 
-A server of its own process answers at once; a client asks it over one kept connection, each call a step of an episode of
-ten, its conversation of the given size: past the proxy, through it with a policy in use whose critic costs nothing, and in
-shadow. Processor time is the proxy process's own (Linux, /proc), so that a busy machine does not change it.
+A server of its own process answers at once; a client asks it over one kept connection, each call a step of an episode
+of ten, its conversation of the given size: past the proxy, through it with a policy in use whose critic costs nothing,
+and in shadow. Processor time is the proxy process's own (Linux, /proc), so that a busy machine does not change it.
 """
 
 import argparse
@@ -67,7 +67,9 @@ def main():
     server = multiprocessing.Process(target=partial(serve, told, 0.0), daemon=True)
     server.start()
     upstream = ready.recv()
-    print(f"past the proxy: {statistics.median(ask(upstream, options.calls, options.kilobytes)):.2f} ms a call (median)")
+    print(
+        f"past the proxy: {statistics.median(ask(upstream, options.calls, options.kilobytes)):.2f} ms a call (median)"
+    )
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pilot.toml").write_text(PILOT, encoding="utf-8")
         (Path(folder) / "tasks.jsonl").write_text('{"id": "t"}', encoding="utf-8")

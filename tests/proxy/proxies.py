@@ -95,7 +95,9 @@ def in_use(policy, respond, *, mode="apply", log=None, prices=NO_PRICES, idle_s=
     with ChatServer(respond) as server:
 
         def make():
-            return Episodes(policy, mode=mode, arm="drop", prices=prices, log=log, idle_s=idle_s)
+            return Episodes(
+                policy, mode=mode, arm="drop" if mode == "apply" else "baseline", prices=prices, log=log, idle_s=idle_s
+            )
 
         with serving(make, server.url, prices=prices, **options) as client:
             yield client, server

@@ -11,13 +11,15 @@ import pytest
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 pytest.importorskip("aiohttp", reason="the extra llm is not installed")
 
-from forbear.errors import ProviderError
+from forbear.cli.main import run
+from forbear.errors import InvalidInput, ProviderError
 from forbear.interventions import Append, Rollback, Stop
 from forbear.models.prices import Price, Prices
 from forbear.policy.policy import InterventionPolicy
+from forbear.proxy.upstream import Upstream
 from forbear.records.codec import decode_record
 from forbear.testing.chat_server import ChatServer, Reply, answer, refused
-from proxy.proxies import calls, in_use, replies
+from proxy.proxies import Episodes, calls, in_use, replies, serving
 
 
 class Dislikes:
@@ -156,6 +158,8 @@ def test_calls_that_propose_nothing_are_metered_and_not_judged():
     [
         ({"n": 2}, "one at a time"),
         ({"functions": []}, "as tools"),
+        ({"tools": [{"type": "web_search"}]}, 'type "function" alone'),
+        ({"tools": "all"}, 'type "function" alone'),
         ({"previous_response_id": "r"}, "keeps what is dropped"),
         ({"web_search_options": {}}, "has run before"),
         ({"modalities": ["text", "audio"]}, "cannot be judged"),
@@ -169,6 +173,7 @@ def test_what_would_pass_the_judge_by_is_refused(more, said):
         assert (got.status, got.error["code"]) == (400, "refused")
         assert said in got.error["message"]
         assert server.requests == []
+        assert client.send("GET", "/forbear/status").json == {"open": 0}
 
 
 def test_other_paths_are_refused_with_what_to_use():
@@ -268,8 +273,6 @@ def test_nobody_there_and_nobody_in_time_are_outages():
         url = gone.url
     with in_use(ROLLBACK, replies(Reply(stall_s=2.0, body=answer("on").body)), timeout_s=0.2) as (client, _):
         assert client.chat("go").status == 504
-    from proxy.proxies import Episodes, serving
-
     with serving(lambda: Episodes(ROLLBACK, mode="apply", arm="a", prices=Prices()), url) as client:
         assert client.chat("go").status == 502
 
@@ -341,6 +344,21 @@ def test_a_token_is_the_api_key_and_goes_no_further(monkeypatch, tmp_path):
     assert b"a-long-token" not in log.read_bytes()
 
 
+def test_a_token_is_sent_to_no_endpoint_also_where_the_proxy_has_no_key():
+    with in_use(ROLLBACK, replies("on"), token="a-long-token") as (client, server):
+        assert client.chat("go", headers={"Authorization": "Bearer a-long-token"}).status == 200
+        headers = {"X_Forbear_Token": "a-long-token", "Authorization": "Bearer own"}
+        assert client.chat("go", headers=headers).status == 200
+    assert [one.get("authorization") for one in server.headers] == [None, "Bearer own"]
+
+
+def test_a_key_that_is_not_there_is_told_before_anything_is_served(monkeypatch):
+    for held in ("", "two keys", "a\n"):
+        monkeypatch.setenv("THE_KEY", held)
+        with pytest.raises(InvalidInput, match="THE_KEY holds no key"):
+            Upstream("http://127.0.0.1:1/v1", key_env="THE_KEY")
+
+
 def test_the_clients_own_key_goes_to_the_endpoint_and_is_written_nowhere(tmp_path):
     log = tmp_path / "log.jsonl"
     told = refused(401, "Incorrect key: sk-clients-own")
@@ -348,6 +366,7 @@ def test_the_clients_own_key_goes_to_the_endpoint_and_is_written_nowhere(tmp_pat
     with in_use(ROLLBACK, replies("on", told), log=log) as (client, server):
         client.chat("go", headers=headers)
         client.chat("go", headers=headers)
+        assert client.send("GET", "/v1/models").status == 501  # what the scripted server says to GET
         client.tell(task="t", success=False)
     assert server.headers[0]["authorization"] == "Bearer sk-clients-own"
     assert not {"cookie", "idempotency-key", "x-forbear-task"} & set(server.headers[0])
@@ -389,3 +408,58 @@ def test_an_episode_that_nobody_calls_any_more_ends_without_an_outcome(tmp_path)
     left, other = episodes(log)
     assert (left.task.id, left.success, "no call within" in left.cause) == ("left", None, True)
     assert (other.success, other.cause) == (None, "the proxy was stopped")
+
+
+def test_a_critic_is_judged_on_what_a_shadow_wrote(tmp_path, capsys):
+    log = tmp_path / "seen.jsonl"
+    with in_use(ROLLBACK, lambda asked: answer(asked["messages"][0]["content"]), mode="shadow", log=log) as (client, _):
+        for n in range(12):
+            client.chat("wipe" if n % 3 else "on", task=f"t{n}")
+            client.tell(task=f"t{n}", success=n % 3 == 0)
+    assert run(["critic", "evaluate", "recorded", str(log)]) == 0
+    assert "12 tasks" in capsys.readouterr().out
+
+
+def test_a_kept_connection_that_the_endpoint_closes_is_asked_again_on_another():
+    body = answer("on").body
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        for answers in (1, 1):
+            connection, _ = listening.accept()
+            with connection:
+                for n in range(answers + 1):
+                    if not connection.recv(1 << 16):
+                        break
+                    if n < answers:  # the second request is read, and never answered
+                        connection.sendall(whole)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    with serving(lambda: Episodes(ROLLBACK, mode="apply", arm="a", prices=Prices()), url) as client:
+        assert [client.chat("go").text for _ in range(2)] == ["on", "on"]
+    thread.join()
+    listening.close()
+
+
+def test_openais_own_client_gets_what_stands():
+    openai = pytest.importorskip("openai", reason="openai is not installed: pip install 'forbear[openai]'")
+    replied = replies(calls("wipe"), calls("add", '{"a": 1}'), "wipe", "done", refused(429, retry_after="0"), "on")
+    with in_use(policy(Rollback(), budget=9), replied) as (client, server):
+        url = f"http://127.0.0.1:{client.port}/episode/t/v1"
+        with openai.OpenAI(base_url=url, api_key="sk-own", max_retries=1) as own:
+            ask = {"model": "m", "messages": [{"role": "user", "content": "go"}]}
+            said = own.chat.completions.create(**ask)
+            assert said.choices[0].message.tool_calls[0].function.name == "add"
+            stream = own.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True})
+            chunks = list(stream)
+            assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "done"
+            assert chunks[-1].usage.total_tokens == 12
+            assert own.chat.completions.create(**ask).choices[0].message.content == "on"
+            with pytest.raises(openai.BadRequestError, match="one at a time"):
+                own.chat.completions.create(**ask, n=2)
+            with pytest.raises(openai.NotFoundError, match="would pass the judge by"):
+                own.responses.create(model="m", input="go")
+    assert {one["authorization"] for one in server.headers} == {"Bearer sk-own"}

@@ -151,8 +151,9 @@ def _use(file: Path, arm: str | None, *, mode: str, log: Path | None) -> tuple[E
         meant = nearest(arm or "", policies) or "."
         raise InvalidInput(f"{shown(str(file), limit=200)}: {named}; {known}{meant}")
     AT_THE_MODEL.require(policies[arm])
-    made = Episodes(policies[arm], mode="apply" if mode == "apply" else "shadow", arm=arm, prices=prices, log=log)
-    return made, prices
+    if mode == "shadow":  # the agent is left alone: critics are judged on such runs
+        return Episodes(policies[arm], mode="shadow", arm="baseline", prices=prices, log=log), prices
+    return Episodes(policies[arm], mode="apply", arm=arm, prices=prices, log=log), prices
 
 
 def _policies(file: Path) -> tuple[dict[str, InterventionPolicy], Prices]:

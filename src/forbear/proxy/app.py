@@ -56,7 +56,7 @@ def make_app(
         prices: What models cost.
         token: What a client has to bring, as its API key or in `X-Forbear-Token`; None: nothing.
     """
-    proxy = _Proxy(episodes, upstream, prices)
+    proxy = _Proxy(episodes, upstream, prices, token)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -126,8 +126,8 @@ async def _unknown(request: Request) -> Answer:
 
 
 class _Proxy:
-    def __init__(self, episodes: Episodes, upstream: Upstream, prices: Prices) -> None:
-        self._episodes, self._upstream = episodes, upstream
+    def __init__(self, episodes: Episodes, upstream: Upstream, prices: Prices, token: str | None) -> None:
+        self._episodes, self._upstream, self._token = episodes, upstream, token
         self._session = Session(prices=prices)  # critics' models leave what is to be closed in it
 
     async def close(self) -> None:
@@ -162,21 +162,21 @@ class _Proxy:
     # --- The agent's side -------------------------------------------------------------------------------------
 
     async def models(self, request: Request) -> Answer:
-        return await self._upstream.send("GET", "/models", query=request.url.query, headers=request.headers)
+        return await self._upstream.send("GET", "/models", query=request.url.query, headers=self._headers(request))
 
     async def embed(self, request: Request) -> Answer:
-        running = self._episodes.find(request.headers, request.path_params.get("name"))
         body, raw = await _body(request)
+        running = self._episodes.find(request.headers, request.path_params.get("name"))
         answer = await self._upstream.send(
-            "POST", "/embeddings", query=request.url.query, headers=request.headers, body=raw
+            "POST", "/embeddings", query=request.url.query, headers=self._headers(request), body=raw
         )
         running.watch.aside(usage_of(answer.body), model=str(body.get("model", "")))
         return answer
 
     async def complete(self, request: Request) -> Answer:
-        running = self._episodes.find(request.headers, request.path_params.get("name"))
         asked, raw = await _body(request)
         _require_judgeable(asked)
+        running = self._episodes.find(request.headers, request.path_params.get("name"))
         digest = hashlib.sha256(raw).digest()
         async with running.lock:
             is_again = request.headers.get("x-stainless-retry-count", "0") != "0"
@@ -191,6 +191,13 @@ class _Proxy:
             return as_stream(answer, with_usage=isinstance(options, dict) and options.get("include_usage") is True)
         return answer
 
+    def _headers(self, request: Request) -> dict[str, str]:
+        """Those of a client, without the proxy's own token, which is nobody else's."""
+        headers = dict(request.headers)
+        if self._token is not None and headers.get("authorization", "").removeprefix("Bearer ") == self._token:
+            del headers["authorization"]
+        return headers
+
     async def _judged(self, running: Running, asked: Mapping[str, Any], request: Request) -> Answer:
         """The answer that stands, and how it came to be in its headers."""
         messages, watch, drawn = asked["messages"], running.watch, list[Action]()
@@ -201,7 +208,7 @@ class _Proxy:
             sent = {**plain, "messages": woven(messages, told, before)}
             if drawn and type(sent.get("seed")) is int:  # under its own again it would only be answered as before
                 sent["seed"] += len(drawn)
-            got = await self._upstream.complete(sent, query=request.url.query, headers=request.headers)
+            got = await self._upstream.complete(sent, query=request.url.query, headers=self._headers(request))
             usage = watch.priced(got.action.usage, model=str(asked.get("model", "")))  # type: ignore[arg-type]
             drawn.append(got.action.with_usage(usage))
             return Sampled(got.raw, drawn[-1])
@@ -287,6 +294,9 @@ def _require_judgeable(asked: Mapping[str, Any]) -> None:
     for key, why in _UNJUDGED.items():
         if asked.get(key) is not None:
             raise InvalidInput(f'"{key}" is not taken: {why}.')
+    tools = asked.get("tools") or []
+    if not isinstance(tools, list) or any(not isinstance(one, dict) or one.get("type") != "function" for one in tools):
+        raise InvalidInput('"tools" are judged of type "function" alone, which the agent runs.')
     if asked.get("modalities") not in (None, ["text"]):
         raise InvalidInput(f'"modalities" is not taken: {_UNJUDGED["audio"]}.')
 

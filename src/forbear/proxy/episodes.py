@@ -172,7 +172,11 @@ class Episodes:
         """Ends it, and says what dropped proposals took and how many retries proposed the same again."""
         self._open.pop(running.name, None)
         dropped = running.watch.dropped
-        said |= {"success": episode.success, "dropped": dropped.calls, "dropped_tokens": dropped.tokens}
+        said |= {
+            "success": episode.success,
+            "dropped": dropped.calls,
+            "dropped_tokens": dropped.tokens if dropped.calls else 0,
+        }
         said |= {"dropped_cost": dropped.cost, "rollback_noops": episode.rollback_noops}
         self._told[running.name] = (success, said)
         if len(self._told) > MOST_OPEN:

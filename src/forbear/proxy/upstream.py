@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from forbear.adapters.frameworks import Sampled, Told
 from forbear.adapters.frameworks.proposals import action_of
-from forbear.errors import AgentError, ProviderError
+from forbear.errors import AgentError, InvalidInput, ProviderError
 from forbear.models.client import CODES_FOR_GOOD, MAX_BODY, PROXIES, SECRET, checked_url, completion_of, error_of
 from forbear.models.gate import Transient
 from forbear.records.model import Action, Usage
@@ -23,6 +23,8 @@ from forbear.wording import shown
 _SENT = ("authorization", "api-key", "x-api-key", "openai-organization", "openai-project", "http-referer", "x-title")
 """Headers of a client that go to the endpoint; an idempotency key would have a retry answered as before."""
 _KEYS = ("authorization", "api-key", "x-api-key")
+_LEAST_KEY = 8
+"""Characters; what is shorter is a word, such as "none", and no secret."""
 _GIVEN = re.compile(r"retry-after(-ms)?|x-should-retry|x-request-id|x-ratelimit-.*|openai-.*|content-type")
 """Headers of an answer that go to the client."""
 _AGENTS_FAULT = (400, 413, 422)
@@ -78,9 +80,12 @@ class Upstream:
             timeout_s: How long one request may take.
 
         Raises:
-            InvalidInput: A malformed address.
+            InvalidInput: A malformed address, or no key where one was named.
         """
         self.url = checked_url(url, name="--upstream")
+        key = "none" if key_env is None else os.environ.get(key_env, "")
+        if not key or any(not character.isprintable() or character.isspace() for character in key):
+            raise InvalidInput(f"--key-env: the variable {key_env} holds no key, or more than one.")
         self._key_env, self._timeout_s = key_env, timeout_s
         self._session: aiohttp.ClientSession | None = None
 
@@ -125,13 +130,10 @@ class Upstream:
         url = f"{self.url}{path}{'?' if query else ''}{query}"
         sent = self._headers(headers)
         try:
-            async with self._opened().request(method, url, data=body, headers=sent, allow_redirects=False) as response:
-                said = bytearray()
-                async for chunk in response.content.iter_any():
-                    said += chunk
-                    if len(said) > MAX_BODY:
-                        raise self._broken(f"an answer of more than {MAX_BODY >> 20} MiB")
-                status, given = response.status, response.headers
+            try:
+                status, given, said = await self._exchanged(method, url, body, sent)
+            except aiohttp.ServerDisconnectedError:  # it had closed the connection that was kept
+                status, given, said = await self._exchanged(method, url, body, sent)
         except TimeoutError:
             raise self._broken(f"no answer within {self._timeout_s:g} s", status=504) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -142,16 +144,28 @@ class Upstream:
             if _GIVEN.fullmatch(name.lower()) and value.isascii() and value.isprintable()
         }
         if status == 200:
-            return Answer(200, bytes(said), kept | {"content-type": "application/json"})
+            return Answer(200, said, kept | {"content-type": "application/json"})
         if 300 <= status < 400:
             raise self._broken(f"a redirect (HTTP {status}), which is not followed: name its target as --upstream")
         if status < 400:
             raise self._broken(f"HTTP {status} where 200 was expected")
-        code, message = error_of(bytes(said))
+        code, message = error_of(said)
         kind = Refused if status in _AGENTS_FAULT and code not in CODES_FOR_GOOD else Outage
         own = os.environ.get(self._key_env or "", "").encode()  # which clients do not know
-        told = bytes(said).replace(own, b"[key]") if own else bytes(said)
+        told = said.replace(own, b"[key]") if own else said
         raise kind(Answer(status, told, kept), f"HTTP {status}: {self._said(message, headers)}")
+
+    async def _exchanged(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of an answer."""
+        said = bytearray()
+        async with self._opened().request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+            async for chunk in response.content.iter_any():
+                said += chunk
+                if len(said) > MAX_BODY:
+                    raise self._broken(f"an answer of more than {MAX_BODY >> 20} MiB")
+            return response.status, response.headers, bytes(said)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -176,9 +190,10 @@ class Upstream:
 
     def _said(self, text: str, headers: Mapping[str, str]) -> str:
         """What an endpoint says, bounded, on one line, and without a key."""
-        for key in (os.environ.get(self._key_env or ""), *(headers.get(name) for name in _KEYS)):
-            if key:
-                text = text.replace(key.removeprefix("Bearer "), "[key]")
+        for given in (os.environ.get(self._key_env or ""), *(headers.get(name) for name in _KEYS)):
+            key = (given or "").rpartition(" ")[2]
+            if len(key) >= _LEAST_KEY:
+                text = text.replace(key, "[key]")
         return shown(SECRET.sub("[key]", text[:2000]), limit=300)
 
     def _choices(self, body: bytes) -> int:
