@@ -1,13 +1,14 @@
 """Makes the environments of the agent frameworks and runs their adapters' tests in them: make test-all.
 
-Two environments below build/frameworks, made anew where pyproject.toml or this file is younger: mini-swe-agent has one
-of its own, because LiteLLM, which it comes with, holds other frameworks' packages to old versions time and again.
+Two environments below build/frameworks: mini-swe-agent has one of its own, because LiteLLM, which it comes with, holds
+other frameworks' packages to old versions time and again.
 """
 
 import re
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -29,16 +30,18 @@ BESIDE = {"together": ["inspect-evals"]}
 
 
 def made(name: str, extras: list[str]) -> Path:
-    """The Python of an environment that has these extras."""
+    """The Python of an environment that has these extras; made anew where what they need has changed."""
     folder = FOLDER / name
-    python, stamp = folder / "bin" / "python", folder / ".installed"
-    newest = max(path.stat().st_mtime for path in (ROOT / "pyproject.toml", Path(__file__)))
-    if not stamp.exists() or stamp.stat().st_mtime < newest:
+    python, stamp = folder / "bin" / "python", folder / "installed.txt"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needs = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    beside = [*TOOLS, *BESIDE.get(name, [])]
+    wanted = f"{sys.version} {needs} {beside}"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        wanted = ["--editable", f"{ROOT}[{','.join(extras)}]", *TOOLS, *BESIDE.get(name, [])]
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
-        subprocess.run(command, check=True)
-        stamp.touch()
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*command, "--editable", f"{ROOT}[{','.join(extras)}]", *beside], check=True)
+        stamp.write_text(wanted, encoding="utf-8")
     return python
 
 

@@ -121,7 +121,7 @@ def test_the_plan_says_what_to_expect(pilot, capsys):
     [
         ("looks = [10, 20]", "the last look is at 20 tasks, the plan has 30"),
         ("looks = [20, 10, 30]", "looks must rise"),
-        ('looks = "often"', "run.looks: expected a list"),
+        ('looks = "often"', "run.looks: looks are rising whole numbers of tasks such as 50,100,200"),
         ('looks = ["a"]', "looks are whole numbers"),
         ('shape = "round"', "the shape of looks"),
         ("futility = 2", "futility is a probability"),

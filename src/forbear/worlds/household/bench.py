@@ -3,11 +3,9 @@
 Everything here was fixed before the full run, and nothing by what an arm gained (docs/results.md).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from forbear.contracts.agent import Agent
-from forbear.contracts.environment import Environment
 from forbear.policy.arm import Arm
 from forbear.records.model import Task
 from forbear.runner.benchmark import ARMS, BLIND, Benchmark, blind_rates, chosen_arms, full_plan, rates, study_arms
@@ -50,20 +48,9 @@ def bench_plan(player: str, *, arms: Sequence[str] = ARMS, tasks: int = 200, see
     return _plan(player, generated_tasks(tasks, TASK_SEED), chosen_arms(arms_of(player), arms), seeds)
 
 
-def fixed_plan(
-    *,
-    tasks: Sequence[Task],
-    agent: Callable[[], Agent],
-    environment: Callable[[], Environment],
-    arms: Sequence[Arm],
-    seeds: int,
-) -> PilotPlan:
-    """A pilot to be drawn from: all its tasks, one look at the end, no stop on the way."""
-    return full_plan(tasks, agent=agent, environment=environment, arms=arms, seeds=seeds, steps=STEPS)
-
-
 def _plan(player: str, tasks: Sequence[Task], arms: Sequence[Arm], seeds: int) -> PilotPlan:
-    return fixed_plan(tasks=tasks, agent=partial(agent, player=player), environment=environment, arms=arms, seeds=seeds)
+    made = partial(agent, player=player)
+    return full_plan(tasks, agent=made, environment=environment, arms=arms, seeds=seeds, steps=STEPS)
 
 
 def benchmark() -> Benchmark:

@@ -13,10 +13,9 @@ from pathlib import Path
 from forbear.contracts.agent import Agent
 from forbear.contracts.critic import Critic
 from forbear.policy.arm import Arm
-from forbear.runner.benchmark import ARMS, BLIND, Benchmark, blind_rates, chosen_arms, study_arms
-from forbear.runner.benchmark import rates as _rates
+from forbear.runner.benchmark import ARMS, BLIND, Benchmark, blind_rates, chosen_arms, full_plan, rates, study_arms
 from forbear.runner.plan import PilotPlan
-from forbear.worlds.household.bench import fixed_plan
+from forbear.worlds.household.bench import STEPS
 from forbear.worlds.household.environment import task_of
 from forbear.worlds.household.games import Game
 from forbear.worlds.household.pilot import agent as shipped_agent
@@ -103,45 +102,46 @@ class RealBench:
         return partial(shipped_agent, player=agent)
 
     def _plan(self, games: Sequence[Game], agent: _MakeAgent, arms: Sequence[Arm], seeds: int) -> PilotPlan:
-        return fixed_plan(
-            tasks=[task_of(game) for game in games],
+        return full_plan(
+            [task_of(game) for game in games],
             agent=agent,
             environment=partial(real_environment, self.path, self.split),
             arms=arms,
             seeds=seeds,
+            steps=STEPS,
         )
 
 
 ZERO_SHOT_RATES: Mapping[str, Mapping[str, Sequence[float]]] = {
     "heed": {
-        "c-rollback": _rates(
+        "c-rollback": rates(
             ".335 .176 .173 .120 .188 .122 .069 .113 .099 .075 .107 .138 .149 .051 .038 .000 .000 .000 .000 .000"
         ),
-        "c-append": _rates(
+        "c-append": rates(
             ".195 .225 .225 .168 .179 .125 .100 .103 .085 .089 .102 .105 .145 .118 .072 .044 .000 .000 .000 .000"
         ),
     },
     "novice": {
-        "c-rollback": _rates(
+        "c-rollback": rates(
             ".770 .281 .197 .132 .101 .116 .159 .112 .176 .229 .000 .126 .143 .086 .032 .098 .039 .041 .000 .000"
         ),
-        "c-append": _rates(
+        "c-append": rates(
             ".640 .640 .650 .129 .142 .108 .092 .120 .099 .111 .084 .093 .070 .134 .086 .024 .026 .081 .092 .069"
         ),
     },
     "restarter": {
-        "c-rollback": _rates(
+        "c-rollback": rates(
             ".428 .179 .121 .101 .136 .113 .139 .150 .155 .068 .108 .094 .093 .075 .000 .000 .021 .000 .000 .000"
         ),
-        "c-append": _rates(
+        "c-append": rates(
             ".260 .290 .305 .109 .124 .132 .135 .153 .170 .136 .097 .091 .068 .074 .054 .015 .000 .000 .000 .000"
         ),
     },
     "doubter": {
-        "c-rollback": _rates(
+        "c-rollback": rates(
             ".260 .101 .139 .101 .060 .047 .118 .039 .077 .051 .037 .079 .143 .053 .000 .025 .000 .035 .000 .000"
         ),
-        "c-append": _rates(
+        "c-append": rates(
             ".135 .125 .150 .097 .076 .086 .072 .067 .041 .065 .057 .051 .076 .106 .061 .070 .027 .000 .000 .000"
         ),
     },

@@ -26,9 +26,8 @@ from forbear.critics.calibration import fit_temperature
 from forbear.critics.logistic import LogisticCritic, LogisticWeights
 from forbear.critics.measures import auroc
 from forbear.errors import InvalidInput
-from forbear.runner.benchmark import BLIND, blind_rates, chosen_arms, study_arms
+from forbear.runner.benchmark import BLIND, blind_rates, chosen_arms, full_plan, study_arms
 from forbear.worlds.household.agent import HouseholdWeights, RankerAgent
-from forbear.worlds.household.bench import fixed_plan
 from forbear.worlds.household.environment import HouseholdEnvironment, task_of
 from forbear.worlds.household.games import Game
 from forbear.worlds.household.players import Recipe, recipe_of
@@ -120,16 +119,16 @@ def _rates(
 ) -> dict[str, tuple[float, ...]]:
     critic: LogisticCritic = critic_of(weights, name="critic")
     arms = chosen_arms(study_arms(critic, uncalibrated=critic, rates={}), list(BLIND.values()))
-    plan = fixed_plan(
-        tasks=[task_of(game) for game in games],
+    plan = full_plan(
+        [task_of(game) for game in games],
         agent=lambda: agent,
         environment=lambda: HouseholdEnvironment(games),
         arms=arms,
         # Half as many episodes an arm as a critic's temperature of a generated household's player is fitted on.
         seeds=max(1, round(recipe.calibration_tasks / 2 / len(games))),
+        steps=recipe.steps,
     )
-    found = blind_rates(replace(plan, max_steps=recipe.steps))
-    return {arm: tuple(round(rate, 3) for rate in rates) for arm, rates in found.items()}
+    return {arm: tuple(round(rate, 3) for rate in rates) for arm, rates in blind_rates(plan).items()}
 
 
 def main(source: Path, folder: Path, names: Sequence[str]) -> None:
