@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 pytest.importorskip("aiohttp", reason="the extra llm is not installed")
 
+from forbear.adapters.host_file import read_host_file
 from forbear.analysis.evidence import evidence_of
 from forbear.analysis.result import analyse_journal
 from forbear.cli.main import run
@@ -236,3 +237,10 @@ def test_the_example_in_javascript_comes_to_a_verdict(tmp_path, capsys):
     assert run(["decide", "--json", str(tmp_path / "j")]) == 0
     assert json.loads(capsys.readouterr().out)
     assert len((EXAMPLE / "agent.mjs").read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_the_page_shows_a_pilot_that_can_be_read(tmp_path):
+    page = (EXAMPLE.parents[1] / "docs" / "proxy.md").read_text(encoding="utf-8")
+    text = re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1]
+    described = read_host_file(write_host(tmp_path, ids=[f"t{n}" for n in range(40)], text=text))
+    assert list(described.policies) == list(read_host_file(EXAMPLE / "pilot.toml").policies) == ["again"]
