@@ -227,9 +227,10 @@ def test_an_outage_is_passed_on_as_it_is_and_leaves_no_outcome(tmp_path):
 
 def test_an_outage_that_passes_is_none(tmp_path):
     log = tmp_path / "log.jsonl"
-    with in_use(ROLLBACK, replies("wipe", refused(503), "on"), log=log) as (client, _):
-        assert client.chat("go").status == 503
-        assert client.chat("go").text == "on"
+    with in_use(ROLLBACK, replies("wipe", refused(503), "on"), log=log) as (client, server):
+        assert client.chat("go", seed=7).status == 503
+        assert client.chat("go", seed=7).text == "on"
+        assert [request["seed"] for request in server.requests] == [7, 8, 8]  # 7 was dropped
         client.tell(task="t", success=True)
     (episode,) = episodes(log)
     assert [[p.action.text for p in step.proposals] for step in episode.steps] == [["wipe", "on"]]
