@@ -153,25 +153,25 @@ def test_calls_that_propose_nothing_are_metered_and_not_judged():
         assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"n": 2}, "one at a time"),
-        ({"functions": []}, "as tools"),
-        ({"tools": [{"type": "web_search"}]}, 'type "function" alone'),
-        ({"tools": "all"}, 'type "function" alone'),
-        ({"previous_response_id": "r"}, "keeps what is dropped"),
-        ({"web_search_options": {}}, "has run before"),
-        ({"modalities": ["text", "audio"]}, "cannot be judged"),
-        ({"messages": []}, "at least one"),
-        ({"messages": ["x"]}, "messages"),
-    ],
-)
-def test_what_would_pass_the_judge_by_is_refused(more, said):
+UNJUDGED = [
+    ({"n": 2}, "one at a time"),
+    ({"functions": []}, "as tools"),
+    ({"tools": [{"type": "web_search"}]}, 'type "function" alone'),
+    ({"tools": "all"}, 'type "function" alone'),
+    ({"previous_response_id": "r"}, "keeps what is dropped"),
+    ({"web_search_options": {}}, "has run before"),
+    ({"modalities": ["text", "audio"]}, "cannot be judged"),
+    ({"messages": []}, "at least one"),
+    ({"messages": ["x"]}, "messages"),
+]
+
+
+def test_what_would_pass_the_judge_by_is_refused():
     with in_use(ROLLBACK, replies("on")) as (client, server):
-        got = client.chat(**{"messages": "go", **more})
-        assert (got.status, got.error["code"]) == (400, "refused")
-        assert said in got.error["message"]
+        for more, said in UNJUDGED:
+            got = client.chat(**{"messages": "go", **more})
+            assert (got.status, got.error["code"]) == (400, "refused"), more
+            assert said in got.error["message"]
         assert server.requests == []
         assert client.send("GET", "/forbear/status").json == {"open": 0}
 
@@ -185,18 +185,18 @@ def test_other_paths_are_refused_with_what_to_use():
         assert server.requests == []
 
 
-@pytest.mark.parametrize("body", [b"", b"no", b"[1]", b'{"messages": ' + b"[" * 100_000, b"\xff", b"1" * 5000])
-def test_what_is_no_request_is_refused(body):
+def test_what_is_no_request_is_refused():
     with in_use(ROLLBACK, replies("on")) as (client, _):
-        assert client.send("POST", "/v1/chat/completions", body, X_Forbear_Task="t").status == 400
-        assert client.send("POST", "/forbear/tell", body).status == 400
+        for body in (b"", b"no", b"[1]", b'{"messages": ' + b"[" * 100_000, b"\xff", b"1" * 5000):
+            assert client.send("POST", "/v1/chat/completions", body, X_Forbear_Task="t").status == 400, body[:20]
+            assert client.send("POST", "/forbear/tell", body).status == 400, body[:20]
 
 
-@pytest.mark.parametrize("said", [{"success": 1}, {"success": "yes"}, {}, {"success": None, "reason": 3}])
-def test_an_outcome_is_true_false_or_null(said):
+def test_an_outcome_is_true_false_or_null():
     with in_use(ROLLBACK, replies("on")) as (client, _):
         client.chat("go")
-        assert client.tell(task="t", **said).status == 400
+        for said in ({"success": 1}, {"success": "yes"}, {}, {"success": None, "reason": 3}):
+            assert client.tell(task="t", **said).status == 400, said
 
 
 def test_ends_are_told_once():
@@ -213,21 +213,24 @@ def test_ends_are_told_once():
 # --- The endpoint -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
-def test_an_outage_is_passed_on_as_it_is_and_leaves_no_outcome(tmp_path, status):
-    log = tmp_path / "log.jsonl"
-    with in_use(ROLLBACK, replies(refused(status, "not now", retry_after="7")), log=log) as (client, _):
-        got = client.chat("go")
-        assert (got.status, got.headers["retry-after"], got.error["message"]) == (status, "7", "not now")
-        assert client.tell(task="t", success=False).json["success"] is None
-    assert episodes(log)[0].termination.value == "provider_error"
+def test_an_outage_is_passed_on_as_it_is_and_leaves_no_outcome(tmp_path):
+    log, statuses = tmp_path / "log.jsonl", [401, 404, 429, 500, 503]
+    said = [refused(status, "not now", retry_after="7") for status in statuses]
+    with in_use(ROLLBACK, replies(*said), log=log) as (client, _):
+        for status in statuses:
+            got = client.chat("go", task=f"t{status}")
+            assert (got.status, got.headers["retry-after"], got.error["message"]) == (status, "7", "not now")
+            told = client.tell(task=f"t{status}", success=False).json
+            assert (told["success"], f"HTTP {status}" in told["cause"]) == (None, True)
+    assert {one.termination.value for one in episodes(log)} == {"provider_error"}
 
 
 def test_an_outage_that_passes_is_none(tmp_path):
     log = tmp_path / "log.jsonl"
-    with in_use(ROLLBACK, replies("wipe", refused(503), "on"), log=log) as (client, _):
-        assert client.chat("go").status == 503
-        assert client.chat("go").text == "on"
+    with in_use(ROLLBACK, replies("wipe", refused(503), "on"), log=log) as (client, server):
+        assert client.chat("go", seed=7).status == 503
+        assert client.chat("go", seed=7).text == "on"
+        assert [request["seed"] for request in server.requests] == [7, 8, 8]  # 7 was dropped
         client.tell(task="t", success=True)
     (episode,) = episodes(log)
     assert [[p.action.text for p in step.proposals] for step in episode.steps] == [["wipe", "on"]]
@@ -258,14 +261,14 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("number", range(len(HOSTILE)))
-def test_a_hostile_endpoint_is_an_outage(number):
-    with in_use(ROLLBACK, replies(HOSTILE[number])) as (client, server):
-        got = client.chat("go")
-        assert (got.status, got.error["code"]) == (502, "upstream_failed")
-        assert len(got.body) < 1000
-        assert client.tell(task="t", success=False).json["success"] is None
-        assert len(server.requests) == 1
+def test_a_hostile_endpoint_is_an_outage():
+    with in_use(ROLLBACK, replies(*HOSTILE)) as (client, server):
+        for number in range(len(HOSTILE)):
+            got = client.chat("go", task=f"t{number}")
+            assert (got.status, got.error["code"]) == (502, "upstream_failed"), number
+            assert len(got.body) < 1000
+            assert client.tell(task=f"t{number}", success=False).json["success"] is None
+        assert len(server.requests) == len(HOSTILE)
 
 
 def test_nobody_there_and_nobody_in_time_are_outages():

@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 pytest.importorskip("aiohttp", reason="the extra llm is not installed")
 
+from forbear.adapters.host_file import read_host_file
 from forbear.analysis.evidence import evidence_of
 from forbear.analysis.result import analyse_journal
 from forbear.cli.main import run
@@ -236,3 +237,36 @@ def test_the_example_in_javascript_comes_to_a_verdict(tmp_path, capsys):
     assert run(["decide", "--json", str(tmp_path / "j")]) == 0
     assert json.loads(capsys.readouterr().out)
     assert len((EXAMPLE / "agent.mjs").read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_the_page_shows_a_pilot_that_can_be_read(tmp_path):
+    page = (EXAMPLE.parents[1] / "docs" / "proxy.md").read_text(encoding="utf-8")
+    text = re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1]
+    described = read_host_file(write_host(tmp_path, ids=[f"t{n}" for n in range(40)], text=text))
+    assert list(described.policies) == list(read_host_file(EXAMPLE / "pilot.toml").policies) == ["again"]
+
+
+def test_a_critic_may_ask_a_model_itself(tmp_path):
+    def respond(request):
+        if request["model"] == "judge":
+            doubts = "blind" in str(request["messages"][-1])
+            return answer("Yes" if doubts else "No", logprobs=[{"token": "Yes" if doubts else "No", "logprob": -0.01}])
+        return answer("blind guess" if len(request["messages"]) == 1 and request["seed"] % 2 else "ball")
+
+    with ChatServer(respond) as server:
+        text = PILOT.replace('use = "doubter:Doubter"', 'use = "chat"') + (
+            f'\n[model]\nuse = "openai"\noptions = {{ model = "judge", base_url = "{server.url}" }}\n'
+            "\n[prices]\njudge = { input = 1e6, output = 1e6 }\nm = { input = 1e6, output = 1e6 }\n"
+        )
+        file = write_pilot(tmp_path, text=text)
+        with piloting(file, tmp_path / "j", server.url) as client:
+            for _ in range(8):
+                it = client.ask()
+                path = f"/episode/{it['episode']}/v1"
+                said = client.chat("go", task=None, path=path, seed=it["model_seed"])
+                assert client.tell(episode=it["episode"], success=said.text == "ball").json["told"] == "written"
+    episodes = Journal(tmp_path / "j").read().episodes.values()
+    judged = [one for one in episodes if one.arm in ("drop", "warn")]
+    assert judged
+    assert all(one.usage.critic.paid.cost > 0 and one.usage.agent.paid.cost > 0 for one in judged)
+    assert not any(proposal.faults for one in judged for step in one.steps for proposal in step.proposals)

@@ -95,7 +95,8 @@ def read_pilot_file(path: str | Path) -> PilotFile:
         raise top.error(
             "host",
             message="its host runs this pilot, forbear does not: ask what to run with forbear pilot ask "
-            f"{name}, tell what came of it with forbear pilot tell {name}",
+            f"{name}, tell what came of it with forbear pilot tell {name}, or, where its arms "
+            f"name interventions, forbear proxy {name} --upstream URL",
         )
     tasks, run, rule = top.section("tasks"), top.section("run", optional=True), top.section("rule", optional=True)
     plan = _plan(top, tasks, run, rule, file.parent)

@@ -24,7 +24,7 @@ from forbear.models.prices import Prices
 from forbear.models.session import Session
 from forbear.proxy.episodes import Ended, Episodes, Running
 from forbear.proxy.upstream import Answer, Outage, Refused, Upstream, as_stream, problem, usage_of, woven
-from forbear.records.model import Action
+from forbear.records.model import Action, Usage
 from forbear.wording import described, shown
 
 MAX_REQUEST = 32 << 20
@@ -206,10 +206,10 @@ class _Proxy:
         async def sample(told: Sequence[Told]) -> Sampled[Answer]:
             before = [running.told.setdefault((n, one), messages[-1]) for n, one in enumerate(told)]
             sent = {**plain, "messages": woven(messages, told, before)}
-            if drawn and type(sent.get("seed")) is int:  # under its own again it would only be answered as before
-                sent["seed"] += len(drawn)
+            if type(sent.get("seed")) is int:  # under its own again it would only be answered as before
+                sent["seed"] += watch.attempt
             got = await self._upstream.complete(sent, query=request.url.query, headers=self._headers(request))
-            usage = watch.priced(got.action.usage, model=str(asked.get("model", "")))  # type: ignore[arg-type]
+            usage = watch.priced(got.action.usage or Usage(calls=1), model=str(asked.get("model", "")))
             drawn.append(got.action.with_usage(usage))
             return Sampled(got.raw, drawn[-1])
 
@@ -220,7 +220,7 @@ class _Proxy:
                 except Exception as error:
                     watch.failed(error)
                     raise
-                watch.aside(drawn[0].usage)  # type: ignore[arg-type]
+                watch.aside(drawn[0].usage or Usage(calls=1))
                 answer = got.raw
             else:
                 answer = await _proposed(running, _seen(messages), sample)

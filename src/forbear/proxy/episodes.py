@@ -174,6 +174,7 @@ class Episodes:
         dropped = running.watch.dropped
         said |= {
             "success": episode.success,
+            "cause": episode.cause,
             "dropped": dropped.calls,
             "dropped_tokens": dropped.tokens if dropped.calls else 0,
         }

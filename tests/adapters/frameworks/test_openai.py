@@ -109,6 +109,15 @@ def test_a_retry_is_sent_under_another_seed():
     assert [request["seed"] for request in server.requests] == [7, 8, 7]
 
 
+def test_so_is_one_after_an_outage():
+    with serving(answer("wipe"), refused(503), answer("on")) as server, client_of(server) as own:
+        client = WatchedClient(own, watching(Rollback()))
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(model="m", messages=HELLO, seed=7)
+        assert client.chat.completions.create(model="m", messages=HELLO, seed=7).choices[0].message.content == "on"
+    assert [request["seed"] for request in server.requests] == [7, 8, 8]
+
+
 def test_a_provider_that_is_down_leaves_no_outcome():
     watch = watching(Rollback())
     with (

@@ -6,7 +6,6 @@ Two ways: `WatchedClient` judges what the user's own loop gets from it; `ClientM
 
 import asyncio
 import inspect
-import itertools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,11 +64,10 @@ class WatchedClient:
         """Returns the answer that stands; of an asynchronous client, what is to be awaited for it."""
         if request.get("stream") or (request.get("n") or 1) != 1:
             raise InvalidInput("an answer is judged as a whole, and one at a time: leave out stream=True and n.")
-        asked = itertools.count()
 
         def again(told: Sequence[Told]) -> dict[str, Any]:
             """The request as it is sent: under its own seed again it would only be answered as before."""
-            number = next(asked)
+            number = self._watch.attempt
             seeded = {"seed": request["seed"] + number} if number and isinstance(request.get("seed"), int) else {}
             return _woven(request, told) | seeded
 

@@ -100,6 +100,11 @@ class Watch:
         """For whatever draws at random in this episode, in [0, 2**31): of task, run and arm."""
         return Draw(task_id=self.task.id, seed=self.draw_seed, role="framework").integer() & 0x7FFFFFFF
 
+    @property
+    def attempt(self) -> int:
+        """How many proposals the open step has had: a request's own seed is moved by so much."""
+        return self._book.attempt
+
     # --- The call of the model --------------------------------------------------------------------------------
 
     async def propose(

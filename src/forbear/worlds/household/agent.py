@@ -5,15 +5,14 @@ the task, by what was done recently and by what was said; the names of these fea
 weights. The player draws from softmax(score / temperature).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-from forbear.contracts.draw import Draw
-from forbear.errors import AgentError, InvalidInput
-from forbear.learned.ranker import RankerWeights, scorer
-from forbear.records.model import JSON, Action, Step, Trajectory
+from forbear.errors import AgentError
+from forbear.learned.ranker import Described, RankerWeights
+from forbear.records.model import Step, Trajectory
 from forbear.worlds.household.features import (
     Memory,
     Situation,
@@ -22,9 +21,8 @@ from forbear.worlds.household.features import (
     remember,
 )
 from forbear.worlds.household.players import HEED, TEMPERATURE, recipe_of
+from forbear.worlds.ranked import RankedAgent
 from forbear.worlds.told import lately_told
-
-_MAX_OBSERVATION = 20_000
 
 
 class Choice(NamedTuple):
@@ -101,8 +99,10 @@ class HouseholdWeights(RankerWeights):
     kind = "forbear-household-ranker-1"
 
 
-class RankerAgent:
-    """Draws a legal command from softmax(score / temperature); a pure function of trajectory, draw and exclusions."""
+class RankerAgent(RankedAgent):
+    """Chooses among the legal commands."""
+
+    name = "household-ranker"
 
     def __init__(self, weights: RankerWeights, *, temperature: float = TEMPERATURE) -> None:
         """Makes a player.
@@ -110,36 +110,20 @@ class RankerAgent:
         Raises:
             InvalidInput: Unless 0.01 ≤ temperature ≤ 100.
         """
-        if not 0.01 <= temperature <= 100:
-            raise InvalidInput(f"the temperature must lie between 0.01 and 100, got {temperature!r}.")
-        self._temperature = temperature
-        self._sha256, self._score = scorer(weights)
+        super().__init__(weights, temperature=temperature)
 
-    def choose(self, trajectory: Trajectory, *, draw: Draw, excluded: Sequence[Action] = ()) -> Action:
-        """`act`, without a loop to run in."""
+    def offered(self, trajectory: Trajectory, *, excluded: Collection[str]) -> tuple[list[str], Sequence[Described]]:
+        """The legal commands.
+
+        Raises:
+            AgentError: The open step names none.
+        """
         steps = trajectory.steps
         legal = (steps[-1].legal_actions if steps else None) or ()
         if not legal:
             raise AgentError("the household player chooses among legal commands; the environment names none here.")
-        if any(len(step.observation) > _MAX_OBSERVATION for step in steps):
-            raise AgentError(f"an observation is longer than {_MAX_OBSERVATION} characters: not a household.")
-        dropped = {action.text for action in excluded}
-        commands = [text for text in legal if text not in dropped] or list(legal)
-        described = describe(remember(trajectory), steps, commands)
-        scores = [self._score(choice) / self._temperature for choice in described]
-        return Action(commands[draw.gumbel_choice(scores, keys=commands)])
-
-    async def act(self, trajectory: Trajectory, *, draw: Draw, excluded: Sequence[Action] = ()) -> Action:
-        """Returns the next command; an excluded one only where nothing else is legal.
-
-        Raises:
-            AgentError: The open step names no legal command, or an observation is longer than any of the game's.
-        """
-        return self.choose(trajectory, draw=draw, excluded=excluded)
-
-    def config(self) -> Mapping[str, JSON]:
-        """Returns its name, the temperature and the hash of its weights."""
-        return {"name": "household-ranker", "version": 1, "temperature": self._temperature, "sha256": self._sha256}
+        commands = [text for text in legal if text not in excluded] or list(legal)
+        return commands, describe(remember(trajectory), steps, commands)
 
 
 @lru_cache(maxsize=8)

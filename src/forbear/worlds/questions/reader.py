@@ -5,15 +5,14 @@ question, by how the last actions went and by what was said; the names of these 
 weights. The reader draws from softmax(score / temperature).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-from forbear.contracts.draw import Draw
-from forbear.errors import AgentError, InvalidInput
-from forbear.learned.ranker import RankerWeights, scorer
-from forbear.records.model import JSON, Action, Step, Trajectory
+from forbear.errors import AgentError
+from forbear.learned.ranker import Described, RankerWeights
+from forbear.records.model import Step, Trajectory
 from forbear.worlds.questions.features import (
     Candidate,
     Memory,
@@ -25,9 +24,8 @@ from forbear.worlds.questions.features import (
     stem,
 )
 from forbear.worlds.questions.readers import FIRST, recipe_of
+from forbear.worlds.ranked import RankedAgent
 from forbear.worlds.told import lately_told
-
-MAX_OBSERVATION = 20_000
 
 
 class ReaderWeights(RankerWeights):
@@ -154,45 +152,24 @@ def _covers(memory: Memory, page: Page) -> str:
     return f"{min(3, missing)}{'n' if named else ''}"
 
 
-class Reader:
-    """Draws what to do next from softmax(score / temperature); a function of trajectory, draw and exclusions alone."""
+class Reader(RankedAgent):
+    """Chooses among what may be searched for, looked up and answered, as far as it has read."""
 
-    def __init__(self, weights: ReaderWeights, *, temperature: float = 1.0) -> None:
-        """Makes a reader.
+    name = "questions-reader"
+
+    def offered(self, trajectory: Trajectory, *, excluded: Collection[str]) -> tuple[list[str], Sequence[Described]]:
+        """Its candidates.
 
         Raises:
-            InvalidInput: Unless 0.01 ≤ temperature ≤ 100.
+            AgentError: The first observation is no question of mode `react`.
         """
-        if not 0.01 <= temperature <= 100:
-            raise InvalidInput(f"the temperature must lie between 0.01 and 100, got {temperature!r}.")
-        self._temperature = temperature
-        self._sha256, self._score = scorer(weights)
-
-    def choose(self, trajectory: Trajectory, *, draw: Draw, excluded: Sequence[Action] = ()) -> Action:
-        """`act`, without a loop to run in."""
         steps = trajectory.steps
         if not steps or not steps[0].observation.startswith("Question: "):
             raise AgentError("the reader reads questions in mode 'react'; the first observation is none.")
-        if any(len(step.observation) > MAX_OBSERVATION for step in steps):
-            raise AgentError(f"an observation is longer than {MAX_OBSERVATION} characters; give shorter paragraphs.")
         memory = remember(trajectory)
-        dropped = {action.text for action in excluded}
-        offered = candidates(memory)
-        offered = [one for one in offered if one.text not in dropped] or offered
-        scores = [self._score(choice) / self._temperature for choice in describe(memory, steps, offered)]
-        return Action(offered[draw.gumbel_choice(scores, keys=[one.text for one in offered])].text)
-
-    async def act(self, trajectory: Trajectory, *, draw: Draw, excluded: Sequence[Action] = ()) -> Action:
-        """Returns the next action; an excluded one only where there is nothing else.
-
-        Raises:
-            AgentError: The first observation is no question of mode `react`, or one is longer than any of its.
-        """
-        return self.choose(trajectory, draw=draw, excluded=excluded)
-
-    def config(self) -> Mapping[str, JSON]:
-        """Returns its name, the temperature and the hash of its weights."""
-        return {"name": "questions-reader", "version": 1, "temperature": self._temperature, "sha256": self._sha256}
+        known = candidates(memory)
+        known = [one for one in known if one.text not in excluded] or known
+        return [one.text for one in known], describe(memory, steps, known)
 
 
 @lru_cache(maxsize=8)

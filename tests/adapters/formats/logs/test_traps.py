@@ -4,6 +4,8 @@ import pytest
 
 from forbear.adapters.formats.logs.choice import Choice
 from forbear.adapters.formats.logs.reading import read_logs
+from forbear.adapters.formats.tabular import read_outcomes
+from forbear.analysis.pairing import compare
 from forbear.errors import InvalidInput
 from log_files import DATA, lines, of_one_arm, told
 
@@ -116,6 +118,11 @@ def test_a_pilot_that_inspect_ran_says_its_arms_itself(write):
         log["eval"] |= {"metadata": {"forbear": about}}
         logs.append(write(log, f"{arm}.json"))
     assert list(read_logs(logs[:2]).arms) == ["baseline", "rollback"]
+    for order in (logs[:2], logs[1::-1]):  # as a shell lists files: the first is not always the baseline
+        read = read_outcomes(order)
+        [pairing] = compare(read.table, baseline=read.baseline)
+        assert (pairing.baseline, pairing.treated) == ("baseline", "rollback")
+    assert read_logs(logs[1:]).baseline == "rollback"
     assert list(read_logs(logs[1:]).arms) == ["rollback", "m"]
 
 

@@ -314,7 +314,8 @@ def _summed(
         arms=arms,
         tasks=len({row.task for row in rows}),
         repeats=max(cells.values()),
-        baseline=rows[0].arm if two else None,
+        # A shell's *.eval puts files into an order of its own; what is called the baseline is it.
+        baseline=rows[0].arm if two and all(row.arm != "baseline" for row in rows) else None,
         remarks=tuple(dict.fromkeys(remarks)),
     )
 
