@@ -1,5 +1,7 @@
 # The one place that says how things are run; CI and the README call these targets.
 PYTHON ?= python3
+# One more than cores, since many tests wait for processes of theirs; who is done takes of what others have left.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
@@ -28,11 +30,11 @@ results: $(VENV)/.installed
 
 # Fast inner loop: before every commit, under a minute.
 check: lint
-	$(BIN)/pytest -q -n auto -m "not slow and not statistical"
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not statistical"
 
 # Everything that CI runs; ends with pytest's summary line.
 test: lint
-	HYPOTHESIS_PROFILE=many $(BIN)/pytest -q -n auto
+	HYPOTHESIS_PROFILE=many $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 # And the adapters of agent frameworks, in environments that have those: a gigabyte each, made once. Prints one summary.
 test-all: test test-frameworks
