@@ -126,3 +126,8 @@ def test_games_without_their_rules_or_with_others_are_refused(tmp_path, rules):
     grammar.write_text(grammar.read_text().replace("move {o} to {r}", "put {o} in {r}"))
     with pytest.raises(InvalidInput, match=r"alfred_grammar\.twl2"):
         list(read_games(path))
+
+
+def test_a_file_that_is_not_there_is_named_before_what_lies_beside_it(tmp_path):
+    with pytest.raises(InvalidInput, match=r"there is no file '.*nope\.jsonl\.gz'"):
+        list(read_games(tmp_path / "nope.jsonl.gz"))

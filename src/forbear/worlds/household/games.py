@@ -62,6 +62,8 @@ def read_games(path: Path) -> Iterator[Game]:
     Raises:
         InvalidInput: A file is missing, unreadable or holds other rules; or a game is malformed, named by its id.
     """
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {described(str(path), limit=200)}: give a compact file of games.")
     check_rules(path.parent)
     seen: set[str] = set()
     for number, line in _lines(path):
