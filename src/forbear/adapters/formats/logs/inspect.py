@@ -16,6 +16,7 @@ from forbear.adapters.formats.logs.chat import NOTHING, content_of, told
 from forbear.adapters.formats.logs.choice import Choice
 from forbear.adapters.formats.logs.loose import fields, items, text
 from forbear.adapters.formats.logs.model import Log, Run, Value
+from forbear.adapters.formats.logs.monitors import said_of
 from forbear.adapters.formats.logs.probe import Probe, decode
 from forbear.wording import counted, shown
 
@@ -75,6 +76,7 @@ class _Sample(Struct):
     scores: dict[str, _Score] | None = None
     score: _Score | None = None
     messages: msgspec.Raw = NOTHING
+    events: msgspec.Raw = NOTHING
     input: Any = None
     error: Any = None
     limit: Any = None
@@ -236,6 +238,8 @@ def _run(sample: _Sample, spec: _Spec, choice: Choice) -> Run:
     # A retried evaluation keeps its task_id and copies the samples that were complete.
     whose = spec.task_id or spec.run_id
     opening, steps = told(sample.messages, choice, where=f"sample {shown(task)}, messages")
+    watched = f"sample {shown(task)}, events"
+    said = said_of(sample.messages, sample.events, where=watched) if choice.episodes else ()
     return Run(
         task=task,
         key=_key(task, sample.input, spec),
@@ -249,6 +253,7 @@ def _run(sample: _Sample, spec: _Spec, choice: Choice) -> Run:
         uid=f"{whose}/{task}/{sample.epoch}" if whose else "",
         opening=opening,
         steps=steps,
+        said=said,
     )
 
 

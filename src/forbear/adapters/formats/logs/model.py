@@ -41,6 +41,8 @@ class Run:
     """What the agent was told before its first step; read only where episodes are asked for."""
     steps: tuple[tuple[str, str], ...] = ()
     """Each action, and what was observed after it; the same."""
+    said: tuple[Mapping[str, float], ...] = ()
+    """By step, what monitors said of it, in [0, 1], by their names; empty where none watched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,13 +57,16 @@ class ReadLogs:
         """What agents did, as `forbear critic train` reads it; runs without a step are left out."""
         for row in self.rows:
             if row.run.steps:
+                steps = [{"action": action, "observation": seen} for action, seen in row.run.steps]
                 yield {
                     "task_id": row.task,
                     "seed": row.seed,
                     "success": row.run.success,
                     "agent": row.arm,
                     "task": row.run.opening,
-                    "steps": [{"action": action, "observation": seen} for action, seen in row.run.steps],
+                    "steps": [{**step, "p_fail": said} for step, said in zip(steps, row.run.said, strict=True)]
+                    if row.run.said
+                    else steps,
                 }
 
     def table(self) -> OutcomeTable:
