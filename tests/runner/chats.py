@@ -22,7 +22,12 @@ PAID = (100, 10)
 
 
 def fixed(request):
-    """A word, or a judgement, that the whole request decides."""
+    """A word that the whole request decides, or a judgement that its conversation does.
+
+    The seed of a critic's request is of its config, and so of the port that this server happened to get.
+    """
+    if request.get("top_logprobs"):
+        request = {**request, "seed": None}
     number = int.from_bytes(hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()[:4], "big")
     if request.get("top_logprobs"):
         p = (number % 97 + 1) / 99
