@@ -117,16 +117,15 @@ def test_killed_at_random_moments_it_pays_for_nothing_twice(tmp_path, workers):
     with ChatServer(lambda request: Reply(body=fixed(request).body, stall_s=0.01)) as server:
         run(chat_plan(server.url), tmp_path / "whole")
         whole = len(server.requests)
-        started = time.monotonic()
         args = [sys.executable, "-c", code, server.url, str(tmp_path / "killed"), str(workers)]
-        subprocess.run(args, check=True, env={**os.environ})
-        last = time.monotonic() - started
         cut = in_flight = 0
         for number in range(kills):
             directory = tmp_path / f"k{number}"
             before = len(server.requests)
             process = subprocess.Popen([*args[:-2], str(directory), str(workers)])
-            time.sleep(rng.uniform(0.4, 0.95) * last)
+            reached = before + rng.randint(1, whole - 1)
+            while len(server.requests) < reached and process.poll() is None:
+                time.sleep(0.001)
             cut += process.poll() is None
             process.send_signal(signal.SIGKILL)
             process.wait()
