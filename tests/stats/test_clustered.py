@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -18,6 +18,7 @@ from forbear.stats.clustered import (
     worst_weight,
 )
 from forbear.stats.exact import exact_unconditional
+from forbear.stats.inference import inference
 from forbear.stats.intervals import paired_gain_interval
 from forbear.testing.strategies import clustered_outcomes, decision_rules
 
@@ -100,6 +101,17 @@ def test_unusable_outcomes_are_named(keywords, message):
 
 
 # --- The interval and its test ------------------------------------------------------------------------------
+
+
+@given(clustered_outcomes(), st.sampled_from(["calibrated", "finite-sample"]), st.sampled_from([-0.05, 0.0, 0.02]))
+def test_a_verdict_rests_on_the_test_and_the_interval_that_are_exported(outcomes, guarantee, margin):
+    assume(outcomes.tasks >= 2 and not outcomes.one_pair_per_task)
+    found = inference(outcomes, guarantee=guarantee)
+    for side in ("greater", "less"):
+        test = clustered_gain_test(outcomes, margin=margin, alternative=side, guarantee=guarantee)
+        assert found.pvalue(margin, side) == test.pvalue
+    gain, interval = found.gain(0.9), clustered_gain_interval(outcomes, confidence=0.9, guarantee=guarantee)
+    assert (gain.low, gain.high) == (interval.low, interval.high)
 
 
 @pytest.mark.slow

@@ -294,13 +294,13 @@ class GradedScores:
         return self._method
 
     def gain(self, confidence: float) -> Estimate:
-        """The gains that the test does not reject: `clustered_gain_interval`."""
+        """The gains that the test does not reject."""
         units, weight = self.units
         bounds = mean_limits(units, confidence=confidence, weight=weight)
         return _estimate(self.outcomes.success_gain, bounds, confidence)
 
     def pvalue(self, margin: float, alternative: OneSided) -> float:
-        """Of the test that belongs to the interval: `clustered_gain_test`, its units counted once."""
+        """Of the test that belongs to the interval."""
         units, weight = self.units
         return mean_pvalue(units, margin=margin, alternative=alternative, weight=weight)
 
