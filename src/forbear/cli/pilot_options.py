@@ -1,5 +1,6 @@
 """What all commands of `forbear pilot` take, and where their journal lies."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -79,7 +80,7 @@ def how_it_runs(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def again(file: Path, journal: Path | None) -> str:
     """The arguments that name the same pilot."""
-    return str(file) if journal is None else f"{file} --journal {journal}"
+    return shlex.join([str(file), *([] if journal is None else ["--journal", str(journal)])])
 
 
 def directory_of(file: Path, journal: Path | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ def report(journal: Path, output: Path | None, title: str | None, form: str, cha
         title=f"Pilot {journal.resolve().name}" if title is None else title,
         journal=str(journal),
         report=None if path is None else str(path),
-        command=f"forbear report {journal}",
+        command=shlex.join(["forbear", "report", str(journal)]),
     )
     if form == "md":
         from forbear.report.markdown import pilot_markdown

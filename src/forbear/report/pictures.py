@@ -191,7 +191,7 @@ def strata(found: SourcesView, arm: str = "") -> Picture | None:
 def doings(arms: Mapping[str, CostView]) -> Picture:
     """How many episodes of each arm had no answer, how many were cascades, and what was tried in vain."""
     chart = bars.doings_chart(arms)
-    more = f" {count(chart['left_out'])} more arms stand in the table." if chart["left_out"] else ""
+    more = _more(len(arms))
     return Picture(
         kind="doings",
         title="What each arm did",
@@ -204,16 +204,22 @@ def doings(arms: Mapping[str, CostView]) -> Picture:
     )
 
 
+def _more(rows: int) -> str:
+    """What is said of the rows for which a picture of bars has no place."""
+    return f" {count(rows - bars.MOST_ROWS)} more stand in the table." if rows > bars.MOST_ROWS else ""
+
+
 def ceilings(found: CeilingsView) -> Picture:
     """Gains beside what could have been gained."""
     chart = bars.ceilings_chart(found)
+    more = _more(len(found["rows"]))
     return Picture(
         kind="ceilings",
         title="What could have been gained",
         says="the gain of each arm, between what its disruptions took and what it would have gained without them",
         caption="Bars: pairs that were disrupted and recovered, as shares of all; without disruptions an arm would "
         "have gained the right one. Of a choice between runs: what one gains that knows the outcomes. Dots: the gain, "
-        "with its interval.",
+        f"with its interval.{more}",
         wide=_WIDE,
         high=chart["height"],
         body=_drawn("ceilings", chart),
@@ -238,7 +244,8 @@ def offline(view: PilotView) -> Picture | None:
             for name, auroc, gained in rows[:_MOST_SAID]
         ),
         caption="Left: of a failing and a succeeding step, how often the failing one has the higher score; a coin has "
-        "0.5. Right: what acting on those scores did to success. The first does not imply the second.",
+        "0.5. Right: what acting on those scores did to success. The first does not imply the second."
+        + _more(len(rows)),
         wide=_WIDE,
         high=chart["height"],
         body=_drawn("offline", chart),

@@ -175,9 +175,11 @@ class Journals:
         for folder, folders, files in os.walk(self._root):  # links are not followed: they may lead anywhere
             depth = len(Path(folder).relative_to(self._root).parts)
             folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < _DEPTH else []
-            if "plan.json" in files and seen < MOST_JOURNALS:
+            if "plan.json" in files:
                 seen += 1
                 yield Path(folder)
+            if seen == MOST_JOURNALS:
+                return
 
     def _name(self, directory: Path) -> str:
         return directory.relative_to(self._root).as_posix() if directory != self._root else self._root.name or "journal"

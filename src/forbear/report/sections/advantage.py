@@ -39,7 +39,7 @@ class AdvantageView(TypedDict):
     caveat: str
     by_step: list[RangeView]
     by_score: list[RangeView]
-    """By the critic's score of the first proposal that was acted on, in tenths."""
+    """By the critic's score of the first proposal that was acted on, in tenths; empty of a blind arm, whose is a coin."""
 
 
 def view(arm: str, result: PilotResult) -> AdvantageView | None:
@@ -49,12 +49,13 @@ def view(arm: str, result: PilotResult) -> AdvantageView | None:
     found = advantage_of(result, arm)
     if found is None:
         return None
+    by_score = [] if result.plan.arms[arm].blind_of is not None else found.by_score
     return AdvantageView(
         runs=found.all.runs,
         continuations=result.plan.continuations,
         caveat=CAVEAT,
         by_step=[_range(one, _steps(one)) for one in found.by_step],
-        by_score=[_range(one, f"p_fail {one.begin:.1f}-{one.end or 1.0:.1f}") for one in found.by_score],
+        by_score=[_range(one, f"p_fail {one.begin:.1f}-{one.end or 1.0:.1f}") for one in by_score],
     )
 
 

@@ -73,10 +73,13 @@ def view(arm: str, result: PilotResult) -> tuple[list[ForkView], int]:
     changed = list(_changed(result.episodes.values(), baseline=result.plan.baseline_arm, treated=arm))
     left = MOST_CHARACTERS / max(1, len(result.plan.treated))
     shown: list[ForkView] = []
+    record = result.plan.arms[arm]
+    # A blind arm's own scores are a coin's: what is shown is what the critic said of which it is blind.
+    critic = record.critic if record.blind_of is None else result.plan.arms[record.blind_of].critic
     for before, after in changed[:MOST_FORKS]:
         # Only coupled arms have their steps before the first intervention in common.
         first = (after.first_intervention or 0) if result.design == "coupled" else 0
-        fork = _fork(before, after, critic=result.plan.arms[arm].critic, first=first)
+        fork = _fork(before, after, critic=critic, first=first)
         left -= len(str(fork)) + _AROUND * (len(fork["baseline"]["steps"]) + len(fork["treated"]["steps"]))
         if left < 0 and shown:
             break

@@ -48,7 +48,7 @@ def view(arm: str, result: PilotResult) -> SourcesView | None:
     from forbear.analysis.sources import sources_of
 
     found = sources_of(result, arm)
-    if not found.by_step and not found.by_stratum:
+    if not found.by_step:
         return None
     strata = list(found.by_stratum.items())
     return SourcesView(

@@ -1,13 +1,17 @@
 "use strict";
 // What grows is asked for again while somebody looks: how far a pilot is, and the list of journals.
 const status = document.getElementById("status");
+let busy = false;
 const again = async (address, show) => {
-  if (document.hidden) return;
+  if (document.hidden || busy) return;
+  busy = true;
   try {
     const answer = await fetch(address);
     if (answer.ok) show(await answer.text());
   } catch {
     // The viewer was stopped: what was last known stands.
+  } finally {
+    busy = false;
   }
 };
 if (status) {

@@ -77,6 +77,20 @@ def test_a_call_that_left_the_conversation_is_known_by_the_answer_that_made_it()
     assert said({"event": "model", "output": output}, report("gone", 0.4)) == ({}, {"m": 0.4})
 
 
+def test_a_name_that_two_answers_have_given_tells_no_step():
+    messages = [{"role": "assistant", "id": f"m{n}", "tool_calls": [{"id": "call_0"}]} for n in range(2)]
+    events = [report("call_0", 0.9), report("call_0", 0.1), report("m1", 0.4, stage="model_output")]
+    assert said(*events, messages=messages) == ({}, {"m": 0.4})
+
+
+def test_what_an_event_leaves_null_is_nothing():
+    assert said(report("b", 0.4, path=None, factory=None, stage="tool_call")) == ({}, {"": 0.4})
+    assert said({"event": "sentinel", "kind": None, "stage": None, "step_id": None}, report("b", 0.4)) == (
+        {},
+        {"m": 0.4},
+    )
+
+
 def test_a_monitor_without_a_path_has_its_factorys_name_and_no_name_is_long():
     assert said(report("b", 0.4, path="", factory="f" * 900)) == ({}, {"f" * 200: 0.4})
 

@@ -44,12 +44,12 @@ class _Kind(Struct):
 class _Event(Struct):
     event: str = ""
     output: _Output | None = None
-    kind: str = ""
-    status: str = ""
-    stage: str = ""
-    step_id: str = ""
-    path: str = ""
-    factory: str = ""
+    kind: str | None = None
+    status: str | None = None
+    stage: str | None = None
+    step_id: str | None = None
+    path: str | None = None
+    factory: str | None = None
     suspicion: Any = None
 
 
@@ -72,18 +72,25 @@ def said_of(messages: msgspec.Raw, events: msgspec.Raw, *, where: str) -> Said:
     if not reports or messages == NOTHING:
         return ()
     answers = [one for one in decode(messages, list[_Message], where=where) if one.role == "assistant"]
-    step_of = {name: step for step, answer in enumerate(answers) for name in _names(answer)}
+    met_in: dict[str, set[int]] = {}
+    for step, answer in enumerate(answers):
+        for name in _names(answer):
+            met_in.setdefault(name, set()).add(step)
+    # Some models number the calls of each answer afresh: such a name tells no step.
+    step_of = {name: steps.pop() for name, steps in met_in.items() if len(steps) == 1}
     # A call that is not in the conversation any more, as that of `submit`, is known by the answer that made it.
     for event in met:
         for choice in (event.output.choices if event.output is not None else None) or []:
             names = [] if choice.message is None else list(_names(choice.message))
             steps = {step_of[name] for name in names if name in step_of}
             if len(steps) == 1:
-                step_of |= dict.fromkeys(names, steps.pop())
+                step = steps.pop()
+                step_of |= {name: step for name in names if name not in met_in}
     found: Said = tuple({} for _ in answers)
     for report in reports:
-        if report.stage in _PROPOSED and report.step_id in step_of:
-            scores = found[step_of[report.step_id]]
+        step = step_of.get(report.step_id or "", -1)
+        if report.stage in _PROPOSED and step >= 0:
+            scores = found[step]
             for name, score in _scores(report):
                 scores[name] = max(score, scores.get(name, 0.0))
     return found if any(found) else ()
@@ -95,7 +102,7 @@ def _names(message: _Message) -> Iterator[str]:
 
 
 def _scores(report: _Event) -> Iterator[tuple[str, float]]:
-    name = (report.path or report.factory)[:_LONGEST]
+    name = (report.path or report.factory or "")[:_LONGEST]
     parts = report.suspicion if isinstance(report.suspicion, dict) else {"": report.suspicion}
     for dimension, score in parts.items():
         if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
