@@ -143,14 +143,20 @@ def test_an_episode_is_named_by_header_or_by_the_base_url():
     assert (none.status, "X-Forbear-Task" in none.error["message"]) == (400, True)
 
 
-def test_calls_that_propose_nothing_are_metered_and_not_judged():
+def test_calls_that_propose_nothing_are_metered_and_not_judged(tmp_path):
+    log = tmp_path / "log.jsonl"
     embedding = Reply(body=json.dumps({"data": [], "usage": {"prompt_tokens": 5}}).encode())
-    with in_use(ROLLBACK, replies("wipe the plan", embedding, "on")) as (client, server):
+    with in_use(ROLLBACK, replies("wipe the plan", embedding, "on"), log=log) as (client, server):
         assert client.chat("plan", headers={"X_Forbear_Aside": "1"}).text == "wipe the plan"
         said = client.send("POST", "/v1/embeddings", {"model": "e", "input": "x"}, X_Forbear_Task="t")
         assert said.json["data"] == []
         assert client.send("POST", "/v1/embeddings", {"model": "e", "input": "x"}).status == 400
         assert len(server.requests) == 2
+        client.tell(task="t", success=True)
+    (episode,) = episodes(log)
+    assert episode.usage.agent.paid.calls == 2
+    assert episode.usage.agent.paid.input_tokens > 5
+    assert not episode.steps
 
 
 UNJUDGED = [
@@ -199,6 +205,28 @@ def test_an_outcome_is_true_false_or_null():
             assert client.tell(task="t", **said).status == 400, said
 
 
+def test_an_end_that_several_tell_at_once_is_told_once(tmp_path):
+    log = tmp_path / "log.jsonl"
+    with in_use(ROLLBACK, replies("on"), log=log) as (client, _):
+        client.chat("go")
+        with ThreadPoolExecutor(6) as pool:
+            told = list(pool.map(lambda _: client.tell(task="t", success=True), range(6)))
+    assert {one.status for one in told} == {200}
+    assert len({one.body for one in told}) == 1
+    assert len(episodes(log)) == 1
+
+
+def test_a_log_that_ends_in_the_middle_of_a_line_is_gone_on_with_behind_its_last_whole_one(tmp_path):
+    log = tmp_path / "log.jsonl"
+    for number, torn in enumerate((b"", b'{"kind": "episo' * 100_000)):
+        with log.open("ab") as file:
+            file.write(torn)
+        with in_use(ROLLBACK, replies("on"), log=log) as (client, _):
+            client.chat("go", task=f"t{number}")
+            assert client.tell(task=f"t{number}", success=True).status == 200
+    assert [one.task.id for one in episodes(log)] == ["t0", "t1"]
+
+
 def test_ends_are_told_once():
     with in_use(ROLLBACK, replies("on")) as (client, _):
         assert client.tell(task="t", success=True).status == 410
@@ -223,6 +251,29 @@ def test_an_outage_is_passed_on_as_it_is_and_leaves_no_outcome(tmp_path):
             told = client.tell(task=f"t{status}", success=False).json
             assert (told["success"], f"HTTP {status}" in told["cause"]) == (None, True)
     assert {one.termination.value for one in episodes(log)} == {"provider_error"}
+
+
+EMBEDDED = Reply(body=json.dumps({"data": [], "usage": {"prompt_tokens": 5}}).encode())
+
+
+@pytest.mark.parametrize(
+    ("said", "sent", "success"),
+    [
+        ([refused(503)], "e", None),
+        ([refused(503), EMBEDDED], "ee", False),
+        ([refused(503), EMBEDDED], "ce", None),  # what answers is not what is down
+        ([refused(503), answer("on")], "ec", None),
+        ([refused(503), EMBEDDED, answer("on")], "cec", False),
+    ],
+)
+def test_an_outage_is_over_when_the_same_answers(said, sent, success):
+    with in_use(ROLLBACK, replies(*said)) as (client, _):
+        for one in sent:
+            if one == "c":
+                client.chat("go")
+            else:
+                client.send("POST", "/v1/embeddings", {"model": "e", "input": "x"}, X_Forbear_Task="t")
+        assert client.tell(task="t", success=False).json["success"] is success
 
 
 def test_an_outage_that_passes_is_none(tmp_path):
@@ -290,6 +341,15 @@ def test_what_no_record_could_hold_is_judged_and_written(tmp_path):
     assert episodes(log)[0].steps[0].observation == "cut in the middle: \ufffd"
 
 
+def test_an_answer_is_repeated_only_where_it_was_the_last_that_was_asked_for():
+    with in_use(ROLLBACK, replies("one", refused(503), "two")) as (client, server):
+        assert client.chat("go").text == "one"
+        assert client.chat("go").status == 503
+        assert client.chat("go", headers={"x-stainless-retry-count": "1"}).text == "two"
+        assert len(server.requests) == 3
+        assert client.tell(task="t", success=True).json["success"] is True
+
+
 def test_a_client_that_asks_the_same_again_gets_the_same_answer():
     with in_use(ROLLBACK, replies("one", "two")) as (client, server):
         assert client.chat("go").text == "one"
@@ -345,6 +405,16 @@ def test_a_token_is_the_api_key_and_goes_no_further(monkeypatch, tmp_path):
     assert [one["authorization"] for one in server.headers] == ["Bearer sk-upstream-secret"] * 2
     assert b"secret" not in log.read_bytes()
     assert b"a-long-token" not in log.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["X_Forbear_Token", "Api_Key", "X_Api_Key", "Authorization"])
+@pytest.mark.parametrize("scheme", ["", "Bearer ", "bearer "])
+def test_wherever_a_client_brings_the_token_it_is_let_in_and_the_endpoint_does_not_see_it(name, scheme):
+    headers = {"X_Forbear_Token": "a-long-token", name: f"{scheme}a-long-token"}
+    with in_use(ROLLBACK, replies("on"), token="a-long-token") as (client, server):
+        assert client.chat("go", headers={name: f"{scheme}a-long-token"}).status == 200
+        assert client.chat("go", headers=headers).status == 200
+    assert not any("a-long-token" in value for one in server.headers for value in one.values())
 
 
 def test_a_token_is_sent_to_no_endpoint_also_where_the_proxy_has_no_key():

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -175,6 +176,21 @@ def test_an_endpoint_that_is_down_is_never_a_failure(tmp_path):
     assert (len(content.episodes), len(content.missing)) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("respond", "kind", "told"),
+    [(lambda request: refused(503), "rollback", None), (scripted, "stop", False)],
+    ids=["an outage", "an end by an intervention"],
+)
+def test_what_the_watch_knows_of_a_run_without_an_answer_goes_before_what_its_host_says(tmp_path, respond, kind, told):
+    file = write_pilot(tmp_path, text=PILOT.replace('intervention = "rollback"', f'intervention = "{kind}"'))
+    with ChatServer(respond) as server, piloting(file, tmp_path / "j", server.url) as client:
+        while (it := client.ask())["arm"] != "drop":
+            client.tell(episode=it["episode"], success=False)
+        assert play(client, it) is None
+        said = client.tell(episode=it["episode"], success=True)
+        assert (said.status, said.json["success"]) == (200, told)
+
+
 def test_a_lease_that_has_ended_gives_the_episode_to_somebody_else(tmp_path):
     file = write_pilot(tmp_path, text=PILOT.replace("[run]", "[run]\nlease_s = 0.01"))
     with ChatServer(scripted) as server, piloting(file, tmp_path / "j", server.url) as client:
@@ -188,7 +204,20 @@ def test_a_lease_that_has_ended_gives_the_episode_to_somebody_else(tmp_path):
 
 def test_what_cannot_be_piloted_is_refused_before_anything_runs(tmp_path, capsys):
     def refusal(text, *more):
-        assert run(["proxy", str(write_pilot(tmp_path, text=text)), "--upstream", "http://127.0.0.1:1/v1", *more]) == 2
+        assert (
+            run(
+                [
+                    "proxy",
+                    str(write_pilot(tmp_path, text=text)),
+                    "--upstream",
+                    "http://127.0.0.1:1/v1",
+                    "--port",
+                    "0",
+                    *more,
+                ]
+            )
+            == 2
+        )
         return capsys.readouterr().err
 
     assert "names its intervention" in refusal(PILOT[: PILOT.index("[critic]")] + '[[arm]]\nname = "own"\n')
@@ -196,7 +225,9 @@ def test_what_cannot_be_piloted_is_refused_before_anything_runs(tmp_path, capsys
     assert "go with --mode apply" in refusal(PILOT, "--arm", "drop")
     assert "did you mean 'drop'?" in refusal(PILOT, "--mode", "apply", "--arm", "drpo")
     assert "say which arm (--arm); it has 'drop', 'warn'" in refusal(PILOT, "--mode", "shadow")
-    assert "this proxy itself" in refusal(PILOT, "--port", "8799", "--upstream", "http://localhost:8799/v1")
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = str(held.getsockname()[1])
+    assert "this proxy itself" in refusal(PILOT, "--port", port, "--upstream", f"http://localhost:{port}/v1")
     assert not (tmp_path / "runs").exists()
 
 

@@ -41,6 +41,9 @@ _UNJUDGED = {
 }
 """Fields of a request that would pass the judge by, and why."""
 
+_KEYS = ("x-forbear-token", "authorization", "api-key", "x-api-key")
+"""Where clients bring their key."""
+
 Handler = Callable[[Request], Awaitable[Answer]]
 
 
@@ -91,11 +94,14 @@ def _kept_out(request: Request, hosts: frozenset[str], token: str | None) -> Ans
         return problem(421, "wrong_host", "forbear's proxy is not served under that name.")
     if "origin" in headers:
         return problem(403, "browser", "forbear's proxy answers no pages in browsers.")
-    if token is not None:
-        brought = (headers.get("x-forbear-token", ""), headers.get("authorization", "").removeprefix("Bearer "))
-        if not any(hmac.compare_digest(one.encode(), token.encode()) for one in brought):
-            return problem(401, "no_token", "bring the proxy's token as the API key, or in X-Forbear-Token.")
+    if token is not None and not any(_is_token(headers.get(name, ""), token) for name in _KEYS):
+        return problem(401, "no_token", "bring the proxy's token as the API key, or in X-Forbear-Token.")
     return None
+
+
+def _is_token(value: str, token: str) -> bool:
+    """Whether a header brings the proxy's token, with a scheme before it or without."""
+    return hmac.compare_digest(value.strip().rpartition(" ")[2].encode(), token.encode())
 
 
 async def _answered(handler: Handler, request: Request) -> Answer:
@@ -167,10 +173,13 @@ class _Proxy:
     async def embed(self, request: Request) -> Answer:
         body, raw = await _body(request)
         running = self._episodes.find(request.headers, request.path_params.get("name"))
-        answer = await self._upstream.send(
-            "POST", "/embeddings", query=request.url.query, headers=self._headers(request), body=raw
-        )
-        running.watch.aside(usage_of(answer.body), model=str(body.get("model", "")))
+        query, headers = request.url.query, self._headers(request)
+        try:
+            answer = await self._upstream.send("POST", "/embeddings", query=query, headers=headers, body=raw)
+        except Exception as error:
+            running.watch.failed(error, of="embeddings")
+            raise
+        running.watch.aside(usage_of(answer.body), model=str(body.get("model", "")), of="embeddings")
         return answer
 
     async def complete(self, request: Request) -> Answer:
@@ -183,8 +192,9 @@ class _Proxy:
             if is_again and running.last is not None and running.last[0] == digest:
                 answer = running.last[1]
             else:
-                answer = await self._judged(running, asked, request)
                 running.calls += 1
+                running.last = None  # what is answered now takes its place, or nothing does
+                answer = await self._judged(running, asked, request)
                 running.last = (digest, answer)
         if asked.get("stream"):
             options = asked.get("stream_options")
@@ -193,10 +203,8 @@ class _Proxy:
 
     def _headers(self, request: Request) -> dict[str, str]:
         """Those of a client, without the proxy's own token, which is nobody else's."""
-        headers = dict(request.headers)
-        if self._token is not None and headers.get("authorization", "").removeprefix("Bearer ") == self._token:
-            del headers["authorization"]
-        return headers
+        token = self._token
+        return {k: v for k, v in request.headers.items() if token is None or not _is_token(v, token)}
 
     async def _judged(self, running: Running, asked: Mapping[str, Any], request: Request) -> Answer:
         """The answer that stands, and how it came to be in its headers."""

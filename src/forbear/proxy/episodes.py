@@ -1,6 +1,7 @@
 """Which episode a request belongs to: one that was asked for in a pilot, or one that the client names."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -77,6 +78,10 @@ class Episodes:
         """
         self._policy, self._mode, self._arm, self._prices = policy, mode, arm, prices
         self._log, self._idle_s = log, idle_s
+        self._telling = asyncio.Lock()
+        """What is told twice at a time is told once."""
+        if log is not None:
+            _cut_torn_line(log)
         self._open: OrderedDict[str, Running] = OrderedDict()
         """The one that was used the longest ago, first."""
         self._told: OrderedDict[str, tuple[bool | None, dict[str, JSON]]] = OrderedDict()
@@ -139,8 +144,12 @@ class Episodes:
             InvalidInput: Something else was told of it before.
             JournalUnwritable: It could not be written down.
         """
-        if (before := self._told_before(name, success)) is not None:
-            return before
+        async with self._telling:
+            if (before := self._told_before(name, success)) is not None:
+                return before
+            return await self._tell(name, success, reason=reason, final=final)
+
+    async def _tell(self, name: str, success: bool | None, *, reason: str, final: bool) -> dict[str, JSON]:
         running = self._running(name)
         episode = running.watch.episode(success, reason=reason)
         self._write(episode)
@@ -195,9 +204,15 @@ class Episodes:
             return
         try:
             with self._log.open("ab") as file:
-                file.write(encode_record(episode) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+                before = file.tell()
+                try:
+                    file.write(encode_record(episode) + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.truncate(self._log, before)
+                    raise
         except OSError as error:
             raise JournalUnwritable(f"{shown(str(self._log), limit=200)}: {error.strerror}.") from None
 
@@ -252,14 +267,12 @@ class PilotEpisodes(Episodes):
             raise InvalidInput(f'say of which "episode", by the name that ask gave, got {described(name)}.')
         return name
 
-    async def tell(self, name: str, success: bool | None, *, reason: str, final: bool) -> dict[str, JSON]:
+    async def _tell(self, name: str, success: bool | None, *, reason: str, final: bool) -> dict[str, JSON]:
         """Ends an episode; see `Episodes.tell`.
 
         Raises:
             ProviderError: So many in a row had no outcome that the world outside seems to be down; it is kept.
         """
-        if (before := self._told_before(name, success)) is not None:
-            return before
         running = self._running(name)
         assert running.assignment is not None, "every episode of a pilot was asked for"
         if success and not running.calls:
@@ -290,6 +303,24 @@ class PilotEpisodes(Episodes):
     def close(self) -> None:
         """Lets go of the journal; what is under way is asked for again."""
         self._pilot.close()
+
+
+def _cut_torn_line(log: Path) -> None:
+    """Takes away what a kill, or a full disk, left of a line: the next one would be added to it."""
+    if not log.is_file():
+        return
+    with log.open("r+b") as file:
+        end = kept = file.seek(0, os.SEEK_END)
+        while kept:
+            begin = max(0, kept - (1 << 20))
+            file.seek(begin)
+            newline = file.read(kept - begin).rfind(b"\n")
+            if newline >= 0:
+                kept = begin + newline + 1
+                break
+            kept = begin
+        if kept < end:
+            file.truncate(kept)
 
 
 def _name(task: str, seed: int) -> str:

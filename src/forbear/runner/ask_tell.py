@@ -42,6 +42,15 @@ Told: TypeAlias = Literal["written", "told before", "tried again", "missing"]
 """What became of it: it is an outcome; the same was told before; it is asked for again; it will have no outcome."""
 
 
+def model_seed(task: str, draw_seed: int) -> int:
+    """A seed for a language model, in [0, 2**31).
+
+    Under one `draw_seed` for all tasks a model has the same luck with all of them, and the tasks of an arm are not
+    independent.
+    """
+    return Draw(task_id=task, seed=draw_seed, role="framework").integer() & 0x7FFFFFFF
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One episode for the host to run."""
@@ -67,12 +76,8 @@ class Assignment:
 
     @property
     def model_seed(self) -> int:
-        """For a language model's `seed`, in [0, 2**31): of task, run and arm.
-
-        Under one `draw_seed` for all tasks a model has the same luck with all of them, and the tasks of an arm are not
-        independent.
-        """
-        return Draw(task_id=self.task.id, seed=self.draw_seed, role="framework").integer() & 0x7FFFFFFF
+        """For a language model's `seed`, in [0, 2**31): of task, run and arm."""
+        return model_seed(self.task.id, self.draw_seed)
 
     def to_dict(self) -> dict[str, JSON]:
         """As JSON has it (`forbear-ask-1`)."""

@@ -35,7 +35,7 @@ from forbear.records.model import (
     Trajectory,
     Usage,
 )
-from forbear.runner.ask_tell import Assignment
+from forbear.runner.ask_tell import Assignment, model_seed
 
 _T = TypeVar("_T")
 
@@ -84,7 +84,8 @@ class Watch:
         self._book = Book(task)
         self._agent, self._critic, self._feedback = Usage(), Usage(), Usage()
         self._started = time.monotonic()
-        self._outage: str | None = None
+        self._outages: dict[str, str] = {}
+        """By what was asked, what is down there."""
         self._critic_outage: str | None = None
         self._crash: str | None = None
         self._stopped = False
@@ -98,7 +99,7 @@ class Watch:
     @property
     def model_seed(self) -> int:
         """For whatever draws at random in this episode, in [0, 2**31): of task, run and arm."""
-        return Draw(task_id=self.task.id, seed=self.draw_seed, role="framework").integer() & 0x7FFFFFFF
+        return model_seed(self.task.id, self.draw_seed)
 
     @property
     def attempt(self) -> int:
@@ -143,15 +144,18 @@ class Watch:
             if self._stands(action, run_now(lambda action=action: self._ruled(action))):  # type: ignore[misc]
                 return sampled.raw
 
-    def aside(self, usage: Usage, *, model: str = "") -> None:
-        """Meters a call of the agent's model that proposes no action, such as a plan."""
-        self._outage = None
+    def aside(self, usage: Usage, *, model: str = "", of: str = "") -> None:
+        """Meters a call that proposes no action, such as a plan; of something else than the agent's model, of what."""
+        self._outages.pop(of, None)
         self._agent += self._prices.of(model, usage)
 
-    def failed(self, error: Exception) -> None:
-        """Notes that the agent's model raised: an outage, unless it is an `AgentError` or answers when asked again."""
+    def failed(self, error: Exception, *, of: str = "") -> None:
+        """Notes that the agent's model raised, or something else: an outage, unless it answers when asked again.
+
+        An `AgentError` is none.
+        """
         if not isinstance(error, AgentError):
-            self._outage = brief_error(error)
+            self._outages[of] = brief_error(error)
 
     def priced(self, usage: Usage, *, model: str) -> Usage:
         """Adds what one call cost, where its model's price is known."""
@@ -174,7 +178,7 @@ class Watch:
 
     async def _ruled(self, action: Action) -> Ruling:
         """Asks critic and policy, and writes down what they said."""
-        self._outage = None
+        self._outages.pop("", None)
         self._agent += action.usage if action.usage is not None else Usage(calls=1)
         book, judge = self._book, self._judge
         if judge is None:
@@ -266,7 +270,7 @@ class Watch:
                 outage of a model leaves no outcome, an intervention that ended the episode makes it a failure.
             reason: What broke, with None.
         """
-        cause = self._critic_outage or self._outage
+        cause = self._critic_outage or next(iter(self._outages.values()), None)
         if self._stopped:
             how, success, cause = Termination.STOPPED, False, None
         elif cause is not None:
