@@ -148,7 +148,7 @@ class CallsToDecision:
     coupled: DecisionCost | None
     """Looks at every quarter, the default. None where no size that was tried suffices."""
     dense: DecisionCost | None
-    """Looks every 10 tasks from 50 on; where more than 400 are planned, 40 of them."""
+    """Looks every 10 tasks from 50 on, at most 41 of them: farther apart where more than 400 tasks are planned."""
     apart: DecisionCost | None
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from forbear.cli.bench_command import BenchOptions, bench_options, run_bench
+from forbear.errors import InvalidInput
 from forbear.wording import shown
 
 _HELP = """Real ALFWorld games in forbear's own engine, with and without a critic.
@@ -58,6 +59,8 @@ def alfworld(
     verifying: bool,
 ) -> None:
     """Plays, prints."""
+    if agent_file is not None and players is not None:
+        raise InvalidInput("--players and --agent-file name different agents: leave one of them out.")
     if verifying:
         _verify(data, split=split, as_json=asked.as_json)
         return

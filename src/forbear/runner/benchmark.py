@@ -76,9 +76,7 @@ class Benchmark:
     """What messages call an agent."""
 
 
-def study_arms(
-    critic: Critic, *, uncalibrated: Critic, rates: Mapping[str, Sequence[float]], steps_are_spent: bool = True
-) -> Mapping[str, Arm]:
+def study_arms(critic: Critic, *, uncalibrated: Critic, rates: Mapping[str, Sequence[float]]) -> Mapping[str, Arm]:
     """The arms of the study's design, its controls and those for comparison, by name; see `ARMS`.
 
     Args:
@@ -86,8 +84,6 @@ def study_arms(
         uncalibrated: The same before it.
         rates: By arm that a blind one is compared with, how often that is to act, by step (`analysis/blind.py`,
             `matching_rates`); without an arm's rates its blind one is left out.
-        steps_are_spent: Whether a step that was run is spent, as in a world of several steps; False leaves out the arms
-            `charged` and `restart`, which differ from others by what they spend.
     """
     rollback = InterventionPolicy(critic=critic, intervention=ToldRollback(), threshold=THRESHOLD, budget=BUDGET)
     append = replace(rollback, intervention=Append())
@@ -96,12 +92,11 @@ def study_arms(
         "c-rollback": rollback,
         "u-append": replace(append, critic=uncalibrated),
         "c-append": append,
+        "charged": replace(rollback, intervention=ToldRollback(costs_step=True)),
+        # Undone steps stay spent, so that a second restart would leave no steps to win in.
+        "restart": replace(rollback, intervention=Restart(message=TOLD), budget=1),
         "placebo": replace(rollback, intervention=Placebo()),
     }
-    if steps_are_spent:
-        arms["charged"] = replace(rollback, intervention=ToldRollback(costs_step=True))
-        # Undone steps stay spent, so that a second restart would leave no steps to win in.
-        arms["restart"] = replace(rollback, intervention=Restart(message=TOLD), budget=1)
     made = {name: Arm(name, policy) for name, policy in arms.items()} | {"rerun": Arm.rerun()}
     for name, like in BLIND.items():
         if like in rates:

@@ -179,10 +179,11 @@ def test_any_text_is_survived(pairs, question):
     assert math.isfinite(critic().logit(seen, proposed))
 
 
-def test_numbers_of_any_length_are_survived():
+@pytest.mark.parametrize("page", [f"Ada is {'9' * 500} years old.", "Ada lived to 1,5.2.3 and ٣.", "Ada: 12.05.1999."])
+def test_numbers_of_any_kind_are_survived(page):
     steps = (
         Step(index=0, observation="Question: Who is older, Ada Berg or Bo Dal?", executed=Action("search[Ada Berg]")),
-        Step(index=1, observation=f"Ada is {'9' * 500} years old. Ada lived to 1,5.2.3 and ٣."),
+        Step(index=1, observation=page),
     )
     seen = Trajectory(task=Task(id="t"), steps=steps)
     assert agent().choose(seen, draw=DRAW).text in offered(seen)

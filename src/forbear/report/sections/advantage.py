@@ -39,7 +39,7 @@ class AdvantageView(TypedDict):
     caveat: str
     by_step: list[RangeView]
     by_score: list[RangeView]
-    """By the critic's score of the first proposal that was acted on, in tenths; empty of a blind arm, whose is a coin."""
+    """By the critic's score of the first proposal that was acted on, in tenths; none of a blind arm, a coin."""
 
 
 def view(arm: str, result: PilotResult) -> AdvantageView | None:

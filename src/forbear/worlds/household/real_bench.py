@@ -61,7 +61,7 @@ class RealBench:
             InvalidInput: The games cannot be read, the agent learned from one of them, or as `MakesPlan`.
         """
         games = chosen_games(real_games(self.path, split=self.split), tasks)
-        if agent.endswith(RETRAINED):
+        if self.brought is None and agent.endswith(RETRAINED):
             self._retrained(agent).require_unseen(games)
         chosen = chosen_arms(self.arms(agent), arms)
         return self._plan(games, self._maker(agent), chosen, seeds)

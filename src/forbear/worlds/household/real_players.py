@@ -102,6 +102,10 @@ def names_in(folder: Path | None) -> tuple[str, ...]:
     return found
 
 
+def _are_rates(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, int | float) and 0 <= one <= 1 for one in value)
+
+
 @lru_cache(maxsize=16)
 def _read(folder: Path, name: str) -> RealPlayer:
     recipe_of(name)
@@ -114,12 +118,18 @@ def _read(folder: Path, name: str) -> RealPlayer:
         card = None
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise InvalidInput(f"{shown(path.name)}: expected the card of a player ({FORMAT}); train it again.")
+    games, rates = card.get("games"), card.get("rates")
+    # Without its games nobody could refuse to judge it on them.
+    if not (isinstance(games, list) and games and isinstance(rates, dict) and all(map(_are_rates, rates.values()))):
+        raise InvalidInput(
+            f"{shown(path.name)} does not say which games it learned from, or its rates; train it again."
+        )
     made = RealPlayer(
         name=name,
         agent=HouseholdWeights.load(folder / f"{name}.npz"),
         critic=LogisticWeights.load(folder / f"{name}-critic.npz"),
-        games=frozenset(map(str, card.get("games") or ())),
-        rates={str(arm): tuple(rates) for arm, rates in (card.get("rates") or {}).items()},
+        games=frozenset(map(str, games)),
+        rates={str(arm): tuple(map(float, each)) for arm, each in rates.items()},
     )
     if (made.agent.sha256(), made.critic.sha256()) != (card.get("agent_sha256"), card.get("critic_sha256")):
         raise InvalidInput(f"{shown(path.name)} is not the card of the weights beside it; train both again.")

@@ -200,9 +200,16 @@ def _read(memory: Memory, title: str, sentence: str) -> None:
     read = read_sentence(sentence)
     for span in read.spans:
         if span.shape == "number" and page.number is None:
-            page.number = float(span.text.replace(",", ""))
+            page.number = _number(span.text)
         if span.is_name and span.text not in memory.pages and not _is_short(span.text, memory.pages):
             memory.pages[span.text] = Page(page.depth + 1, page.path | read.words)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:  # a date, a version
+        return None
 
 
 def _is_short(name: str, pages: Iterable[str]) -> bool:
