@@ -115,15 +115,17 @@ def tables(view: bench_view.BenchView, *, of: str) -> Iterable[str]:
         for found in calls.values():
             for name in SAVED:
                 ratios.setdefault(name, []).extend([found[name]] if found[name] is not None else [])
-    yield (
-        f"Fewer calls than the study's way takes, by the {len(ratios['fewer_calls'])} rows that both decide: "
-        f"{'; '.join(f'{said} {middle(ratios[name])}' for name, said in SAVED.items())}.\n"
-    )
+    rows = len(ratios.get("fewer_calls", []))
+    told = "; ".join(f"{said} {middle(ratios.get(name, []), of=rows)}" for name, said in SAVED.items())
+    yield f"Fewer calls than the study's way takes, by the {rows} rows that both decide: {told}.\n"
 
 
-def middle(values: Sequence[float]) -> str:
-    """Median and range."""
-    return f"{median(values):.1f} times ({min(values):.1f} to {max(values):.1f})"
+def middle(values: Sequence[float], *, of: int) -> str:
+    """Median and range, and by how many rows where those are others."""
+    if not values:
+        return "unknown"
+    rows = "" if len(values) == of else f", {len(values)} rows"
+    return f"{median(values):.1f} times ({min(values):.1f} to {max(values):.1f}{rows})"
 
 
 def sentences(view: bench_view.BenchView, journal: Path) -> Iterable[str]:
@@ -166,6 +168,9 @@ def known(view: bench_view.BenchView) -> Iterable[str]:
     """How often each rule contradicts the full run, over all rows that it decides."""
     studies = [study for one in view["agents"] for study in (one["pilot_study"] or {}).values()]
     decided = [study for study in studies if study["verdict_wrong"] is not None]
+    if not decided:
+        yield "The full run decides no row.\n"
+        return
     parts = []
     for name, label in (("verdict_wrong", "the verdict"), ("point_rule_wrong", "p > p*"), ("worth_wrong", "worth")):
         values = [study[name] for study in decided]

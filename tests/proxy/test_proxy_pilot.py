@@ -204,20 +204,8 @@ def test_a_lease_that_has_ended_gives_the_episode_to_somebody_else(tmp_path):
 
 def test_what_cannot_be_piloted_is_refused_before_anything_runs(tmp_path, capsys):
     def refusal(text, *more):
-        assert (
-            run(
-                [
-                    "proxy",
-                    str(write_pilot(tmp_path, text=text)),
-                    "--upstream",
-                    "http://127.0.0.1:1/v1",
-                    "--port",
-                    "0",
-                    *more,
-                ]
-            )
-            == 2
-        )
+        usual = ["--upstream", "http://127.0.0.1:1/v1", "--port", "0"]
+        assert run(["proxy", str(write_pilot(tmp_path, text=text)), *usual, *more]) == 2
         return capsys.readouterr().err
 
     assert "names its intervention" in refusal(PILOT[: PILOT.index("[critic]")] + '[[arm]]\nname = "own"\n')

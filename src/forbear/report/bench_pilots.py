@@ -36,9 +36,9 @@ FEWER = ("fewer calls", "quarters", "every 10", "tasks", "calls", "re-used", "fe
 
 FEWER_LEGEND = (
     "Fewer calls than two fresh arms take, with looks at every quarter, and every 10 tasks from 50 on (at most 41 "
-    "looks: farther apart where more than 400 tasks are planned), with its tasks and calls. re-used: the calls left to make where the baseline's runs "
-    "were paid for before ([baseline] from), how many times fewer that is than two fresh arms, and than one, whose "
-    "baseline is taken from the log as well. What the log cost is in none of them."
+    "looks: farther apart where more than 400 tasks are planned), with its tasks and calls. re-used: the calls left to "
+    "make where the baseline's runs were paid for before ([baseline] from), how many times fewer that is than two "
+    "fresh arms, and than one, whose baseline is taken from the log as well. What the log cost is in none of them."
 )
 
 

@@ -36,7 +36,10 @@ def test_nobody_is_judged_on_games_that_it_learned_from(shared_data):
 
 
 def test_an_agent_that_is_brought_stands_alone_without_blind_arms(shared_data):
-    bench = RealBench(path=shared_data / "alfworld" / "valid_seen.jsonl.gz", brought={"mine": agent})
+    games = shared_data / "alfworld" / "valid_seen.jsonl.gz"
+    named = RealBench(path=games, brought={"mine-retrained": agent}).plan("mine-retrained", tasks=2, arms=("c-append",))
+    assert len(named.tasks) == 2  # a name of theirs means nothing
+    bench = RealBench(path=games, brought={"mine": agent})
     found = bench.benchmark()
     assert found.agents == ("mine",)
     assert set(ARMS) - set(found.arms) == set(BLIND)

@@ -54,7 +54,11 @@ def test_what_is_written_is_read_and_a_card_of_other_weights_refused(trained, tm
     other = tmp_path / "other"
     trained.player.write(other)
     card = json.loads((other / "heed.json").read_text())
-    for content, said in (({**card, "agent_sha256": "0"}, "is not the card"), ([], "expected the card")):
+    untold = "does not say which games it learned from"
+    without = [{**card, "games": []}, {**card, "rates": [1]}, {**card, "rates": {"c-append": [2.0]}}]
+    without.append({key: value for key, value in card.items() if key != "games"})
+    refused = [({**card, "agent_sha256": "0"}, "is not the card"), ([], "expected the card")]
+    for content, said in (*refused, *((one, untold) for one in without)):
         (other / "heed.json").write_text(json.dumps(content))
         with pytest.raises(InvalidInput, match=said):
             load_player("heed", folder=other)
